@@ -1,0 +1,52 @@
+# Thumbturn. "make help" lists the targets.
+GO          ?= go
+# The release 2026.2.2 by its module version; the module proxy knows no other name for it.
+STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 10s
+SYSTEMS      = linux darwin windows
+ARCHS        = amd64 arm64
+PREFIX      ?= /usr/local
+
+.DEFAULT_GOAL := build
+.PHONY: help build demo test lint bench fuzz vectors cross install clean setup
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-9s %s\n", $$1, $$2}'
+
+build: ## static thumbturn and thumbturnd into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/ ./cmd/thumbturn ./cmd/thumbturnd
+
+demo: build ## show what it does, in a home of its own
+	$(GO) run ./demo
+
+test: setup lint ## vet, format, race detector, staticcheck
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
+
+lint: ## vet, format, staticcheck
+	$(GO) vet ./...
+	@bad=$$(gofmt -l .); test -z "$$bad" || { echo "not gofmted:"; echo "$$bad"; exit 1; }
+	$(GO) run $(STATICCHECK) ./...
+
+bench: ## measure
+	$(GO) test -run xxx -bench . -benchmem ./bench/...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@FUZZTIME=$(FUZZTIME) GO=$(GO) bash .ci/fuzz
+
+vectors: ## check the vectors of the specifications against the code
+	$(GO) test -count=1 -run Vector ./...
+
+cross: ## compile for every system and processor
+	@set -e; for os in $(SYSTEMS); do for arch in $(ARCHS); do echo "$$os/$$arch"; \
+	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build ./...; done; done
+
+install: build ## both binaries into PREFIX/bin, side by side
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 bin/thumbturn bin/thumbturnd $(DESTDIR)$(PREFIX)/bin/
+
+clean: ## remove what build made
+	rm -rf bin
+
+# What tests use beside Go: installed only where missing, by root, with apt-get.
+setup:
+	@bash .ci/setup

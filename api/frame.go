@@ -1,0 +1,140 @@
+// Package api is the wire of the Thumbturn socket: frames, messages, and where
+// the socket is (spec/socket.md).
+//
+// A message is one JSON frame followed by as many value frames as its header
+// announces. A secret value is never part of JSON: it has no string form, is
+// not escaped, and is not copied by a decoder.
+//
+// The package is public and imports nothing of Thumbturn's.
+package api
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Version is the protocol version. Both sides refuse any other.
+const Version = 1
+
+// Limits on what a peer may send, in bytes.
+const (
+	MaxHeader = 4 << 20  // a JSON frame
+	MaxValue  = 16 << 20 // a value frame
+	MaxValues = 4096     // value frames in one message
+)
+
+const (
+	kindJSON  = 'J'
+	kindValue = 'V'
+)
+
+// Header begins every message, in both directions.
+type Header struct {
+	V      int             `json:"v"`
+	Op     Op              `json:"op,omitempty"`    // requests only
+	More   bool            `json:"more,omitempty"`  // replies: another message of this reply follows
+	Error  *Error          `json:"error,omitempty"` // replies
+	Values int             `json:"values,omitempty"`
+	Body   json.RawMessage `json:"body,omitempty"`
+}
+
+// Error is a failure as the caller may know it. Kind is one of the frozen
+// strings of spec/socket.md; an empty kind is an internal error.
+type Error struct {
+	Kind string `json:"kind"`
+	Op   string `json:"op,omitempty"`
+	Ref  string `json:"ref,omitempty"`
+	Msg  string `json:"msg,omitempty"`
+	Hint string `json:"hint,omitempty"`
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	s := e.Op
+	if e.Ref != "" {
+		s += " " + e.Ref
+	}
+	if s != "" && e.Msg != "" {
+		s += ": "
+	}
+	return s + e.Msg
+}
+
+// ErrFrame is returned for bytes that are no frame of this protocol.
+var ErrFrame = errors.New("api: malformed frame")
+
+// WriteHeader writes a JSON frame. The caller then writes h.Values value frames.
+func WriteHeader(w io.Writer, h Header) error {
+	h.V = Version
+	b, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("api: %w", err)
+	}
+	if len(b) > MaxHeader {
+		return fmt.Errorf("api: message of %d bytes is over the limit of %d", len(b), MaxHeader)
+	}
+	return writeFrame(w, kindJSON, b)
+}
+
+// WriteValue writes one value frame. b is not kept.
+func WriteValue(w io.Writer, b []byte) error {
+	if len(b) > MaxValue {
+		return fmt.Errorf("api: value of %d bytes is over the limit of %d", len(b), MaxValue)
+	}
+	return writeFrame(w, kindValue, b)
+}
+
+// writeFrame writes a frame of up to 64 KiB in one call, so that a header and
+// its payload do not travel as two packets; larger payloads are not copied.
+func writeFrame(w io.Writer, kind byte, b []byte) error {
+	var head [5]byte
+	binary.BigEndian.PutUint32(head[:], uint32(len(b)))
+	head[4] = kind
+	if kind == kindJSON && len(b) <= 64<<10 {
+		_, err := w.Write(append(head[:], b...))
+		return err
+	}
+	if _, err := w.Write(head[:]); err != nil {
+		return err
+	}
+	_, err := w.Write(b)
+	return err
+}
+
+// ReadHeader reads a JSON frame. io.EOF means the peer ended between messages.
+func ReadHeader(r io.Reader) (Header, error) {
+	b, err := readFrame(r, kindJSON, MaxHeader)
+	if err != nil {
+		return Header{}, err
+	}
+	var h Header
+	if err := json.Unmarshal(b, &h); err != nil {
+		return Header{}, fmt.Errorf("%w: %v", ErrFrame, err)
+	}
+	if h.Values < 0 || h.Values > MaxValues {
+		return Header{}, fmt.Errorf("%w: %d values announced", ErrFrame, h.Values)
+	}
+	return h, nil
+}
+
+// ReadValue reads one value frame into fresh memory that the caller wipes.
+func ReadValue(r io.Reader) ([]byte, error) { return readFrame(r, kindValue, MaxValue) }
+
+func readFrame(r io.Reader, kind byte, limit int) ([]byte, error) {
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if head[4] != kind || uint64(n) > uint64(limit) {
+		return nil, fmt.Errorf("%w: kind %q, %d bytes", ErrFrame, head[4], n)
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return b, nil
+}

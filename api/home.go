@@ -1,0 +1,59 @@
+package api
+
+import (
+	"errors"
+	"path/filepath"
+	"runtime"
+)
+
+// Home is where Thumbturn keeps things. Data and Config go into a backup; Run
+// and Device do not.
+type Home struct {
+	Data   string // database
+	Config string // policy drafts, configuration
+	Run    string // socket and lock
+	Device string // share, device keys, pinned head
+	Custom bool   // it came from THUMBTURN_HOME
+}
+
+// FindHome resolves the home from an environment: THUMBTURN_HOME with its four
+// folders, else the XDG places (on other systems their usual counterparts).
+func FindHome(getenv func(string) string) (Home, error) {
+	if h := getenv("THUMBTURN_HOME"); h != "" {
+		if !filepath.IsAbs(h) {
+			return Home{}, errors.New("THUMBTURN_HOME must be an absolute path")
+		}
+		h = filepath.Clean(h)
+		return Home{
+			Data: filepath.Join(h, "data"), Config: filepath.Join(h, "config"),
+			Run: filepath.Join(h, "run"), Device: filepath.Join(h, "device"), Custom: true,
+		}, nil
+	}
+	user := getenv("HOME")
+	if runtime.GOOS == "windows" {
+		user = getenv("LOCALAPPDATA")
+	}
+	if user == "" {
+		return Home{}, errors.New("neither THUMBTURN_HOME nor HOME is set")
+	}
+	dir := func(env, fallback string) string {
+		if d := getenv(env); filepath.IsAbs(d) {
+			return filepath.Join(d, "thumbturn")
+		}
+		return filepath.Join(user, filepath.FromSlash(fallback), "thumbturn")
+	}
+	state := dir("XDG_STATE_HOME", ".local/state")
+	h := Home{
+		Data:   dir("XDG_DATA_HOME", ".local/share"),
+		Config: dir("XDG_CONFIG_HOME", ".config"),
+		Run:    filepath.Join(state, "run"),
+		Device: filepath.Join(state, "device"),
+	}
+	if d := getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(d) {
+		h.Run = filepath.Join(d, "thumbturn")
+	}
+	return h, nil
+}
+
+// Socket is the path of the daemon's socket.
+func (h Home) Socket() string { return filepath.Join(h.Run, "thumbturn.sock") }

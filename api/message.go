@@ -1,0 +1,345 @@
+package api
+
+// Op names what a request asks for.
+type Op string
+
+// The operations. "values" tells which value frames go with the message.
+const (
+	OpHello      Op = "hello"
+	OpStatus     Op = "status"
+	OpInit       Op = "init"       // values: unlock, presence passphrase; reply value: recovery code
+	OpUnlock     Op = "unlock"     // value: unlock passphrase
+	OpLock       Op = "lock"       //
+	OpRecover    Op = "recover"    // values: recovery code, new unlock, new presence passphrase; reply value: new code
+	OpPassphrase Op = "passphrase" // values: presence passphrase, old, new
+	OpWhoami     Op = "whoami"
+
+	OpVaultCreate Op = "vault.create"
+	OpVaultList   Op = "vault.list"
+	OpItemPut     Op = "item.put" // values: one for each Field with Value true, in order
+	OpItemGet     Op = "item.get"
+	OpItemList    Op = "item.list" // streamed
+	OpItemDelete  Op = "item.delete"
+
+	OpRelease Op = "release" // reply values: one for each Want.Refs, in order
+
+	OpRequests Op = "request.list"
+	OpRequest  Op = "request.get"
+	OpApprove  Op = "request.approve" // value: presence passphrase
+	OpDeny     Op = "request.deny"
+
+	OpAuditList   Op = "audit.list"   // streamed
+	OpAuditVerify Op = "audit.verify" //
+	OpAuditExport Op = "audit.export" // streamed, one reply body per line of the export
+	OpAuditAnchor Op = "audit.anchor" //
+	OpAuditProof  Op = "audit.proof"  //
+	OpRestore     Op = "restore"      // value: presence passphrase
+
+	OpPolicyShow  Op = "policy.show"
+	OpPolicyApply Op = "policy.apply"
+
+	OpStop Op = "daemon.stop"
+)
+
+// States of the daemon.
+const (
+	StateEmpty    = "empty"
+	StateHeld     = "held"
+	StateLocked   = "locked"
+	StateUnlocked = "unlocked"
+)
+
+// Hello opens every connection. The client checks Signature, made by the device
+// key over the nonce, against the device's public key file before it sends
+// anything else.
+type Hello struct {
+	Nonce []byte `json:"nonce"`
+}
+
+// HelloReply answers a Hello.
+type HelloReply struct {
+	Version   string `json:"version"`
+	Protocol  int    `json:"protocol"`
+	Device    string `json:"device"`    // empty while the home is empty
+	Signature []byte `json:"signature"` // empty while the home is empty
+	State     string `json:"state"`
+	PID       int    `json:"pid"`
+}
+
+// Status is what `thumbturn status` shows.
+type Status struct {
+	State       string   `json:"state"`
+	Mode        string   `json:"mode"` // user or system
+	Version     string   `json:"version"`
+	TestHome    bool     `json:"test_home"`
+	Account     string   `json:"account,omitempty"`
+	Device      string   `json:"device,omitempty"`
+	Root        string   `json:"root,omitempty"` // root key fingerprint
+	PID         int      `json:"pid"`
+	Started     int64    `json:"started"`
+	StartedBy   string   `json:"started_by"`
+	Home        string   `json:"home"`
+	Statements  int64    `json:"statements"`
+	Events      int64    `json:"events"`
+	Head        string   `json:"head,omitempty"`
+	Held        string   `json:"held,omitempty"` // what was detected
+	Vaults      int      `json:"vaults"`
+	Items       int      `json:"items"`
+	Pending     int      `json:"pending"`
+	MemoryLock  bool     `json:"memory_lock"`
+	PolicyDraft string   `json:"policy_draft,omitempty"` // "differs" when the file is not what is applied
+	Warnings    []string `json:"warnings,omitempty"`
+}
+
+// Init makes an account.
+type Init struct {
+	Auth
+	TestHome bool `json:"test_home"`
+}
+
+// Passphrase changes one of the two passphrases.
+type Passphrase struct {
+	Auth
+	Which  string `json:"which"`            // unlock or presence
+	Source string `json:"source,omitempty"` // see Auth
+}
+
+// Auth says how a passphrase was entered; the ledger records it. "file" is
+// accepted in test homes only.
+type Auth struct {
+	Source string `json:"source"` // terminal or file
+}
+
+// Whoami describes the caller as the daemon sees it.
+type Whoami struct {
+	Kind       string   `json:"kind"`
+	Label      string   `json:"label,omitempty"`
+	Why        string   `json:"why"`
+	Root       string   `json:"root"`
+	UID        int      `json:"uid"`
+	Terminal   string   `json:"terminal,omitempty"`
+	Unlocked   bool     `json:"unlocked_here"`
+	UnderAgent string   `json:"under_agent,omitempty"`
+	Chain      []string `json:"chain"`
+}
+
+// Vault describes a vault.
+type Vault struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Tier  string `json:"tier"`
+	Items int    `json:"items"`
+	Epoch int64  `json:"epoch"`
+}
+
+// Ask is common to what may need a person: how to wait, and which earlier
+// request this comes back for.
+type Ask struct {
+	NoWait  bool   `json:"no_wait,omitempty"`
+	Request string `json:"request,omitempty"`
+	Purpose string `json:"purpose,omitempty"` // a claim: ticket id or reason
+	Timeout int64  `json:"timeout_ms,omitempty"`
+}
+
+// VaultCreate makes a vault.
+type VaultCreate struct {
+	Ask
+	Name string `json:"name"`
+	Tier string `json:"tier"`
+}
+
+// Field is a field of an item. In requests, Value says that a value frame
+// follows for it; a concealed field's value never stands in Text.
+type Field struct {
+	ID        string `json:"id,omitempty"`
+	Section   string `json:"section,omitempty"`
+	Label     string `json:"label"`
+	Type      string `json:"type"`              // CONCEALED, STRING, URL, EMAIL ...
+	Purpose   string `json:"purpose,omitempty"` // USERNAME, PASSWORD, NOTES
+	Concealed bool   `json:"concealed"`
+	Text      string `json:"text,omitempty"`
+	Value     bool   `json:"value,omitempty"`
+	Delete    bool   `json:"delete,omitempty"`
+	Pending   bool   `json:"pending,omitempty"`
+	Reference string `json:"reference,omitempty"`
+	Revision  int64  `json:"revision,omitempty"`
+}
+
+// Item is an item without its concealed values.
+type Item struct {
+	ID       string   `json:"id"`
+	Title    string   `json:"title"`
+	Version  int64    `json:"version"`
+	Vault    Vault    `json:"vault"`
+	Category string   `json:"category"`
+	Tags     []string `json:"tags,omitempty"`
+	URLs     []string `json:"urls,omitempty"`
+	Editor   string   `json:"last_edited_by,omitempty"`
+	Created  int64    `json:"created_at"`
+	Updated  int64    `json:"updated_at"`
+	Fields   []Field  `json:"fields,omitempty"`
+}
+
+// ItemPut creates or changes an item. Mode is "create" (refused when the title
+// exists), "edit" (refused when it does not) or "set" (either).
+type ItemPut struct {
+	Ask
+	Mode     string   `json:"mode"`
+	Vault    string   `json:"vault"`
+	Item     string   `json:"item"` // id or title; with create, the title
+	Title    string   `json:"title,omitempty"`
+	Category string   `json:"category,omitempty"`
+	Tags     []string `json:"tags,omitempty"`
+	URLs     []string `json:"urls,omitempty"`
+	Fields   []Field  `json:"fields"`
+}
+
+// ItemPutReply tells what became of a write. Proposed is true when the value
+// waits for a person to activate it.
+type ItemPutReply struct {
+	Item     Item `json:"item"`
+	Proposed bool `json:"proposed"`
+}
+
+// ItemGet asks for an item's metadata.
+type ItemGet struct {
+	Ask
+	Vault string `json:"vault"`
+	Item  string `json:"item"`
+}
+
+// ItemList filters a list; an empty Vault means all.
+type ItemList struct {
+	Vault string `json:"vault,omitempty"`
+}
+
+// Want asks for a release.
+type Want struct {
+	Ask
+	Sink    string   `json:"sink"`            // handoff or reveal
+	Refs    []string `json:"refs"`            // concrete references, each once
+	Names   []string `json:"names,omitempty"` // environment names the values go into
+	Program Program  `json:"program"`
+	Agent   bool     `json:"agent,omitempty"` // the program is a known agent
+}
+
+// Program is what the CLI is about to execute, as it reports it.
+type Program struct {
+	Path        string   `json:"path,omitempty"`
+	Hash        string   `json:"hash,omitempty"` // SHA-256, hex
+	Interpreter string   `json:"interpreter,omitempty"`
+	IntHash     string   `json:"interpreter_hash,omitempty"`
+	Argv        []string `json:"argv,omitempty"`
+	Dir         string   `json:"dir,omitempty"`
+	Writable    bool     `json:"writable,omitempty"` // by the caller
+}
+
+// Released describes the values that follow.
+type Released struct {
+	Request string `json:"request,omitempty"`
+	Receipt int64  `json:"receipt"` // index of the intent in the ledger
+}
+
+// Waiting is sent, with More, while a person is awaited.
+type Waiting struct {
+	Request string `json:"request"`
+	Code    string `json:"code"` // the same short code the approver sees
+	Expires int64  `json:"expires"`
+	Why     string `json:"why"`
+}
+
+// Pending is one request that waits for a person, or an answered one.
+type Pending struct {
+	ID      string   `json:"id"`
+	Code    string   `json:"code"`
+	State   string   `json:"state"` // pending, approved, denied, expired, used
+	Action  string   `json:"action"`
+	Caller  string   `json:"caller"`
+	Label   string   `json:"label,omitempty"`
+	Refs    []string `json:"refs,omitempty"`
+	Issued  int64    `json:"issued"`
+	Expires int64    `json:"expires"`
+	Rules   []string `json:"rules,omitempty"`
+	Why     string   `json:"why,omitempty"`
+	Raw     []byte   `json:"raw,omitempty"` // canonical bytes; request.get only
+}
+
+// RequestList filters a list of requests: those that wait, or all that are
+// still known.
+type RequestList struct {
+	All bool `json:"all,omitempty"`
+}
+
+// RequestID names a request.
+type RequestID struct {
+	ID     string `json:"id"`
+	Source string `json:"source,omitempty"` // see Auth
+}
+
+// AuditFilter selects events; empty fields select all. Times are unix
+// milliseconds.
+type AuditFilter struct {
+	Caller  string `json:"caller,omitempty"` // kind
+	Agent   string `json:"agent,omitempty"`
+	Vault   string `json:"vault,omitempty"`
+	Item    string `json:"item,omitempty"`
+	Since   int64  `json:"since,omitempty"`
+	Until   int64  `json:"until,omitempty"`
+	Outcome string `json:"outcome,omitempty"`
+	Type    string `json:"type,omitempty"`
+	From    int64  `json:"from,omitempty"`
+	Limit   int    `json:"limit,omitempty"`
+}
+
+// Event is one line of the ledger as shown: index, and the event's own JSON
+// (spec/ledger.md).
+type Event struct {
+	N    int64  `json:"n"`
+	Leaf string `json:"leaf"`
+	Body []byte `json:"body"`
+}
+
+// Verified is the result of checking the whole ledger.
+type Verified struct {
+	Statements int64    `json:"statements"`
+	Events     int64    `json:"events"`
+	Blobs      int64    `json:"blobs"`
+	Root       string   `json:"root"`
+	Head       string   `json:"head"`
+	Problems   []string `json:"problems,omitempty"`
+}
+
+// Anchor is a signed head to keep elsewhere, and the proof material for one
+// receipt when asked for.
+type Anchor struct {
+	Head string `json:"head"`
+}
+
+// AuditProof asks for the proof of one receipt.
+type AuditProof struct {
+	Receipt int64 `json:"receipt"`
+}
+
+// Line is one line of an export.
+type Line struct {
+	Line []byte `json:"line"`
+}
+
+// Restored tells what a restore accepted.
+type Restored struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// Policy is a policy text and its hash.
+type Policy struct {
+	Text  string `json:"text"`
+	Hash  string `json:"hash"`
+	Draft string `json:"draft,omitempty"`
+}
+
+// PolicyApply makes a text the policy in force.
+type PolicyApply struct {
+	Ask
+	Text string `json:"text"`
+}

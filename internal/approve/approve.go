@@ -1,0 +1,330 @@
+// Package approve keeps the requests that wait for a person, and turns a
+// checked gesture into a Proof over one request digest.
+//
+// It sees no key and no passphrase: whoever opened the gesture (the broker's
+// keyring) says so through Answer. A request is answered once, a proof is used
+// once and lives a minute. A time-out is a denial, a denial cools down, and
+// nobody can park more than a few requests.
+package approve
+
+import (
+	"context"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+)
+
+// Tier is the strength of a gesture, strongest last. The zero Tier proves
+// nothing.
+type Tier string
+
+// TierPresence is a typed presence passphrase: the daemon's word, no evidence
+// for third parties. Passkeys come as stronger tiers.
+const TierPresence Tier = "presence-passphrase"
+
+// State of a request.
+type State string
+
+// The states of a request.
+const (
+	Pending  State = "pending"
+	Approved State = "approved"
+	Denied   State = "denied"
+	Expired  State = "expired"
+	Used     State = "used"
+)
+
+// Limits of the desk.
+type Limits struct {
+	PerCaller int           // pending at once from one session root
+	Total     int           // pending at once in all
+	Life      time.Duration // a pending request
+	Proof     time.Duration // between gesture and intent
+	CoolDown  time.Duration // after a denial, for the same caller
+	History   int           // answered requests kept for show
+}
+
+// DefaultLimits are what the daemon runs with.
+func DefaultLimits() Limits {
+	return Limits{PerCaller: 8, Total: 32, Life: 5 * time.Minute, Proof: time.Minute, CoolDown: 5 * time.Second, History: 64}
+}
+
+// Clock gives the earlier of two clocks' view: wall time, and time since boot,
+// which goes on in suspend. Deadlines hold on both.
+type Clock interface {
+	Now() time.Time           // wall clock
+	SinceBoot() time.Duration // does not stop in suspend, cannot be set
+}
+
+// Proof is one gesture over one digest. Only this package makes one; the zero
+// Proof covers no digest.
+type Proof struct {
+	digest canon.Hash
+	tier   Tier
+	slot   string
+	source string
+	at     int64
+	ok     bool
+}
+
+// Covers reports whether the proof is of at least a tier and over a digest.
+func (p Proof) Covers(d canon.Hash) bool { return p.ok && p.digest == d && p.tier == TierPresence }
+
+// Evidence is what the ledger records of a proof.
+type Evidence struct {
+	Digest canon.Hash `json:"digest"`
+	Tier   Tier       `json:"tier"`
+	Source string     `json:"source"` // terminal, or file in a test home
+	Time   int64      `json:"time"`
+}
+
+// Evidence returns the record of the gesture.
+func (p Proof) Evidence() Evidence { return Evidence{p.digest, p.tier, p.source, p.at} }
+
+// Ticket is a request on the desk, as shown.
+type Ticket struct {
+	ID     string
+	Digest canon.Hash
+	Raw    []byte // canonical bytes; never re-encoded
+	Owner  string // key of the session root that asked
+	Match  canon.Hash
+	Rules  []string
+	Why    string
+	State  State
+	Needs  []string // compartments the gesture must open
+	Issued int64
+}
+
+type entry struct {
+	Ticket
+	deadline deadline
+	proof    Proof
+	gesture  func() // releases what the gesture opened
+	opened   any    // the opened gesture, handed to Take
+	done     chan struct{}
+}
+
+type deadline struct {
+	wall time.Time
+	boot time.Duration
+}
+
+// Desk holds the requests. Its methods may be called from any goroutine.
+type Desk struct {
+	Clock  Clock
+	Limits Limits
+
+	mu      sync.Mutex
+	entries map[string]*entry
+	cool    map[string]deadline
+}
+
+// NewDesk returns an empty desk.
+func NewDesk(c Clock, l Limits) *Desk {
+	return &Desk{Clock: c, Limits: l, entries: map[string]*entry{}, cool: map[string]deadline{}}
+}
+
+func (d *Desk) after(t time.Duration) deadline {
+	return deadline{d.Clock.Now().Add(t), d.Clock.SinceBoot() + t}
+}
+
+// past is true when either clock has reached the deadline: a clock set back or
+// a night in suspend does not keep anything alive.
+func (d *Desk) past(x deadline) bool {
+	return !d.Clock.Now().Before(x.wall) || d.Clock.SinceBoot() >= x.boot
+}
+
+// Park puts a request on the desk.
+func (d *Desk) Park(t Ticket) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sweep()
+	if c, ok := d.cool[t.Owner]; ok && !d.past(c) {
+		return fault.New(fault.Denied, "ask", t.ID, "a person has just denied a request of this session").WithHint("wait a few seconds, and do not ask for the same again")
+	}
+	total, mine := 0, 0
+	for _, e := range d.entries {
+		if e.State == Pending {
+			total++
+			if e.Owner == t.Owner {
+				mine++
+			}
+		}
+	}
+	if total >= d.Limits.Total || mine >= d.Limits.PerCaller {
+		return fault.New(fault.Denied, "ask", t.ID, "too many requests wait for a person").WithHint("see `thumbturn requests`")
+	}
+	t.State = Pending
+	d.entries[t.ID] = &entry{Ticket: t, deadline: d.after(d.Limits.Life), done: make(chan struct{})}
+	return nil
+}
+
+// sweep expires what is past its time and drops old history. Caller holds mu.
+func (d *Desk) sweep() {
+	var old []*entry
+	for _, e := range d.entries {
+		if (e.State == Pending || e.State == Approved) && d.past(e.deadline) {
+			d.finish(e, Expired)
+		}
+		if e.State != Pending && e.State != Approved {
+			old = append(old, e)
+		}
+	}
+	sort.Slice(old, func(i, j int) bool { return old[i].Issued > old[j].Issued })
+	for i := d.Limits.History; i < len(old); i++ {
+		delete(d.entries, old[i].ID)
+	}
+	for k, c := range d.cool {
+		if d.past(c) {
+			delete(d.cool, k)
+		}
+	}
+}
+
+// finish moves an entry to a final state, or to Approved, and wakes waiters.
+func (d *Desk) finish(e *entry, s State) {
+	if e.State == Pending {
+		close(e.done)
+	}
+	e.State = s
+	if s != Approved {
+		if e.gesture != nil {
+			e.gesture()
+		}
+		e.gesture, e.opened, e.proof = nil, nil, Proof{}
+	}
+}
+
+func gone(id string) error {
+	return fault.New(fault.NotFound, "request", id, "no such request").WithHint("`thumbturn requests` lists them")
+}
+
+// Get returns one request.
+func (d *Desk) Get(id string) (Ticket, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sweep()
+	e, ok := d.entries[id]
+	if !ok {
+		return Ticket{}, gone(id)
+	}
+	return e.Ticket, nil
+}
+
+// List returns all requests, newest first.
+func (d *Desk) List() []Ticket {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sweep()
+	out := make([]Ticket, 0, len(d.entries))
+	for _, e := range d.entries {
+		out = append(out, e.Ticket)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		return out[i].Issued > out[j].Issued || out[i].Issued == out[j].Issued && out[i].ID < out[j].ID
+	})
+	return out
+}
+
+// Answer approves a pending request with a gesture that its caller has checked
+// to be over this digest. opened travels to Take; release is called when the
+// request ends without being taken.
+func (d *Desk) Answer(id string, digest canon.Hash, source string, opened any, release func()) (Proof, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sweep()
+	e, ok := d.entries[id]
+	if !ok {
+		return Proof{}, gone(id)
+	}
+	if e.State != Pending || e.Digest != digest {
+		return Proof{}, fault.New(fault.Conflict, "approve", id, "the request is "+string(e.State))
+	}
+	e.proof = Proof{digest: digest, tier: TierPresence, source: source, at: d.Clock.Now().UnixMilli(), ok: true}
+	e.gesture, e.opened = release, opened
+	e.deadline = d.after(d.Limits.Proof)
+	d.finish(e, Approved)
+	return e.proof, nil
+}
+
+// Deny refuses a pending request and cools its caller down.
+func (d *Desk) Deny(id string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sweep()
+	e, ok := d.entries[id]
+	if !ok {
+		return gone(id)
+	}
+	if e.State != Pending {
+		return fault.New(fault.Conflict, "deny", id, "the request is "+string(e.State))
+	}
+	d.finish(e, Denied)
+	d.cool[e.Owner] = d.after(d.Limits.CoolDown)
+	return nil
+}
+
+// Wait blocks until the request is answered, its time is over, or ctx ends. The
+// desk's own clock decides; the poll only bounds how late that is seen.
+func (d *Desk) Wait(ctx context.Context, id string) (State, error) {
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		d.mu.Lock()
+		d.sweep()
+		e, ok := d.entries[id]
+		if !ok {
+			d.mu.Unlock()
+			return Expired, nil
+		}
+		state, done := e.State, e.done
+		d.mu.Unlock()
+		if state != Pending {
+			return state, nil
+		}
+		select {
+		case <-done:
+		case <-tick.C:
+		case <-ctx.Done():
+			return Pending, ctx.Err()
+		}
+	}
+}
+
+// Take hands out an approved request's proof and opened gesture, once. The
+// taker owns the gesture from then on. owner and match must be those it was
+// parked with: another session, or another place, gets nothing.
+func (d *Desk) Take(id, owner string, match canon.Hash) (Ticket, Proof, any, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sweep()
+	e, ok := d.entries[id]
+	if !ok || e.Owner != owner || e.Match != match {
+		return Ticket{}, Proof{}, nil, gone(id)
+	}
+	switch e.State {
+	case Approved:
+	case Pending:
+		return e.Ticket, Proof{}, nil, fault.New(fault.Pending, "request", id, "still waits for a person").WithHint("approve it with: thumbturn approve " + id)
+	default:
+		return e.Ticket, Proof{}, nil, fault.New(fault.Denied, "request", id, "the request is "+string(e.State))
+	}
+	t, p, o := e.Ticket, e.proof, e.opened
+	e.gesture = nil
+	d.finish(e, Used)
+	return t, p, o, nil
+}
+
+// Clear ends every request that waits: at lock.
+func (d *Desk) Clear() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range d.entries {
+		if e.State == Pending || e.State == Approved {
+			d.finish(e, Expired)
+		}
+	}
+}

@@ -1,0 +1,162 @@
+// Package atomicfile writes a file whole or not at all, and reads files that
+// nobody but their owner may see.
+//
+// After a crash a file is either as it was or as it was to be. What a crash may
+// leave is a temporary file beside it, mode 0600, whose name begins with a dot
+// and ends in ".tmp"; nothing ever reads one.
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Error says which file was refused and what to do about it. It never holds
+// anything of the file's content.
+type Error struct {
+	Op   string // "write" or "read"
+	Path string
+	Msg  string // why; empty where Err says it
+	Hint string // a command to run; may be empty
+	Err  error  // the cause; may be nil
+}
+
+// Error prints "op path: why; run: hint".
+func (e *Error) Error() string {
+	s := e.Op + " " + e.Path
+	if e.Msg != "" {
+		s += ": " + e.Msg
+	}
+	if e.Err != nil {
+		s += ": " + cause(e.Err).Error()
+	}
+	if e.Hint != "" {
+		s += "; run: " + e.Hint
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// cause drops the path that os put in front, since Error names it already.
+func cause(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}
+
+// steps are the calls of Write that can fail late; tests make each fail.
+type steps struct {
+	sync    func(*os.File) error
+	rename  func(from, to string) error
+	syncDir func(dir string) error
+}
+
+// Write replaces the file at path by data with the permission bits of mode. It
+// refuses a path that is there and is not a regular file, symbolic links
+// included. When it returns nil, content and name are on the disk (on Windows
+// the name may still be in a cache). On any error the temporary file is gone;
+// only when the last step, the sync of the directory, failed may the new
+// content already stand at path.
+func Write(path string, data []byte, mode fs.FileMode) error {
+	return write(path, data, mode, steps{sync: (*os.File).Sync, rename: os.Rename, syncDir: syncDir})
+}
+
+func write(path string, data []byte, mode fs.FileMode, do steps) error {
+	fail := func(err error) error { return &Error{Op: "write", Path: path, Err: err} }
+	switch info, err := os.Lstat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fail(err)
+	case !info.Mode().IsRegular():
+		return &Error{Op: "write", Path: path, Msg: "is " + kind(info.Mode()) + ", not a regular file"}
+	}
+	dir, name := filepath.Split(path)
+	if dir == "" {
+		dir = "."
+	}
+	// A link put at path after the check is replaced by the rename, not followed.
+	f, err := os.CreateTemp(dir, "."+name+".*.tmp") // O_EXCL, 0600
+	if err != nil {
+		return fail(err)
+	}
+	if err := fill(f, data, mode.Perm(), do.sync); err != nil {
+		_ = os.Remove(f.Name())
+		return fail(err)
+	}
+	if err := do.rename(f.Name(), path); err != nil {
+		_ = os.Remove(f.Name())
+		return fail(err)
+	}
+	if err := do.syncDir(dir); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// fill writes, sets the mode, syncs and closes.
+func fill(f *os.File, data []byte, mode fs.FileMode, sync func(*os.File) error) error {
+	_, err := f.Write(data)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if err == nil {
+		err = sync(f)
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// ReadPrivate reads a file of at most limit bytes that is regular, belongs to
+// the effective user and gives group and others no permission. It follows no
+// link at the end of path. The error for a loose file names the chmod to run.
+// On systems where it cannot tell who may read the file it refuses with
+// errors.ErrUnsupported.
+func ReadPrivate(path string, limit int64) ([]byte, error) {
+	f, err := OpenPrivate(path, false)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		clear(data)
+		return nil, &Error{Op: "read", Path: path, Err: err}
+	}
+	if int64(len(data)) > limit {
+		clear(data)
+		return nil, &Error{Op: "read", Path: path, Msg: fmt.Sprintf("is larger than %d bytes", limit)}
+	}
+	return data, nil
+}
+
+// kind names what a path is when it is not a regular file.
+func kind(m fs.FileMode) string {
+	switch {
+	case m&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	case m.IsDir():
+		return "a directory"
+	}
+	return "a special file"
+}
+
+// Quote writes a path so that a POSIX shell reads it as one word. Hints use it.
+func Quote(path string) string {
+	plain := path != "" && !strings.ContainsFunc(path, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-+,:@%", r))
+	})
+	if plain && path[0] != '-' {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}

@@ -1,0 +1,380 @@
+// Package account is the life of an account on one device: founding it, opening
+// and locking it, replacing its passphrases, recovering it, accepting a restored
+// database, and reading its ledger. Secrets themselves it never touches: they
+// pass the broker.
+package account
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/internal/broker"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/device"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/identity"
+	"github.com/thumbturn/thumbturn/internal/ledger"
+	"github.com/thumbturn/thumbturn/internal/policy"
+	"github.com/thumbturn/thumbturn/internal/store"
+)
+
+// Options are an account's surroundings.
+type Options struct {
+	Store   store.Store
+	Device  *device.Device
+	Who     func(testHome bool) *identity.Registry
+	Clock   broker.Clock
+	Rand    io.Reader
+	Started canon.Event // who started the daemon; recorded as its first event
+}
+
+// Account is one account on one device.
+type Account struct {
+	o      Options
+	book   *book.Book
+	desk   *approve.Desk
+	who    *identity.Registry
+	broker *broker.Broker
+	ledger *ledger.Ledger
+
+	mu     sync.Mutex // unlock, lock, recover, restore: one at a time
+	loaded bool
+	wrong  int // wrong passphrases in a row
+}
+
+// Open checks the database against the pinned head and makes the account and
+// its broker. An empty home gives the state empty; a database behind or forked
+// the state held.
+func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
+	l, err := ledger.Open(ctx, ledger.Options{Store: o.Store, Device: o.Device, Signer: o.Device.Public(), Rand: o.Rand, Now: o.Clock.Now})
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := open.New(o.Rand)
+	if err != nil {
+		return nil, nil, err
+	}
+	a := &Account{o: o, ledger: l, desk: approve.NewDesk(o.Clock, approve.DefaultLimits())}
+	a.book = &book.Book{Ledger: l, Store: o.Store, Keys: keys, Share: o.Device.LendShare, Now: o.Clock.Now, Rand: o.Rand}
+	g, err := a.genesis(ctx)
+	if err != nil {
+		l.Hold(err.Error())
+	}
+	a.who = o.Who(g.TestHome)
+	if g.Account != "" && l.Held() == "" {
+		if err := l.Begin(g); err != nil {
+			return nil, nil, err
+		}
+		ev := o.Started
+		ev.Type = canon.EventStart
+		if _, err := l.Append(ctx, ledger.Entry{Events: []canon.Event{ev}}); err != nil {
+			return nil, nil, err
+		}
+	}
+	a.broker = broker.New(a.book, a.desk, a.who, o.Clock, o.Rand)
+	return a, a.broker, nil
+}
+
+// genesis reads the first statement, which says while locked what the account
+// is. Whether it is the true one is checked at unlock, against the slot.
+func (a *Account) genesis(ctx context.Context) (canon.Genesis, error) {
+	var g canon.Genesis
+	if a.ledger.Empty() || a.ledger.Held() != "" {
+		s, _, err := a.ledger.First(ctx)
+		if err == nil && s.Type == canon.TypeGenesis {
+			_ = canon.Decode(s.Payload, &g)
+		}
+		return g, nil
+	}
+	s, _, err := a.ledger.First(ctx)
+	if err != nil {
+		return g, err
+	}
+	if s.Type != canon.TypeGenesis || canon.Decode(s.Payload, &g) != nil || g.Device != a.o.Device.ID() {
+		return canon.Genesis{}, fault.New(fault.Tampered, "open", "genesis", "the first statement is not this device's")
+	}
+	a.book.SetGenesis(g)
+	return g, nil
+}
+
+// State is empty, held, locked or unlocked.
+func (a *Account) State() string {
+	switch {
+	case a.ledger.Held() != "":
+		return api.StateHeld
+	case a.ledger.Empty():
+		return api.StateEmpty
+	case a.book.Keys.Unlocked():
+		return api.StateUnlocked
+	}
+	return api.StateLocked
+}
+
+// Who returns the registry that makes callers.
+func (a *Account) Who() *identity.Registry { return a.who }
+
+// TestHome reports whether this is a test home.
+func (a *Account) TestHome() bool { return a.book.Genesis().TestHome }
+
+// Describe fills in what status shows of the account.
+func (a *Account) Describe(s *api.Status) {
+	g := a.book.Genesis()
+	head, _ := a.ledger.Head()
+	s.State, s.Held, s.TestHome, s.Account, s.Device = a.State(), a.ledger.Held(), g.TestHome, g.Account, g.Device
+	s.Statements, s.Events, s.MemoryLock = head.Statements, head.Events, a.book.Keys.MemoryLocked()
+	if len(g.Root) > 0 {
+		s.Root = canon.RootFingerprint(g.Root).String()
+	}
+	if s.State == api.StateUnlocked {
+		s.Vaults, s.Items = a.book.Count()
+		for _, t := range a.desk.List() {
+			if t.State == approve.Pending {
+				s.Pending++
+			}
+		}
+	}
+}
+
+// human refuses whoever must not type a passphrase here. test waives the
+// refusal under an agent and the need of a terminal, and is recorded.
+func (a *Account) human(op string, who identity.Caller, source string, test bool) error {
+	if who.Kind() == "" {
+		return fault.New(fault.Denied, op, "", "nobody asks")
+	}
+	if test {
+		return nil
+	}
+	if source == "file" {
+		return fault.New(fault.Denied, op, "", "a passphrase from a file is accepted in test homes only").WithHint("type it at a terminal")
+	}
+	if agent, under := who.UnderAgent(); under {
+		return fault.New(fault.Denied, op, "", "refused under an agent ("+agent+")").WithHint("run it in a terminal of your own")
+	}
+	if !who.HasTerminal() {
+		return fault.New(fault.Denied, op, "", "needs a terminal").WithHint("run it in a terminal of your own")
+	}
+	return a.who.Recheck(who)
+}
+
+// Init founds the account with two vaults: dev (standard) and prod (presence).
+// It returns the closure that lends the recovery code, once.
+func (a *Account) Init(ctx context.Context, who identity.Caller, test bool, source string, unlock, presence []byte) (func(func([]byte) error) error, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.State() != api.StateEmpty {
+		return nil, fault.New(fault.Exists, "init", "", "this home has an account already").WithHint("`thumbturn status` describes it")
+	}
+	if err := a.human("init", who, source, test); err != nil {
+		return nil, err
+	}
+	id, err := canon.NewID(a.o.Rand)
+	if err != nil {
+		return nil, err
+	}
+	dev := open.Device{ID: a.o.Device.ID(), Key: a.o.Device.Public(), KEM: a.o.Device.KEMPublic()}
+	f, err := a.book.Keys.Found(id, dev, test, unlock, presence, a.o.Device.LendShare, a.o.Clock.Now().UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	defer f.Gesture.Close()
+	if err := a.found(ctx, who, f); err != nil {
+		a.book.Keys.Lock()
+		a.book.SetGenesis(canon.Genesis{})
+		return nil, err
+	}
+	a.loaded = true
+	a.who.SetTestHome(test)
+	return f.Recovery, a.mark(who, test)
+}
+
+// found writes the first statements in one transaction: half a home is none.
+func (a *Account) found(ctx context.Context, who identity.Caller, f *open.Account) error {
+	e := ledger.Entry{Events: []canon.Event{{Type: canon.EventUnlock, Action: "init", Outcome: "done", Kind: string(who.Kind()), Root: who.Root().String()}}}
+	sign := func(t canon.Type, subject string, payload any) error {
+		s, err := a.book.Sign(f.Sign, t, subject, payload)
+		e.Statements = append(e.Statements, s)
+		return err
+	}
+	roster := f.Roster
+	var vaults []canon.Vault
+	for _, v := range []struct {
+		name string
+		tier canon.Tier
+	}{{"dev", canon.TierStandard}, {"prod", canon.TierPresence}} {
+		vid, err := canon.NewID(a.o.Rand)
+		if err != nil {
+			return err
+		}
+		var vault canon.Vault
+		if vault, roster, err = f.Gesture.NewVault(roster, vid, v.name, v.tier); err != nil {
+			return err
+		}
+		vaults = append(vaults, vault)
+	}
+	err := errors.Join(sign(canon.TypeGenesis, f.Genesis.Account, f.Genesis), sign(canon.TypeRoster, "roster", roster),
+		sign(canon.TypePolicy, "policy", canon.Policy{V: 1, Text: policy.Default()}))
+	for _, v := range vaults {
+		err = errors.Join(err, sign(canon.TypeVault, v.ID, v))
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.ledger.Begin(f.Genesis); err != nil {
+		return err
+	}
+	a.book.Reset()
+	_, err = a.book.Write(ctx, e)
+	return err
+}
+
+// mark makes the caller's terminal session a person's.
+func (a *Account) mark(who identity.Caller, test bool) error {
+	if test {
+		return a.who.MarkTest(who)
+	}
+	return a.who.Mark(who)
+}
+
+// load replays the statements once. A failure is a held state: what is stored is
+// not what was written.
+func (a *Account) load(ctx context.Context) error {
+	if a.loaded {
+		return nil
+	}
+	if err := a.book.Load(ctx); err != nil {
+		if fault.Is(err, fault.Tampered) {
+			a.ledger.Hold(err.Error())
+		}
+		return err
+	}
+	a.loaded = true
+	return nil
+}
+
+// slowly runs a check of a passphrase and makes the next one wait after a wrong
+// one: a quarter of a second, doubled each time up to eight seconds.
+func (a *Account) slowly(check func() error) error {
+	if a.wrong > 0 {
+		time.Sleep(min(250*time.Millisecond<<min(a.wrong-1, 5), 8*time.Second))
+	}
+	err := check()
+	switch {
+	case err == nil:
+		a.wrong = 0
+	case fault.Is(err, fault.Passphrase):
+		a.wrong++
+	}
+	return err
+}
+
+// Unlock opens the session key, and marks the caller's terminal session as a
+// person's. It asks again in each session, also when already unlocked.
+func (a *Account) Unlock(ctx context.Context, who identity.Caller, source string, passphrase []byte) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.ready("unlock"); err != nil && !fault.Is(err, fault.Held) {
+		return err
+	}
+	test := a.TestHome()
+	if err := a.human("unlock", who, source, test); err != nil {
+		return err
+	}
+	if err := a.load(ctx); err != nil {
+		return err
+	}
+	err := a.slowly(func() error {
+		if a.book.Keys.Unlocked() {
+			return a.again(passphrase)
+		}
+		return a.book.Keys.Unlock(a.book.Roster(), passphrase, a.o.Device.LendShare, a.book.Place())
+	})
+	ev := canon.Event{Type: canon.EventUnlock, Action: "unlock", Outcome: "done", Kind: string(who.Kind()), Root: who.Root().String(), Reason: "input: " + source}
+	if err != nil {
+		ev.Outcome = "failed"
+		a.ledger.Later(ev)
+		return err
+	}
+	if err := a.book.Opened(); err != nil {
+		a.book.Keys.Lock()
+		a.ledger.Hold(err.Error())
+		return err
+	}
+	if a.ledger.Held() != "" {
+		return nil // to read, verify, export and restore; nothing is marked
+	}
+	if _, err := a.ledger.Append(ctx, ledger.Entry{Events: []canon.Event{ev}}); err != nil {
+		a.book.Keys.Lock()
+		return err
+	}
+	return a.mark(who, test)
+}
+
+// again checks the unlock passphrase while unlocked.
+func (a *Account) again(passphrase []byte) error {
+	same, err := a.book.Keys.SameAsUnlock(a.book.Roster(), passphrase, a.o.Device.LendShare)
+	if err == nil && !same {
+		err = fault.New(fault.Passphrase, "unlock", "", "wrong unlock passphrase")
+	}
+	return err
+}
+
+// Slowly is slowly for a passphrase that another room checks.
+func (a *Account) Slowly(check func() error) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.slowly(check)
+}
+
+func (a *Account) ready(op string) error {
+	switch a.State() {
+	case api.StateEmpty:
+		return fault.New(fault.Empty, op, "", "this home has no account yet").WithHint("run `thumbturn init`")
+	case api.StateHeld:
+		return fault.New(fault.Held, op, "", a.ledger.Held()).WithHint("`thumbturn audit verify` says more; `thumbturn restore` accepts the database as it is")
+	}
+	return nil
+}
+
+// Lock ends every lease and waiting request, records it, and forgets the keys.
+// The daemon then replaces its own process, which wipes what Go may have left.
+func (a *Account) Lock(ctx context.Context, why string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.broker.Ended()
+	var err error
+	if a.State() == api.StateUnlocked {
+		_, err = a.ledger.Append(ctx, ledger.Entry{Events: []canon.Event{{Type: canon.EventLock, Action: "lock", Outcome: "done", Reason: why}}})
+	}
+	a.who.Unmark()
+	a.book.Keys.Lock()
+	a.book.Close()
+	a.loaded = false
+	return err
+}
+
+// Close locks and ends the ledger.
+func (a *Account) Close(ctx context.Context, why string) error {
+	err := a.Lock(ctx, why)
+	if a.ledger.Held() == "" && !a.ledger.Empty() {
+		a.ledger.Later(canon.Event{Type: canon.EventStop, Outcome: "done", Reason: why})
+	}
+	return errors.Join(err, a.ledger.Close())
+}
+
+// PolicyIs reports whether a draft is the policy in force. While locked nobody
+// can say, and it is taken to be.
+func (a *Account) PolicyIs(text string) bool {
+	p := a.book.Policy()
+	if p == nil {
+		return true
+	}
+	set, err := policy.Load("draft", text)
+	return err == nil && set.Hash() == p.Hash()
+}

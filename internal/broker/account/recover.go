@@ -1,0 +1,189 @@
+package account
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/identity"
+	"github.com/thumbturn/thumbturn/internal/ledger"
+)
+
+// Recover opens the account with the recovery code and replaces code, share,
+// presence keys and both passphrases. It returns the closure that lends the new
+// code.
+func (a *Account) Recover(ctx context.Context, who identity.Caller, source string, code, unlock, presence []byte) (func(func([]byte) error) error, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.ready("recover"); err != nil {
+		return nil, err
+	}
+	test := a.TestHome()
+	if err := a.human("recover", who, source, test); err != nil {
+		return nil, err
+	}
+	if err := a.load(ctx); err != nil {
+		return nil, err
+	}
+	commit, share, err := a.o.Device.NextShare(a.o.Rand)
+	if err != nil {
+		return nil, err
+	}
+	var vaults []canon.Vault
+	for _, v := range a.book.Descriptors() {
+		vaults = append(vaults, v.Vault)
+	}
+	var r *open.Recovered
+	err = a.slowly(func() error {
+		r, err = a.book.Keys.Recover(a.book.Roster(), vaults, code, unlock, presence, share, a.book.Place())
+		return err
+	})
+	if err != nil {
+		a.ledger.Later(canon.Event{Type: canon.EventUnlock, Action: "recover", Outcome: "failed", Kind: string(who.Kind()), Root: who.Root().String()})
+		return nil, err
+	}
+	defer r.Gesture.Close()
+	e := ledger.Entry{Events: []canon.Event{{Type: canon.EventUnlock, Action: "recover", Outcome: "done",
+		Kind: string(who.Kind()), Root: who.Root().String(), Reason: "recovery code used: new code, share, presence keys and passphrases"}}}
+	s, err := a.book.Sign(r.Gesture.Root().Sign, canon.TypeRoster, "roster", r.Roster)
+	e.Statements = append(e.Statements, s)
+	for _, v := range r.Vaults {
+		if err == nil {
+			s, err = a.book.Sign(r.Gesture.Root().Sign, canon.TypeVault, v.ID, v)
+			e.Statements = append(e.Statements, s)
+		}
+	}
+	if err == nil {
+		err = commit.Prepare() // both shares are on disk until the statements are
+	}
+	if err == nil {
+		err = a.book.Opened()
+	}
+	if err == nil {
+		_, err = a.book.Write(ctx, e)
+	}
+	if err != nil {
+		a.book.Keys.Lock()
+		return nil, err
+	}
+	if err := commit.Commit(); err != nil {
+		return nil, err
+	}
+	return r.Recovery, a.mark(who, test)
+}
+
+// Passphrase replaces the unlock or the presence passphrase. old is the one that
+// is replaced; the presence passphrase signs the change either way.
+func (a *Account) Passphrase(ctx context.Context, who identity.Caller, source, which string, presence, old, next []byte) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.State() != api.StateUnlocked {
+		return open.ErrLocked
+	}
+	if err := a.human("passphrase change", who, source, a.TestHome()); err != nil {
+		return err
+	}
+	roster := a.book.Roster()
+	var unlock, newPresence []byte
+	needs := []string{"account"}
+	switch which {
+	case "unlock":
+		unlock = next
+		if err := a.slowly(func() error { return a.again(old) }); err != nil {
+			return err
+		}
+		if bytes.Equal(next, presence) {
+			return same()
+		}
+	case "presence":
+		newPresence = next
+		for _, v := range a.book.Descriptors() {
+			if v.Tier == canon.TierPresence {
+				needs = append(needs, v.ID)
+			}
+		}
+		if eq, err := a.book.Keys.SameAsUnlock(roster, next, a.o.Device.LendShare); err != nil || eq {
+			return same()
+		}
+	default:
+		return fault.New(fault.Usage, "passphrase change", which, "choose unlock or presence")
+	}
+	var g *open.Gesture
+	err := a.slowly(func() (err error) {
+		g, err = a.book.Keys.Gesture(roster, presence, a.o.Device.LendShare, a.book.Place(), needs)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	out, err := g.Rekey(roster, unlock, newPresence)
+	if err != nil {
+		return err
+	}
+	s, err := a.book.Sign(g.Root().Sign, canon.TypeRoster, "roster", out)
+	if err != nil {
+		return err
+	}
+	_, err = a.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite,
+		Action: "passphrase", Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: which + " passphrase changed, input: " + source}}})
+	return err
+}
+
+func same() error {
+	return fault.New(fault.Usage, "passphrase change", "", "the presence passphrase must differ from the unlock passphrase")
+}
+
+// Restore accepts a database that is behind what this device has seen. It takes
+// the presence passphrase, and leaves a signed statement that says from where to
+// where.
+func (a *Account) Restore(ctx context.Context, who identity.Caller, source string, presence []byte) (api.Restored, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out api.Restored
+	if a.State() != api.StateHeld {
+		return out, fault.New(fault.Usage, "restore", "", "nothing is held: the database is the one this device has seen")
+	}
+	if err := a.human("restore", who, source, a.TestHome()); err != nil {
+		return out, err
+	}
+	a.loaded = false
+	if err := a.book.Load(ctx); err != nil {
+		return out, fault.Wrap(fault.Held, "restore", "", err).WithHint("the statements themselves are damaged: put a good copy of the database in place")
+	}
+	a.loaded = true
+	var g *open.Gesture
+	err := a.slowly(func() (err error) {
+		g, err = a.book.Keys.Gesture(a.book.Roster(), presence, a.o.Device.LendShare, a.book.Place(), []string{"account"})
+		return err
+	})
+	if err != nil {
+		return out, err
+	}
+	defer g.Close()
+	pin, err := a.o.Device.Pin()
+	if err != nil {
+		return out, err
+	}
+	head, _ := a.ledger.Head()
+	out.From = fmt.Sprintf("%d statements, %d events", pin.Statements, pin.Events)
+	out.To = fmt.Sprintf("%d statements, %d events", head.Statements, head.Events)
+	if err := a.ledger.Restore(); err != nil {
+		return out, err
+	}
+	if err := a.ledger.Begin(a.book.Genesis()); err != nil {
+		return out, err
+	}
+	text := "rolled back from " + out.From + " to " + out.To
+	s, err := a.book.Sign(g.Root().Sign, canon.TypeSetting, "restored", canon.Setting{V: 1, Name: "restored", Value: text})
+	if err != nil {
+		return out, err
+	}
+	_, err = a.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite,
+		Action: "restore", Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: text}}})
+	return out, err
+}

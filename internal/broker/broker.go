@@ -1,0 +1,287 @@
+// Package broker is the waist: every plaintext passes Release, and nothing else
+// does what Release does.
+//
+// A caller asks to use a secret in a place. The broker identifies the caller,
+// decides by policy, waits for a human where it must, writes down the intent,
+// opens the secret, delivers it to that place, and writes down the outcome.
+package broker
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/sink"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/identity"
+	"github.com/thumbturn/thumbturn/internal/ledger"
+	"github.com/thumbturn/thumbturn/internal/policy"
+	"github.com/thumbturn/thumbturn/ref"
+)
+
+// Sink is a place of delivery, built by the packages below this one.
+type Sink = sink.Sink
+
+// Clock is where the broker takes its time from.
+type Clock = approve.Clock
+
+// Broker is the waist. New makes one; its zero value refuses everything.
+type Broker struct {
+	book  *book.Book
+	desk  *approve.Desk
+	who   *identity.Registry
+	clock Clock
+	rand  io.Reader
+
+	mu     sync.Mutex
+	leases map[string]*lease
+}
+
+// New returns a broker over a book. It is called by the account package alone:
+// nobody else can name a book.
+func New(b *book.Book, desk *approve.Desk, who *identity.Registry, clock Clock, rand io.Reader) *Broker {
+	return &Broker{book: b, desk: desk, who: who, clock: clock, rand: rand, leases: map[string]*lease{}}
+}
+
+// Ask is how a caller waits for a person, and what it says about itself.
+type Ask struct {
+	NoWait  bool
+	Request string // an earlier request this comes back for
+	Purpose string // a claim
+	Timeout time.Duration
+	// Waiting is called once before waiting; what it returns, after it.
+	Waiting func(approve.Ticket) (done func(), err error)
+
+	ctx context.Context // of the caller that waits
+}
+
+// Want names the secrets of one release.
+type Want struct {
+	Ask
+	Refs  []ref.Ref
+	Agent bool // the place is a program known to be an agent
+}
+
+// Receipt is the place of a release in the ledger.
+type Receipt struct {
+	Request string
+	Intent  int64
+}
+
+// release is one pass through the waist.
+type release struct {
+	who      identity.Caller
+	want     Want
+	to       Sink
+	action   string
+	subjects []canon.Subject
+	records  []open.Record
+	raw      []byte
+	request  canon.Request
+	digest   canon.Hash
+	verdict  policy.Verdict
+	proof    approve.Proof
+	gesture  *open.Gesture
+	intent   ledger.Intent
+}
+
+// Release uses secrets once: it delivers the values named by want to the place
+// to, or nothing at all. An error means that nothing was delivered, unless it
+// came from the place of delivery itself; the ledger says which.
+func (b *Broker) Release(ctx context.Context, who identity.Caller, want Want, to Sink) (Receipt, error) {
+	r := &release{who: who, want: want, to: to, action: actionOf(to, want)}
+	if err := b.resolve(ctx, r); err != nil {
+		return Receipt{}, b.refuse(r, err)
+	}
+	defer func() { r.gesture.Close() }()
+
+	// 1 digest: one canonical description of who, what, where.
+	if err := b.describe(r); err != nil {
+		return Receipt{}, b.refuse(r, err)
+	}
+	// 2 policy.
+	if err := b.decide(r); err != nil {
+		return Receipt{}, b.refuse(r, err)
+	}
+	// 3 a human's proof over that digest, where asked.
+	if err := b.human(ctx, r); err != nil {
+		return Receipt{}, b.refuse(r, err)
+	}
+	if err := b.who.Recheck(who); err != nil {
+		return Receipt{}, b.refuse(r, err)
+	}
+	// 4 intent, durable; if it cannot be written, refuse.
+	if err := b.intend(ctx, r); err != nil {
+		return Receipt{}, b.refuse(r, err)
+	}
+	// 5 a permit, from parts that agree on the digest.
+	permit, err := open.Grant(r.raw, r.verdict, r.proof, r.intent, r.gesture)
+	if err != nil {
+		return Receipt{}, b.outcome(r, err)
+	}
+	// 6 check each record against its manifest and open it; 7 deliver all or none.
+	err = b.lend(ctx, permit, r.records, nil, func(values [][]byte) error {
+		return to.Deliver(ctx, sink.Delivery{Request: r.request.ID, Receipt: r.intent.Index(), Values: values})
+	})
+	// 8 outcome.
+	return Receipt{Request: r.request.ID, Intent: r.intent.Index()}, b.outcome(r, err)
+}
+
+// lend opens the records one inside the other, so that all are open at once
+// when deliver runs, none is open when one of them fails, and each is wiped as
+// the calls return.
+func (b *Broker) lend(ctx context.Context, p open.Permit, rest []open.Record, values [][]byte, deliver func([][]byte) error) error {
+	if len(rest) == 0 {
+		return deliver(values)
+	}
+	return b.book.Keys.Open(ctx, p, rest[0], func(text []byte) error {
+		return b.lend(ctx, p, rest[1:], append(values, text), deliver)
+	})
+}
+
+// actionOf names what a release does, for policy and for the page.
+func actionOf(to Sink, w Want) string {
+	switch to.Place().Grade {
+	case canon.GradeHold:
+		if w.Agent {
+			return "run-agent"
+		}
+		return "hold"
+	case canon.GradeReveal:
+		return "reveal"
+	case canon.GradeUse:
+		return "use"
+	}
+	return ""
+}
+
+// resolve finds the record of each reference, under the latest manifests.
+func (b *Broker) resolve(ctx context.Context, r *release) error {
+	switch {
+	case b.book == nil || r.who.Kind() == "":
+		return fault.New(fault.Denied, "release", "", "nobody asks")
+	case !b.book.Keys.Unlocked():
+		return open.ErrLocked
+	case !r.to.Valid():
+		return fault.New(fault.Denied, "release", "", "no place of delivery")
+	case len(r.want.Refs) == 0:
+		return fault.New(fault.Usage, "release", "", "no references")
+	}
+	for _, x := range r.want.Refs {
+		s, epoch, err := b.book.Subject(ctx, r.action, x)
+		if err != nil {
+			return err
+		}
+		raw, err := b.book.Fetch(ctx, s.Record, s.Ref)
+		if err != nil {
+			return err
+		}
+		r.subjects = append(r.subjects, s)
+		r.records = append(r.records, open.Record{Subject: s, Epoch: epoch, Bytes: raw})
+	}
+	return nil
+}
+
+// describe makes the request, or takes back the one the caller returns for.
+func (b *Broker) describe(r *release) error {
+	req, err := b.newRequest(r.who, r.action, r.want.Ask)
+	if err != nil {
+		return err
+	}
+	req.Subjects, req.Place, req.Change = r.subjects, r.to.Place(), canon.Hash{}
+	r.request, r.raw = req, canon.Encode(req)
+	if r.want.Request != "" {
+		t, proof, opened, err := b.desk.Take(r.want.Request, owner(r.who), match(req))
+		if fault.Is(err, fault.Pending) && !r.want.NoWait {
+			if t, proof, opened, err = b.await(r.want.Ask, t, owner(r.who), match(req)); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return err
+		}
+		r.raw, r.proof = t.Raw, proof
+		r.gesture, _ = opened.(*open.Gesture)
+		if err := canon.Decode(t.Raw, &r.request); err != nil {
+			return fault.Wrap(fault.Internal, "release", r.want.Request, err)
+		}
+		if !sameRecords(r.request.Subjects, r.subjects) {
+			return fault.New(fault.Conflict, "release", r.want.Request, "a value or its binding changed since it was approved").WithHint("ask again")
+		}
+	}
+	r.digest = canon.RequestDigest(r.raw)
+	return nil
+}
+
+// human parks the request and waits, where the verdict asks for a person.
+func (b *Broker) human(ctx context.Context, r *release) error {
+	if r.verdict.Decision == policy.Allow || r.proof.Covers(r.digest) {
+		return nil
+	}
+	t := b.ticket(r.who, r.request, r.raw, r.verdict, presenceVaults(r.subjects))
+	proof, opened, err := b.ask(ctx, r.who, r.want.Ask, t)
+	if err != nil {
+		return err
+	}
+	r.proof = proof
+	r.gesture, _ = opened.(*open.Gesture)
+	// What was approved must still be what is current.
+	for i, x := range r.want.Refs {
+		s, _, err := b.book.Subject(ctx, r.action, x)
+		if err != nil {
+			return err
+		}
+		if s.Record != r.subjects[i].Record || s.Binding != r.subjects[i].Binding {
+			return fault.New(fault.Conflict, "release", s.Ref, "it changed while it waited for approval").WithHint("ask again")
+		}
+	}
+	return nil
+}
+
+// intend writes the durable intent. A use out of a lease's reserved block needs
+// no sync of its own; its event follows.
+func (b *Broker) intend(ctx context.Context, r *release) error {
+	ev := b.event(r, canon.EventIntent, "allowed", "")
+	if in, ok := b.leaseUse(ctx, r); ok {
+		r.intent = in
+		b.book.Ledger.Later(ev)
+		return nil
+	}
+	if r.proof.Covers(r.digest) {
+		ev.Proof = canon.Encode(r.proof.Evidence())
+	}
+	in, err := b.book.Ledger.Intend(ctx, ev, r.request.ID)
+	r.intent = in
+	return err
+}
+
+// refuse records a denial and returns the error, made alike for strangers.
+func (b *Broker) refuse(r *release, err error) error {
+	if b.book != nil {
+		t := canon.EventDenial
+		if fault.Is(err, fault.Pending) {
+			t = canon.EventRequest
+		}
+		b.book.Ledger.Later(b.event(r, t, string(fault.KindOf(err)), err.Error()))
+	}
+	return err
+}
+
+// outcome records how a release with an intent ended.
+func (b *Broker) outcome(r *release, err error) error {
+	ev := b.event(r, canon.EventOutcome, "delivered", "")
+	if err != nil {
+		ev.Outcome, ev.Reason = "failed", err.Error()
+	} else {
+		b.openWindow(r)
+	}
+	ev.Intent = r.intent.Index() + 1
+	ev.Raw, ev.Evidence = nil, nil
+	b.book.Ledger.Later(ev)
+	return err
+}

@@ -1,0 +1,386 @@
+// Package book is what the statements say, replayed into memory: the account,
+// its slots, its vaults, the latest manifest of every item, and the policy. The
+// tables of the store are indexes; this is the truth they are held against.
+//
+// A book is filled at unlock and emptied at lock. What decides who may do what
+// counts only with the root key's signature.
+package book
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"io"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/ledger"
+	"github.com/thumbturn/thumbturn/internal/policy"
+	"github.com/thumbturn/thumbturn/internal/sealed"
+	"github.com/thumbturn/thumbturn/internal/store"
+	"github.com/thumbturn/thumbturn/ref"
+)
+
+// Book is the account in memory. Its parts are set once, by whoever makes it.
+type Book struct {
+	Ledger *ledger.Ledger
+	Store  store.Store
+	Keys   *open.Keyring
+	Share  open.Share
+	Now    func() time.Time
+	Rand   io.Reader
+
+	mu      sync.RWMutex
+	genesis canon.Genesis
+	roster  open.Roster
+	vaults  map[string]*Vault
+	items   map[string]*entry
+	policy  *policy.Set
+	titles  map[string]map[canon.Hash][]string // by vault: title tag to item ids
+}
+
+// Vault is a vault with its name opened.
+type Vault struct {
+	canon.Vault
+	Title   string
+	Version int64
+	Items   int
+}
+
+// entry is the latest manifest of an item: the payload as written, and what
+// replay read of it.
+type entry struct {
+	id      string
+	version int64
+	head    canon.ItemHead
+	payload []byte
+}
+
+// Genesis returns the account's first statement; the zero value when there is
+// no account.
+func (b *Book) Genesis() canon.Genesis {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.genesis
+}
+
+// Roster returns the current roster.
+func (b *Book) Roster() open.Roster {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.roster
+}
+
+// Policy returns the policy in force; nil denies everything.
+func (b *Book) Policy() *policy.Set {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.policy
+}
+
+// Place describes the account for opening slots.
+func (b *Book) Place() open.Place {
+	g := b.Genesis()
+	return open.Place{Account: g.Account, Device: g.Device, Root: canon.RootFingerprint(g.Root), TestHome: g.TestHome, Created: b.Now().UnixMilli()}
+}
+
+// Load replays the statements into a fresh state. It needs no key; Opened does
+// the rest once the session key is there.
+func (b *Book) Load(ctx context.Context) error {
+	n := &Book{vaults: map[string]*Vault{}, items: map[string]*entry{}, titles: map[string]map[canon.Hash][]string{}}
+	err := b.Ledger.Replay(ctx, func(i int64, s ledger.Signed, body []byte) error { return n.take(i, s, body) })
+	if err != nil {
+		return err
+	}
+	if err := b.Ledger.SetRoster(n.roster.Version); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.genesis, b.roster, b.vaults, b.items, b.policy, b.titles = n.genesis, n.roster, n.vaults, n.items, n.policy, n.titles
+	return nil
+}
+
+func bad(ref, what string) error { return fault.New(fault.Tampered, "replay", ref, what) }
+
+// take applies one statement. Caller holds no lock on a book in use.
+func (b *Book) take(n int64, s ledger.Signed, body []byte) error {
+	if n == 0 {
+		return b.takeGenesis(s, body)
+	}
+	signed := len(s.Sig) > 0 && ed25519.Verify(ed25519.PublicKey(b.genesis.Root), canon.SigningBytes(body), s.Sig)
+	if len(s.Sig) > 0 && !signed {
+		return bad(s.Subject, "signature is not of this account")
+	}
+	if s.Type == canon.TypeItem {
+		return b.takeItem(s, signed)
+	}
+	if !signed {
+		return bad(s.Subject, "a statement that decides is not signed")
+	}
+	switch s.Type {
+	case canon.TypeRoster:
+		var r canon.Roster
+		if err := canon.Decode(s.Payload, &r); err != nil {
+			return bad(s.Subject, "malformed roster")
+		}
+		b.roster = open.Roster{Roster: r, Version: s.Version}
+	case canon.TypeVault:
+		var v canon.Vault
+		if err := canon.Decode(s.Payload, &v); err != nil || v.ID != s.Subject {
+			return bad(s.Subject, "malformed vault descriptor")
+		}
+		items := 0
+		if old := b.vaults[v.ID]; old != nil {
+			items = old.Items
+		}
+		b.vaults[v.ID] = &Vault{Vault: v, Version: s.Version, Items: items}
+	case canon.TypePolicy:
+		var p canon.Policy
+		if err := canon.Decode(s.Payload, &p); err != nil {
+			return bad(s.Subject, "malformed policy")
+		}
+		set, err := policy.Load("applied policy", p.Text)
+		if err != nil {
+			return bad(s.Subject, "the applied policy does not load")
+		}
+		b.policy = set
+	case canon.TypeSetting:
+	default:
+		return bad(s.Subject, "unexpected statement")
+	}
+	return nil
+}
+
+func (b *Book) takeGenesis(s ledger.Signed, body []byte) error {
+	if s.Type != canon.TypeGenesis || canon.Decode(s.Payload, &b.genesis) != nil || s.Subject != b.genesis.Account || len(b.genesis.Root) != ed25519.PublicKeySize {
+		return bad("0", "the first statement is no genesis")
+	}
+	if !ed25519.Verify(ed25519.PublicKey(b.genesis.Root), canon.SigningBytes(body), s.Sig) {
+		return bad("0", "the genesis is not signed by its own root key")
+	}
+	return nil
+}
+
+// takeItem applies an item manifest. A change of title, binding, vault or state
+// of an item that holds a value counts only when the root key signed it.
+func (b *Book) takeItem(s ledger.Signed, signed bool) error {
+	h, err := canon.ReadItemHead(s.Payload)
+	if err != nil {
+		return bad(s.Subject, "malformed manifest")
+	}
+	v := b.vaults[h.Vault]
+	if v == nil || h.Epoch > v.Epoch {
+		return bad(s.Subject, "the item's vault is unknown")
+	}
+	old := b.items[s.Subject]
+	if old != nil && NeedsRoot(old.head, h) && !signed {
+		return bad(s.Subject, "title, binding or state changed without a gesture")
+	}
+	if old != nil {
+		b.untitle(old)
+	}
+	e := &entry{id: s.Subject, version: s.Version, head: h, payload: s.Payload}
+	b.items[s.Subject] = e
+	if h.State == canon.StateCurrent {
+		b.title(e)
+	}
+	return nil
+}
+
+// NeedsRoot reports whether going from one manifest to the next takes the root
+// key: title, binding, vault or state of an item that holds a value.
+func NeedsRoot(old, new canon.ItemHead) bool {
+	return old.Values && (old.Title != new.Title || old.Binding != new.Binding || old.Vault != new.Vault || old.State != new.State)
+}
+
+func (b *Book) title(e *entry) {
+	t := b.titles[e.head.Vault]
+	if t == nil {
+		t = map[canon.Hash][]string{}
+		b.titles[e.head.Vault] = t
+	}
+	t[e.head.Title] = append(t[e.head.Title], e.id)
+	b.vaults[e.head.Vault].Items++
+}
+
+func (b *Book) untitle(e *entry) {
+	if e.head.State != canon.StateCurrent {
+		return
+	}
+	ids := b.titles[e.head.Vault][e.head.Title]
+	for i, id := range ids {
+		if id == e.id {
+			b.titles[e.head.Vault][e.head.Title] = append(ids[:i:i], ids[i+1:]...)
+			b.vaults[e.head.Vault].Items--
+			return
+		}
+	}
+}
+
+// Opened opens the vaults' keys and names after the session key opened. What
+// does not open, or is not what the descriptor commits to, is fault.Tampered.
+func (b *Book) Opened() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, v := range b.vaults {
+		if err := b.openVault(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Book) openVault(v *Vault) error {
+	if v.Deleted {
+		return nil
+	}
+	if err := b.Keys.AddVault(v.Vault, b.genesis.Account); err != nil {
+		return err
+	}
+	ctx := sealed.Context{Type: sealed.TypeVaultName, Account: b.genesis.Account, Vault: v.ID, Epoch: v.Epoch}
+	name, err := b.Keys.Meta(ctx, v.Name)
+	v.Title = string(name)
+	return err
+}
+
+// SetGenesis sets what is known of the account before unlock.
+func (b *Book) SetGenesis(g canon.Genesis) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.genesis = g
+}
+
+// Reset makes an empty book ready for its first statements.
+func (b *Book) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.vaults, b.items, b.titles = map[string]*Vault{}, map[string]*entry{}, map[string]map[canon.Hash][]string{}
+}
+
+// Descriptors returns the vaults in order of their ids; names may be unopened.
+func (b *Book) Descriptors() []Vault {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var out []Vault
+	for _, v := range b.vaults {
+		out = append(out, *v)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].ID < out[j].ID })
+	return out
+}
+
+// Records hands out the hash of everything the latest manifests name.
+func (b *Book) Records(ctx context.Context, each func(h canon.Hash, ref string) error) error {
+	b.mu.RLock()
+	entries := make([]*entry, 0, len(b.items))
+	for _, e := range b.items {
+		entries = append(entries, e)
+	}
+	b.mu.RUnlock()
+	sort.Slice(entries, func(i, j int) bool { return entries[i].id < entries[j].id })
+	for _, e := range entries {
+		var m canon.Item
+		if err := canon.Decode(e.payload, &m); err != nil {
+			return bad(e.id, "malformed manifest")
+		}
+		all := append([]canon.FieldHash{{Field: "metadata", Hash: m.Meta}}, m.Records...)
+		if m.Pending != nil {
+			all = append(all, m.Pending.Values...)
+		}
+		for _, r := range all {
+			if err := each(r.Hash, "item "+e.id+" "+r.Field); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// RefNames reports whether a recorded reference is of an item of that title.
+func RefNames(text, item string) bool {
+	r, err := ref.Parse(text)
+	return err == nil && Fold(r.Item) == Fold(item)
+}
+
+// Close forgets what the book holds, at lock.
+func (b *Book) Close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.vaults, b.items, b.titles, b.policy = nil, nil, nil, nil
+}
+
+// Write appends signed statements with blobs and events, and applies them to
+// the book once they are durable.
+func (b *Book) Write(ctx context.Context, e ledger.Entry) (ledger.Receipt, error) {
+	r, err := b.Ledger.Append(ctx, e)
+	if err != nil {
+		return r, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, s := range e.Statements {
+		if err := b.take(r.Statement+int64(i), s, s.Body()); err != nil {
+			return r, err
+		}
+		if s.Type == canon.TypeRoster {
+			if err := b.Ledger.SetRoster(s.Version); err != nil {
+				return r, err
+			}
+		}
+		if s.Type == canon.TypeVault {
+			if err := b.openVault(b.vaults[s.Subject]); err != nil {
+				return r, err
+			}
+		}
+	}
+	return r, nil
+}
+
+// Next lays out the statement that follows a subject's latest one.
+func (b *Book) Next(t canon.Type, subject string, payload any) canon.Statement {
+	s := canon.Statement{Type: t, Subject: subject, Payload: canon.Encode(payload)}
+	v, h := b.Ledger.Version(s.Key())
+	s.Version, s.Parent = v+1, h
+	return s
+}
+
+// Sign lays out the next statement and signs it.
+func (b *Book) Sign(root func([]byte) ([]byte, error), t canon.Type, subject string, payload any) (ledger.Signed, error) {
+	s := b.Next(t, subject, payload)
+	sig, err := root(s.Body())
+	return ledger.Signed{Statement: s, Sig: sig}, err
+}
+
+// blob makes a content-addressed blob.
+func blob(kind store.BlobKind, vault, item string, b []byte) (store.Blob, canon.Hash) {
+	h := sha256.Sum256(b)
+	return store.Blob{Hash: store.Hash(h), Kind: kind, Vault: vault, Item: item, Bytes: b}, canon.Hash(h)
+}
+
+// Fetch reads one blob and checks that it is the one named.
+func (b *Book) Fetch(ctx context.Context, h canon.Hash, ref string) ([]byte, error) {
+	var out []byte
+	err := b.Store.Blobs(ctx, []store.Hash{store.Hash(h)}, func(x store.Blob) error {
+		out = x.Bytes
+		return nil
+	})
+	if err != nil {
+		if fault.Is(err, fault.Tampered) {
+			return nil, fault.New(fault.Tampered, "open", ref, "its record is missing from the database")
+		}
+		return nil, err
+	}
+	if canon.Hash(sha256.Sum256(out)) != h {
+		return nil, fault.New(fault.Tampered, "open", ref, "its record is not the one the manifest names")
+	}
+	return out, nil
+}
+
+// Fold is the form in which names are compared: case does not count.
+func Fold(s string) string { return strings.ToLower(strings.TrimSpace(s)) }

@@ -1,0 +1,260 @@
+package book
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/sealed"
+	"github.com/thumbturn/thumbturn/ref"
+)
+
+// Meta is the metadata of an item: everything but concealed values. It is one
+// padded blob per revision, sealed under the vault's index key.
+type Meta struct {
+	V        int      `json:"v"`
+	Title    string   `json:"title"`
+	Category string   `json:"category"`
+	Tags     []string `json:"tags,omitempty"`
+	URLs     []string `json:"urls,omitempty"`
+	Fields   []Field  `json:"fields"`
+	Created  int64    `json:"created"`
+	Updated  int64    `json:"updated"`
+}
+
+// Field describes a field. Text is the value of one that is not concealed.
+type Field struct {
+	ID        string `json:"id"`
+	Section   string `json:"section,omitempty"`
+	Label     string `json:"label"`
+	Type      string `json:"type"`
+	Purpose   string `json:"purpose,omitempty"`
+	Concealed bool   `json:"concealed"`
+	Text      string `json:"text,omitempty"`
+}
+
+// Item is an item's latest manifest with its metadata opened.
+type Item struct {
+	canon.Item
+	ID      string
+	Version int64
+	Vault   *Vault
+	Meta    Meta
+}
+
+// Vaults returns the vaults in order of their names.
+func (b *Book) Vaults() []Vault {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var out []Vault
+	for _, v := range b.vaults {
+		if !v.Deleted {
+			out = append(out, *v)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return Fold(out[i].Title) < Fold(out[j].Title) })
+	return out
+}
+
+// Count returns the numbers of vaults and current items.
+func (b *Book) Count() (vaults, items int) {
+	for _, v := range b.Vaults() {
+		vaults++
+		items += v.Items
+	}
+	return vaults, items
+}
+
+// Vault finds a vault by name or id.
+func (b *Book) Vault(op, name string) (*Vault, error) {
+	var names []string
+	var hit []Vault
+	for _, v := range b.Vaults() {
+		if v.ID == name || Fold(v.Title) == Fold(name) {
+			hit = append(hit, v)
+		}
+		names = append(names, v.Title)
+	}
+	switch len(hit) {
+	case 1:
+		return &hit[0], nil
+	case 0:
+		e := fault.New(fault.NotFound, op, name, fmt.Sprintf("%q isn't a vault in this account", name))
+		return nil, suggest(e, name, names, "thumbturn vault list")
+	}
+	var list []string
+	for _, v := range hit {
+		list = append(list, v.Title+": "+v.ID)
+	}
+	return nil, fault.New(fault.Ambiguous, op, name, fmt.Sprintf("more than one vault matches %q", name)).WithHint("use the id: " + strings.Join(list, ", "))
+}
+
+// suggest names the nearest candidate, or the command that lists them.
+func suggest(e *fault.Error, name string, candidates []string, list string) error {
+	if s := ref.Suggest(name, candidates); s != "" {
+		return e.WithHint(fmt.Sprintf("did you mean %q?", s))
+	}
+	return e.WithHint("`" + list + "` shows what there is")
+}
+
+// Find finds an item by title or id in a vault and opens its metadata.
+func (b *Book) Find(ctx context.Context, op, vault, name string) (*Item, error) {
+	v, err := b.Vault(op, vault)
+	if err != nil {
+		return nil, err
+	}
+	tag, err := b.Keys.Tag(v.ID, "title", Fold(name))
+	if err != nil {
+		return nil, err
+	}
+	b.mu.RLock()
+	ids := append([]string(nil), b.titles[v.ID][tag]...)
+	if e := b.items[name]; e != nil && e.head.Vault == v.ID && e.head.State == canon.StateCurrent {
+		ids = []string{name}
+	}
+	b.mu.RUnlock()
+	at := v.Title + "/" + name
+	switch len(ids) {
+	case 1:
+		return b.Item(ctx, ids[0])
+	case 0:
+		e := fault.New(fault.NotFound, op, at, fmt.Sprintf("%q isn't an item in the %q vault", name, v.Title))
+		var titles []string
+		_ = b.Each(ctx, v.ID, func(it *Item) error { titles = append(titles, it.Meta.Title); return nil })
+		return nil, suggest(e, name, titles, "thumbturn item list --vault "+v.Title)
+	}
+	sort.Strings(ids)
+	for i, id := range ids {
+		ids[i] = ref.Ref{Vault: v.Title, Item: id}.Vault + "/" + id
+	}
+	return nil, fault.New(fault.Ambiguous, op, at, fmt.Sprintf("more than one item matches %q", name)).
+		WithHint("specify the item by its id: op://" + strings.Join(ids, "/…, op://") + "/…")
+}
+
+// Item opens the metadata of an item by id.
+func (b *Book) Item(ctx context.Context, id string) (*Item, error) {
+	b.mu.RLock()
+	e := b.items[id]
+	var v *Vault
+	if e != nil {
+		c := *b.vaults[e.head.Vault]
+		v = &c
+	}
+	account := b.genesis.Account
+	b.mu.RUnlock()
+	if e == nil {
+		return nil, fault.New(fault.NotFound, "item", id, "no such item")
+	}
+	it := &Item{ID: id, Version: e.version, Vault: v}
+	if err := canon.Decode(e.payload, &it.Item); err != nil {
+		return nil, bad(id, "malformed manifest")
+	}
+	raw, err := b.Fetch(ctx, it.Item.Meta, id)
+	if err != nil {
+		return nil, err
+	}
+	text, err := b.Keys.Meta(b.metaContext(account, it), raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := canon.Decode(text, &it.Meta); err != nil {
+		return nil, bad(id, "malformed metadata")
+	}
+	return it, nil
+}
+
+func (b *Book) metaContext(account string, it *Item) sealed.Context {
+	return sealed.Context{Type: sealed.TypeMeta, Account: account, Vault: it.Vault.ID, Epoch: it.Epoch, Item: it.ID}
+}
+
+// Each opens the current items of a vault one after the other, or of all vaults
+// when vault is empty.
+func (b *Book) Each(ctx context.Context, vault string, each func(*Item) error) error {
+	b.mu.RLock()
+	ids := make([]string, 0, len(b.items))
+	for id, e := range b.items {
+		if e.head.State == canon.StateCurrent && (vault == "" || e.head.Vault == vault) {
+			ids = append(ids, id)
+		}
+	}
+	b.mu.RUnlock()
+	sort.Strings(ids)
+	for _, id := range ids {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		it, err := b.Item(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := each(it); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Field finds a field of an item by section and label or id.
+func (it *Item) Field(op string, r ref.Ref) (*Field, error) {
+	var hit []*Field
+	var names []string
+	for i := range it.Meta.Fields {
+		f := &it.Meta.Fields[i]
+		names = append(names, f.Label)
+		if r.Section != "" && Fold(f.Section) != Fold(r.Section) {
+			continue
+		}
+		if f.ID == r.Field || Fold(f.Label) == Fold(r.Field) {
+			hit = append(hit, f)
+		}
+	}
+	switch len(hit) {
+	case 1:
+		return hit[0], nil
+	case 0:
+		at := strings.TrimPrefix(r.Section+"."+r.Field, ".")
+		e := fault.New(fault.NotFound, op, r.String(), fmt.Sprintf("item '%s/%s' does not have a field '%s'", it.Vault.Title, it.Meta.Title, at))
+		return nil, suggest(e, r.Field, names, "thumbturn item get "+it.Meta.Title+" --vault "+it.Vault.Title)
+	}
+	var list []string
+	for _, f := range hit {
+		list = append(list, it.Reference(f))
+	}
+	return nil, fault.New(fault.Ambiguous, op, r.String(), fmt.Sprintf("more than one field matches %q", r.Field)).WithHint("use one of " + strings.Join(list, ", "))
+}
+
+// Reference is the full reference of a field.
+func (it *Item) Reference(f *Field) string {
+	return ref.Ref{Vault: it.Vault.Title, Item: it.Meta.Title, Section: f.Section, Field: f.Label}.String()
+}
+
+// Value names the record of a field in this revision.
+func (it *Item) Value(field string) (canon.FieldHash, bool) {
+	for _, r := range it.Records {
+		if r.Field == field {
+			return r, true
+		}
+	}
+	return canon.FieldHash{}, false
+}
+
+// Subject resolves a reference to the one record it names now.
+func (b *Book) Subject(ctx context.Context, op string, r ref.Ref) (canon.Subject, int64, error) {
+	it, err := b.Find(ctx, op, r.Vault, r.Item)
+	if err != nil {
+		return canon.Subject{}, 0, err
+	}
+	f, err := it.Field(op, r)
+	if err != nil {
+		return canon.Subject{}, 0, err
+	}
+	v, ok := it.Value(f.ID)
+	if !ok {
+		return canon.Subject{}, 0, fault.New(fault.NotFound, op, r.String(), "the field has no value").WithHint("set it: thumbturn set " + it.Reference(f))
+	}
+	return canon.Subject{Ref: it.Reference(f), Vault: it.Vault.ID, Item: it.ID, Field: f.ID, Revision: v.Revision,
+		Record: v.Hash, Binding: it.Binding, Writer: it.Writer, Tier: it.Vault.Tier}, v.Epoch, nil
+}

@@ -1,0 +1,310 @@
+package book
+
+import (
+	"context"
+	"io"
+	"sort"
+	"strings"
+
+	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/ledger"
+	"github.com/thumbturn/thumbturn/internal/sealed"
+	"github.com/thumbturn/thumbturn/internal/store"
+)
+
+// Change is one field of a write.
+type Change struct {
+	Field
+	Value  []byte // nil leaves the value as it is; lent, the caller wipes it
+	Delete bool
+}
+
+// Edit is a write to an item: a new one when Item is nil.
+type Edit struct {
+	Vault    *Vault
+	Item     *Item
+	Title    string // empty keeps it
+	Category string
+	Tags     []string // nil keeps them
+	URLs     []string
+	Changes  []Change
+	Writer   string // who writes, as evidence
+}
+
+// Draft is a write laid out and sealed: what would be stored, and whether the
+// root key must sign it.
+type Draft struct {
+	ID        string
+	Meta      Meta
+	Statement canon.Statement
+	Blobs     []store.Blob
+	Root      bool
+}
+
+// Draft seals an edit's values to the vault's public key and lays the next
+// manifest out. Nothing is written yet. No key that opens values is used.
+func (b *Book) Draft(e Edit) (*Draft, error) {
+	it := e.Item
+	now := b.Now().UnixMilli()
+	if it == nil {
+		id, err := canon.NewID(b.Rand)
+		if err != nil {
+			return nil, err
+		}
+		it = &Item{ID: id, Vault: e.Vault, Meta: Meta{V: 1, Category: "API_CREDENTIAL", Created: now},
+			Item: canon.Item{V: 1, Vault: e.Vault.ID, Epoch: e.Vault.Epoch, Created: now}}
+	}
+	d := &Draft{ID: it.ID, Meta: it.Meta}
+	d.Meta.Fields = append([]Field(nil), it.Meta.Fields...)
+	d.Meta.Updated = now
+	m := it.Item
+	m.Epoch, m.State, m.Writer, m.Pending = e.Vault.Epoch, canon.StateCurrent, e.Writer, nil
+	m.Records = append([]canon.FieldHash(nil), it.Records...)
+	setMeta(&d.Meta, e)
+	for _, c := range e.Changes {
+		if err := b.apply(d, &m, it, c); err != nil {
+			return nil, err
+		}
+	}
+	if strings.TrimSpace(d.Meta.Title) == "" {
+		return nil, fault.New(fault.Usage, "item", "", "an item needs a title")
+	}
+	if err := b.seal(d, &m, it); err != nil {
+		return nil, err
+	}
+	d.Statement = b.Next(canon.TypeItem, it.ID, m)
+	if err := b.needsRoot(d, m); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func setMeta(m *Meta, e Edit) {
+	if e.Title != "" {
+		m.Title = e.Title
+	}
+	if e.Category != "" {
+		m.Category = e.Category
+	}
+	if e.Tags != nil {
+		m.Tags = e.Tags
+	}
+	if e.URLs != nil {
+		m.URLs = e.URLs
+	}
+}
+
+// needsRoot sets Root from what the item's latest manifest says.
+func (b *Book) needsRoot(d *Draft, m canon.Item) error {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	old := b.items[d.ID]
+	if old == nil {
+		return nil
+	}
+	h, err := canon.ReadItemHead(canon.Encode(m))
+	d.Root = NeedsRoot(old.head, h)
+	return err
+}
+
+// apply puts one change into the draft: the field's description, and its value
+// sealed on its own.
+func (b *Book) apply(d *Draft, m *canon.Item, it *Item, c Change) error {
+	at := -1
+	for i, f := range d.Meta.Fields {
+		if Fold(f.Label) == Fold(c.Label) && Fold(f.Section) == Fold(c.Section) || c.ID != "" && f.ID == c.ID {
+			at = i
+		}
+	}
+	if c.Delete {
+		if at < 0 {
+			return fault.New(fault.NotFound, "item edit", c.Label, "no such field")
+		}
+		m.Records = without(m.Records, d.Meta.Fields[at].ID)
+		d.Meta.Fields = append(d.Meta.Fields[:at:at], d.Meta.Fields[at+1:]...)
+		return nil
+	}
+	if strings.TrimSpace(c.Label) == "" {
+		return fault.New(fault.Usage, "item", "", "a field needs a label")
+	}
+	f := c.Field
+	if at < 0 {
+		if f.ID == "" {
+			f.ID = fieldID(d.Meta.Fields, f)
+		}
+		d.Meta.Fields = append(d.Meta.Fields, f)
+		at = len(d.Meta.Fields) - 1
+	} else {
+		old := &d.Meta.Fields[at]
+		if f.Type != "" {
+			old.Type, old.Concealed = f.Type, f.Concealed
+		}
+		old.Text = f.Text
+		f = *old
+	}
+	if f.Concealed {
+		d.Meta.Fields[at].Text = ""
+	}
+	if c.Value == nil {
+		return nil
+	}
+	if !f.Concealed {
+		d.Meta.Fields[at].Text = string(c.Value)
+	}
+	rec, err := b.record(it, f.ID, c.Value)
+	if err != nil {
+		return err
+	}
+	m.Records = append(without(m.Records, f.ID), rec.hash)
+	sort.Slice(m.Records, func(i, j int) bool { return m.Records[i].Field < m.Records[j].Field })
+	d.Blobs = append(d.Blobs, rec.blob)
+	return nil
+}
+
+// fieldID is the label where that is a plain word nobody else uses, as with the
+// built-in fields; else a number is appended.
+func fieldID(have []Field, f Field) string {
+	id := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
+			return r
+		}
+		return '_'
+	}, f.Label)
+	base := id
+	for n := 2; ; n++ {
+		used := false
+		for _, h := range have {
+			used = used || h.ID == id
+		}
+		if !used {
+			return id
+		}
+		id = base + "-" + string(rune('0'+n%10)) + strings.Repeat("x", n/10)
+	}
+}
+
+func without(rs []canon.FieldHash, field string) []canon.FieldHash {
+	out := make([]canon.FieldHash, 0, len(rs))
+	for _, r := range rs {
+		if r.Field != field {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+type record struct {
+	hash canon.FieldHash
+	blob store.Blob
+}
+
+// record seals one value to the vault's public key.
+func (b *Book) record(it *Item, field string, value []byte) (record, error) {
+	rev := it.Version + 1
+	ctx := sealed.Context{Type: sealed.TypeValue, Account: b.Genesis().Account, Vault: it.Vault.ID,
+		Epoch: it.Vault.Epoch, Item: it.ID, Field: field, Revision: rev}
+	ct, err := sealed.Value(it.Vault.Public, ctx, value)
+	if err != nil {
+		return record{}, fault.Wrap(fault.Usage, "seal", it.Meta.Title+"/"+field, err)
+	}
+	bl, h := blob(store.Record, it.Vault.ID, it.ID, ct)
+	return record{canon.FieldHash{Field: field, Revision: rev, Epoch: it.Vault.Epoch, Hash: h}, bl}, nil
+}
+
+// seal seals the metadata and sets the manifest's hashes and tags.
+func (b *Book) seal(d *Draft, m *canon.Item, it *Item) error {
+	seal, err := b.Keys.IndexSealer(it.Vault.ID)
+	if err != nil {
+		return err
+	}
+	ctx := b.metaContext(b.Genesis().Account, it)
+	ctx.Epoch = m.Epoch
+	ct, err := sealed.Meta(seal, ctx, canon.Encode(d.Meta))
+	if err != nil {
+		return fault.Wrap(fault.Usage, "seal", d.Meta.Title, err)
+	}
+	bl, h := blob(store.Meta, it.Vault.ID, it.ID, ct)
+	d.Blobs = append(d.Blobs, bl)
+	m.Meta = h
+	if m.Title, err = b.Keys.Tag(it.Vault.ID, "title", Fold(d.Meta.Title)); err != nil {
+		return err
+	}
+	m.Binding, err = b.Keys.Tag(it.Vault.ID, "binding", strings.Join(d.Meta.URLs, "\n"))
+	return err
+}
+
+// Proposal lays out a manifest that keeps the current revision as it is and
+// names new values beside it, pending until a person activates them.
+func (b *Book) Proposal(e Edit) (*Draft, error) {
+	m := e.Item.Item
+	p := &canon.Proposal{Writer: e.Writer, Time: b.Now().UnixMilli()}
+	d := &Draft{ID: e.Item.ID, Meta: e.Item.Meta}
+	for _, c := range e.Changes {
+		var f *Field
+		for i := range e.Item.Meta.Fields {
+			if x := &e.Item.Meta.Fields[i]; Fold(x.Label) == Fold(c.Label) && Fold(x.Section) == Fold(c.Section) {
+				f = x
+			}
+		}
+		if f == nil || c.Delete || c.Value == nil {
+			return nil, fault.New(fault.Denied, "propose", c.Label, "an agent can propose a new value for an existing field, nothing else")
+		}
+		rec, err := b.record(e.Item, f.ID, c.Value)
+		if err != nil {
+			return nil, err
+		}
+		p.Values = append(p.Values, rec.hash)
+		d.Blobs = append(d.Blobs, rec.blob)
+	}
+	m.Pending = p
+	d.Statement = b.Next(canon.TypeItem, d.ID, m)
+	return d, nil
+}
+
+// Tombstone lays out the manifest of a deleted item: it names no records.
+func (b *Book) Tombstone(it *Item, writer string) (*Draft, error) {
+	m := it.Item
+	m.State, m.Records, m.Pending, m.Writer = canon.StateArchived, nil, nil, writer
+	d := &Draft{ID: it.ID, Meta: it.Meta, Statement: b.Next(canon.TypeItem, it.ID, m)}
+	return d, b.needsRoot(d, m)
+}
+
+// Entry is what a draft writes, with the root key's signature where it needs
+// one.
+func (d *Draft) Entry(sig []byte, ev canon.Event) ledger.Entry {
+	return ledger.Entry{Statements: []ledger.Signed{{Statement: d.Statement, Sig: sig}}, Blobs: d.Blobs, Events: []canon.Event{ev}}
+}
+
+// Commit writes a draft.
+func (b *Book) Commit(ctx context.Context, d *Draft, sig []byte, ev canon.Event, consume ...string) (ledger.Receipt, error) {
+	e := d.Entry(sig, ev)
+	e.Consume = consume
+	return b.Write(ctx, e)
+}
+
+// NewVault lays out a new vault: its descriptor, and the roster where it brings a
+// compartment of its own.
+func (b *Book) NewVault(g *open.Gesture, rand io.Reader, name string, tier canon.Tier) (ledger.Entry, error) {
+	id, err := canon.NewID(rand)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	old := b.Roster()
+	v, roster, err := g.NewVault(old.Roster, id, name, tier)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	var e ledger.Entry
+	if len(roster.Slots) != len(old.Slots) {
+		s, err := b.Sign(g.Root().Sign, canon.TypeRoster, "roster", roster)
+		if err != nil {
+			return e, err
+		}
+		e.Statements = append(e.Statements, s)
+	}
+	s, err := b.Sign(g.Root().Sign, canon.TypeVault, id, v)
+	e.Statements = append(e.Statements, s)
+	return e, err
+}

@@ -1,0 +1,354 @@
+package open
+
+import (
+	"crypto/ed25519"
+	"crypto/subtle"
+	"io"
+	"sync"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/sealed"
+)
+
+// RecoverySize is the entropy of a recovery code: 160 bits.
+const RecoverySize = 20
+
+// fresh makes a random seed in the arena.
+func (k *Keyring) fresh() (lend, func(), error) {
+	b := make([]byte, sealed.SeedSize)
+	if _, err := io.ReadFull(k.rand, b); err != nil {
+		return nil, nil, err
+	}
+	return k.arena.keep(b)
+}
+
+// kemPublic returns the HPKE public key of a lent seed.
+func kemPublic(seed lend) (pub []byte, err error) {
+	err = seed(func(s []byte) error {
+		key, err := sealed.KEM().NewPrivateKey(s)
+		if err == nil {
+			pub = key.PublicKey().Bytes()
+		}
+		return err
+	})
+	return pub, err
+}
+
+// sealTo seals a lent secret to a public key.
+func sealTo(public []byte, ctx sealed.Context, secret lend) (ct []byte, err error) {
+	err = secret(func(s []byte) error {
+		ct, err = sealed.Value(public, ctx, s)
+		return err
+	})
+	return ct, err
+}
+
+// compartmentFor seals a compartment's seed to slots.
+func compartmentFor(account, name string, public []byte, seed lend, slots ...canon.Slot) (canon.Compartment, error) {
+	c := canon.Compartment{Name: name, Public: public}
+	for _, s := range slots {
+		h, err := Header(s)
+		if err != nil {
+			return c, err
+		}
+		ct, err := sealTo(s.Public, SeedContext(account, name, h.ID), seed)
+		if err != nil {
+			return c, err
+		}
+		c.Seeds = append(c.Seeds, canon.Sealed{To: h.ID, Bytes: ct})
+	}
+	return c, nil
+}
+
+// Account is what Found makes: the payloads of the first statements, the
+// signer for them, and the recovery code, which is shown once.
+type Account struct {
+	Genesis  canon.Genesis
+	Roster   canon.Roster
+	Sign     func(body []byte) ([]byte, error)
+	Recovery func(use func(code []byte) error) error
+	Gesture  *Gesture // for the first vaults; Close it
+}
+
+// Device is the public half of the device an account is founded on.
+type Device struct {
+	ID  string
+	Key []byte // Ed25519
+	KEM []byte // HPKE
+}
+
+// Found makes the keys of a new account. The keyring is unlocked afterwards.
+func (k *Keyring) Found(account string, dev Device, testHome bool, unlock, presence []byte, share Share, now int64) (*Account, error) {
+	if subtle.ConstantTimeCompare(unlock, presence) == 1 {
+		return nil, errSame
+	}
+	root, freeRoot, err := k.fresh()
+	if err != nil {
+		return nil, err
+	}
+	session, freeSession, err := k.fresh()
+	if err != nil {
+		return nil, err
+	}
+	ledger, freeLedger, err := k.fresh()
+	if err != nil {
+		return nil, err
+	}
+	defer freeLedger()
+	g := canon.Genesis{V: 1, Account: account, Device: dev.ID, DeviceKey: dev.Key, DeviceKEM: dev.KEM, TestHome: testHome, Created: now}
+	_ = root(func(s []byte) error {
+		g.Root = canon.Bytes(ed25519.NewKeyFromSeed(s).Public().(ed25519.PublicKey))
+		return nil
+	})
+	if g.Session, err = kemPublicBytes(session); err != nil {
+		return nil, err
+	}
+	if g.LedgerKEM, err = kemPublicBytes(ledger); err != nil {
+		return nil, err
+	}
+	ct, err := sealTo(g.Session, sealed.Context{Type: sealed.TypeLedgerSeed, Account: account}, ledger)
+	if err != nil {
+		return nil, err
+	}
+	g.LedgerSeed = ct
+	at := Place{Account: account, Device: dev.ID, Root: canon.RootFingerprint(g.Root), TestHome: testHome, Roster: 1, Created: now}
+	seeds := seedSet{session: session, root: root, rootPub: g.Root, sessionPub: g.Session}
+	roster, code, err := k.slots(seeds, unlock, presence, lend(share), at)
+	if err != nil {
+		return nil, err
+	}
+	k.adopt(session, freeSession)
+	gest, err := k.gestureFrom(at, presence, lend(share), root, freeRoot)
+	if err != nil {
+		return nil, err
+	}
+	return &Account{Genesis: g, Roster: roster, Sign: gest.Root().Sign, Recovery: code, Gesture: gest}, nil
+}
+
+var errSame = fault.New(fault.Usage, "init", "", "the presence passphrase must differ from the unlock passphrase")
+
+func kemPublicBytes(seed lend) (canon.Bytes, error) {
+	b, err := kemPublic(seed)
+	return canon.Bytes(b), err
+}
+
+// seedSet is what every fresh set of slots must open.
+type seedSet struct {
+	session, root       lend
+	sessionPub, rootPub canon.Bytes
+}
+
+// slots makes the three basic slots (unlock, presence on "account", recovery)
+// and seals the session and root seeds to them.
+func (k *Keyring) slots(s seedSet, unlock, presence []byte, share lend, at Place) (canon.Roster, func(func([]byte) error) error, error) {
+	r := canon.Roster{V: 1}
+	raw := make([]byte, RecoverySize)
+	if _, err := io.ReadFull(k.rand, raw); err != nil {
+		return r, nil, err
+	}
+	code, _, err := k.arena.keep(raw)
+	if err != nil {
+		return r, nil, err
+	}
+	us, err := k.newSlot(canon.SlotUnlock, "session", unlock, share, at)
+	if err != nil {
+		return r, nil, err
+	}
+	ps, err := k.newSlot(canon.SlotPresence, "account", presence, share, at)
+	if err != nil {
+		return r, nil, err
+	}
+	var rs canon.Slot
+	err = code(func(b []byte) error {
+		rs, err = k.newSlot(canon.SlotRecovery, "recovery", b, nil, at)
+		return err
+	})
+	if err != nil {
+		return r, nil, err
+	}
+	r.Slots = []canon.Slot{us, ps, rs}
+	sc, err := compartmentFor(at.Account, "session", s.sessionPub, s.session, us, rs)
+	if err != nil {
+		return r, nil, err
+	}
+	ac, err := compartmentFor(at.Account, "account", s.rootPub, s.root, ps, rs)
+	if err != nil {
+		return r, nil, err
+	}
+	r.Compartments = []canon.Compartment{sc, ac}
+	return r, code, nil
+}
+
+// NewVault makes the keys of a vault. A presence vault gets a compartment of its
+// own: a presence slot under its own salt, and the recovery slot. The returned
+// roster lists it; for a standard vault it is the one given.
+func (g *Gesture) NewVault(r canon.Roster, id, name string, tier canon.Tier) (canon.Vault, canon.Roster, error) {
+	k := g.k
+	v := canon.Vault{V: 1, ID: id, Epoch: 1, Tier: tier, MinApproval: "unlock"}
+	seed, free, err := k.fresh()
+	if err != nil {
+		return v, r, err
+	}
+	defer free()
+	index, freeIndex, err := k.fresh()
+	if err != nil {
+		return v, r, err
+	}
+	defer freeIndex()
+	if v.Public, err = kemPublicBytes(seed); err != nil {
+		return v, r, err
+	}
+	session, ok := Roster{Roster: r}.compartment("session")
+	if !ok {
+		return v, r, tampered("roster", "session")
+	}
+	reader, ctx := session.Public, sealed.Context{Type: sealed.TypeVaultSeed, Account: g.at.Account, Vault: id, Epoch: 1}
+	if tier == canon.TierPresence {
+		v.MinApproval = "presence-passphrase"
+		var c canon.Compartment
+		if c, r, err = g.newCompartment(r, id); err != nil {
+			return v, r, err
+		}
+		reader = c.Public
+	}
+	if v.Seed, err = sealTo(reader, ctx, seed); err != nil {
+		return v, r, err
+	}
+	ctx.Type = sealed.TypeIndexKey
+	if v.IndexKey, err = sealTo(session.Public, ctx, index); err != nil {
+		return v, r, err
+	}
+	v.Members = []canon.Member{{Name: "owner", Fingerprint: canon.RootFingerprint(session.Public)}}
+	vk := &vaultKeys{}
+	err = index(func(key []byte) error {
+		v.IndexHash = IndexHash(key)
+		return vk.setIndex(key, k.rand)
+	})
+	if err != nil {
+		return v, r, err
+	}
+	v.NameTag = vk.tag("vault-name", name)
+	nctx := sealed.Context{Type: sealed.TypeVaultName, Account: g.at.Account, Vault: id, Epoch: 1}
+	v.Name, err = sealed.Meta(vk.indexSeal, nctx, []byte(name))
+	return v, r, err
+}
+
+// newCompartment adds a compartment with a presence slot of its own to the
+// roster; the recovery slot reaches it by its public key.
+func (g *Gesture) newCompartment(r canon.Roster, name string) (canon.Compartment, canon.Roster, error) {
+	var c canon.Compartment
+	seed, free, err := g.k.fresh()
+	if err != nil {
+		return c, r, err
+	}
+	defer free()
+	pub, err := kemPublic(seed)
+	if err != nil {
+		return c, r, err
+	}
+	rec, _, ok := Roster{Roster: r}.find(canon.SlotRecovery, "recovery")
+	if !ok {
+		return c, r, tampered("roster", "recovery")
+	}
+	var slot canon.Slot
+	err = g.secret(func(p []byte) error {
+		slot, err = g.k.newSlot(canon.SlotPresence, name, p, g.share, g.at)
+		return err
+	})
+	if err != nil {
+		return c, r, err
+	}
+	if c, err = compartmentFor(g.at.Account, name, pub, seed, slot, rec); err != nil {
+		return c, r, err
+	}
+	out := canon.Roster{V: r.V}
+	out.Slots = append(append(out.Slots, r.Slots...), slot)
+	out.Compartments = append(append(out.Compartments, r.Compartments...), c)
+	return c, out, nil
+}
+
+// Gesture is a presence passphrase typed for one request: it can sign with the
+// root key where the request needs that, and opens the compartments the request
+// names, nothing else. It is wiped by Close, at the latest when the approval
+// expires.
+type Gesture struct {
+	k      *Keyring
+	at     Place
+	share  lend
+	secret lend
+	seeds  map[string]lend // by compartment
+	free   []func()
+	once   sync.Once
+}
+
+// Close wipes what the gesture opened. It may be called more than once, and on
+// nil.
+func (g *Gesture) Close() {
+	if g == nil {
+		return
+	}
+	g.once.Do(func() {
+		for _, f := range g.free {
+			f()
+		}
+	})
+}
+
+// Root returns the signer; it refuses unless the gesture opened the account.
+func (g *Gesture) Root() Root {
+	if g == nil {
+		return Root{}
+	}
+	return Root{seed: g.seeds["account"]}
+}
+
+func (k *Keyring) gestureFrom(at Place, presence []byte, share, root lend, freeRoot func()) (*Gesture, error) {
+	secret, free, err := k.arena.keep(append([]byte(nil), presence...))
+	if err != nil {
+		return nil, err
+	}
+	return &Gesture{k: k, at: at, share: share, secret: secret,
+		seeds: map[string]lend{"account": root}, free: []func(){free, freeRoot}}, nil
+}
+
+// Gesture checks the presence passphrase and opens the named compartments:
+// "account" for the root key, vault ids for presence vaults. With none named the
+// passphrase is only checked, against the commitment, and nothing is opened.
+func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, compartments []string) (*Gesture, error) {
+	at.Roster = r.Version + 1 // slots made inside it are first listed by the next roster
+	g := &Gesture{k: k, at: at, share: lend(share), seeds: map[string]lend{}}
+	secret, free, err := k.arena.keep(append([]byte(nil), passphrase...))
+	if err != nil {
+		return nil, err
+	}
+	g.secret, g.free = secret, []func(){free}
+	names := compartments
+	if len(names) == 0 {
+		names = []string{"account"}
+	}
+	for _, name := range names {
+		s, h, ok := r.find(canon.SlotPresence, name)
+		if !ok {
+			g.Close()
+			return nil, tampered("roster", name)
+		}
+		slot, freeSlot, err := k.openSlot(s, h, passphrase, lend(share), at, r.Version)
+		if err != nil {
+			g.Close()
+			return nil, wrong(err, "approve", "presence passphrase")
+		}
+		g.free = append(g.free, freeSlot)
+		if len(compartments) == 0 {
+			continue
+		}
+		seed, freeSeed, err := k.compartmentSeed(r, name, h.ID, slot, at.Account)
+		if err != nil {
+			g.Close()
+			return nil, err
+		}
+		g.free = append(g.free, freeSeed)
+		g.seeds[name] = seed
+	}
+	return g, nil
+}

@@ -1,0 +1,425 @@
+// Package open is the keyring, and the only code of Thumbturn that turns
+// ciphertext into plaintext.
+//
+// Open is the one function that yields a secret value, and it demands a Permit,
+// which exists only where request, verdict, proof and durable intent agree
+// (see Grant). Everything else here opens keys for keys, and metadata. The
+// package lies under the broker's internal folder: the go command refuses its
+// import anywhere else.
+//
+// Seeds and values up to 64 KiB lie in one locked arena; whatever is held is
+// held by closures, so that no formatter, encoder or reflection finds bytes.
+package open
+
+import (
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/hpke"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/sealed"
+)
+
+// ErrLocked is returned where a key is asked for that is not open.
+var ErrLocked = fault.New(fault.Locked, "open", "", "the vaults are locked").WithHint("run `thumbturn unlock` in a terminal")
+
+// opener opens an HPKE ciphertext and lends the plaintext.
+type opener func(ctx sealed.Context, ct []byte, use func([]byte) error) error
+
+// Keyring holds what unlock opened. Its zero value is not usable; New makes a
+// locked one.
+type Keyring struct {
+	rand    io.Reader
+	arena   *arena
+	stretch *stretcher
+
+	mu      sync.RWMutex
+	session opener
+	seed    lend // of the session key, to seal it to new slots
+	vaults  map[string]*vaultKeys
+	forget  []func()
+}
+
+// vaultKeys are the opened keys of one vault. value is nil for a presence
+// vault: its key opens only inside a Gesture.
+type vaultKeys struct {
+	epoch     int64
+	value     opener
+	seedBytes []byte // of a presence vault: its seed, sealed to its compartment
+	indexSeal sealed.MetaSeal
+	indexOpen func(aad, ct []byte) ([]byte, error)
+	tag       func(label, text string) canon.Hash
+}
+
+// New returns a locked keyring. rand is the source of every key it makes.
+func New(rand io.Reader) (*Keyring, error) {
+	a, err := newArena()
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "open", "secret memory", err)
+	}
+	return &Keyring{rand: rand, arena: a, stretch: &stretcher{}, vaults: map[string]*vaultKeys{}}, nil
+}
+
+// MemoryLocked tells whether the system let the arena be locked into RAM.
+func (k *Keyring) MemoryLocked() bool { return k.arena.Locked }
+
+// Unlocked reports whether the session key is open.
+func (k *Keyring) Unlocked() bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.session != nil
+}
+
+// Lock forgets every key. The arena stays, wiped.
+func (k *Keyring) Lock() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, f := range k.forget {
+		f()
+	}
+	k.session, k.seed, k.forget, k.vaults = nil, nil, nil, map[string]*vaultKeys{}
+}
+
+// hpkeOpener builds an opener that rebuilds its key from the lent seed at each
+// use, so that no long-lived private key remains in the Go heap.
+func hpkeOpener(seed lend) opener {
+	return func(ctx sealed.Context, ct []byte, use func([]byte) error) error {
+		return seed(func(s []byte) (err error) {
+			erasing(func() {
+				var key hpke.PrivateKey
+				if key, err = sealed.KEM().NewPrivateKey(s); err == nil {
+					err = openHPKE(key, ctx, ct, use)
+				}
+			})
+			return err
+		})
+	}
+}
+
+// builtOpener keeps the private key built: twice as fast, for standard vaults,
+// which are open until lock anyway.
+func builtOpener(seed []byte) (opener, []byte, error) {
+	key, err := sealed.KEM().NewPrivateKey(seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(ctx sealed.Context, ct []byte, use func([]byte) error) error {
+		return openHPKE(key, ctx, ct, use)
+	}, key.PublicKey().Bytes(), nil
+}
+
+// openHPKE opens a single or chunked HPKE ciphertext. use sees the whole
+// plaintext once, after the last chunk verified, and must not keep it.
+func openHPKE(key hpke.PrivateKey, ctx sealed.Context, ct []byte, use func([]byte) error) error {
+	form, rest, err := sealed.Form(ct)
+	if err != nil || form != sealed.FormSingle && form != sealed.FormChunks || len(rest) < sealed.EncSize+sealed.TagSize {
+		return errCipher
+	}
+	r, err := hpke.NewRecipient(rest[:sealed.EncSize], key, sealed.KDF(), sealed.AEAD(), ctx.Info())
+	if err != nil {
+		return errCipher
+	}
+	rest = rest[sealed.EncSize:]
+	if form == sealed.FormSingle && len(rest) > sealed.ChunkSize+sealed.TagSize {
+		return errCipher
+	}
+	text := make([]byte, 0, len(rest))
+	defer func() { clear(text[:cap(text)]) }()
+	for i := uint64(0); ; i++ {
+		n := min(len(rest), sealed.ChunkSize+sealed.TagSize)
+		final := n == len(rest)
+		part, err := r.Open(sealed.ChunkAAD(form, i, final), rest[:n])
+		if err != nil {
+			return errCipher
+		}
+		text = append(text, part...)
+		clear(part)
+		if rest = rest[n:]; final {
+			return use(text)
+		}
+	}
+}
+
+var errCipher = errors.New("open: ciphertext does not open here")
+
+// seedAt opens a sealed seed and keeps it in the arena.
+func (k *Keyring) seedAt(o opener, ctx sealed.Context, ct []byte) (lend, func(), error) {
+	var l lend
+	var free func()
+	err := o(ctx, ct, func(seed []byte) error {
+		if len(seed) != sealed.SeedSize {
+			return errCipher
+		}
+		var err error
+		l, free, err = k.arena.keep(append([]byte(nil), seed...))
+		return err
+	})
+	return l, free, err
+}
+
+// SeedContext is the context of a compartment's seed sealed to a slot.
+func SeedContext(account, compartment, slot string) sealed.Context {
+	return sealed.Context{Type: sealed.TypeSeed, Account: account, Vault: compartment, Slot: slot}
+}
+
+// compartmentSeed opens a compartment's seed with an opened slot.
+func (k *Keyring) compartmentSeed(r Roster, name, slot string, slotSeed lend, account string) (lend, func(), error) {
+	c, ok := r.compartment(name)
+	if !ok {
+		return nil, nil, tampered("roster", name)
+	}
+	for _, s := range c.Seeds {
+		if s.To != slot {
+			continue
+		}
+		l, free, err := k.seedAt(hpkeOpener(slotSeed), SeedContext(account, name, slot), s.Bytes)
+		if err != nil {
+			return nil, nil, tampered("seed of compartment", name)
+		}
+		return l, free, nil
+	}
+	return nil, nil, tampered("roster", name)
+}
+
+// Unlock opens the session key with the unlock passphrase. A wrong one is
+// fault.Passphrase.
+func (k *Keyring) Unlock(r Roster, passphrase []byte, share Share, at Place) error {
+	s, h, ok := r.find(canon.SlotUnlock, "session")
+	if !ok {
+		return tampered("roster", "session")
+	}
+	slot, freeSlot, err := k.openSlot(s, h, passphrase, lend(share), at, r.Version)
+	if err != nil {
+		return wrong(err, "unlock", "unlock passphrase")
+	}
+	defer freeSlot()
+	seed, free, err := k.compartmentSeed(r, "session", h.ID, slot, at.Account)
+	if err != nil {
+		return err
+	}
+	k.adopt(seed, free)
+	return nil
+}
+
+func (k *Keyring) adopt(session lend, free func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.session, k.seed = hpkeOpener(session), session
+	k.forget = append(k.forget, free)
+}
+
+func (k *Keyring) sessionSeed() (lend, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.seed, k.seed != nil
+}
+
+// wrong turns a failed commitment into what the user is told.
+func wrong(err error, op, what string) error {
+	if errors.Is(err, errWrong) {
+		return fault.New(fault.Passphrase, op, "", "wrong "+what)
+	}
+	return err
+}
+
+// Share lends the device's 32-byte share.
+type Share func(use func(share []byte) error) error
+
+// AddVault opens the keys of a vault described by a verified descriptor. The
+// public key and the index commitment must follow from what opens; if not, the
+// descriptor was tampered with.
+func (k *Keyring) AddVault(v canon.Vault, account string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.session == nil {
+		return ErrLocked
+	}
+	vk := &vaultKeys{epoch: v.Epoch}
+	if v.Tier == canon.TierPresence {
+		vk.seedBytes = v.Seed
+	}
+	ctx := sealed.Context{Type: sealed.TypeIndexKey, Account: account, Vault: v.ID, Epoch: v.Epoch}
+	err := k.session(ctx, v.IndexKey, func(key []byte) error {
+		if len(key) != 32 || IndexHash(key) != v.IndexHash {
+			return errCipher
+		}
+		return vk.setIndex(key, k.rand)
+	})
+	if err != nil {
+		return tampered("index key of vault", v.ID)
+	}
+	if v.Tier == canon.TierStandard {
+		ctx.Type = sealed.TypeVaultSeed
+		err := k.session(ctx, v.Seed, func(seed []byte) error {
+			o, public, err := builtOpener(seed)
+			if err != nil || string(public) != string(v.Public) {
+				return errCipher
+			}
+			vk.value = o
+			return nil
+		})
+		if err != nil {
+			return tampered("key of vault", v.ID)
+		}
+	}
+	k.vaults[v.ID] = vk
+	return nil
+}
+
+// setIndex captures the index key in closures: sealing, opening, tagging.
+func (v *vaultKeys) setIndex(key []byte, rand io.Reader) error {
+	aead, err := gcm(key)
+	if err != nil {
+		return err
+	}
+	v.indexSeal = func(aad, text []byte) ([]byte, error) {
+		nonce := make([]byte, sealed.NonceSize)
+		if _, err := io.ReadFull(rand, nonce); err != nil {
+			return nil, err
+		}
+		return aead.Seal(nonce, nonce, text, aad), nil
+	}
+	v.indexOpen = func(aad, ct []byte) ([]byte, error) {
+		if len(ct) < sealed.NonceSize {
+			return nil, errCipher
+		}
+		return aead.Open(nil, ct[:sealed.NonceSize], ct[sealed.NonceSize:], aad)
+	}
+	v.tag = tagger(key)
+	return nil
+}
+
+// IndexHash commits to an index key in the vault's descriptor.
+func IndexHash(key []byte) canon.Hash {
+	return sha256.Sum256(append([]byte("thumbturn/index-key/v1\x00"), key...))
+}
+
+func (k *Keyring) vault(id string) (*vaultKeys, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.session == nil {
+		return nil, ErrLocked
+	}
+	v, ok := k.vaults[id]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "open", id, "no such vault")
+	}
+	return v, nil
+}
+
+// IndexSealer returns the seal-only closure for a vault's metadata.
+func (k *Keyring) IndexSealer(vault string) (sealed.MetaSeal, error) {
+	v, err := k.vault(vault)
+	if err != nil {
+		return nil, err
+	}
+	return v.indexSeal, nil
+}
+
+// Tag returns the keyed hash of a text under a vault's index key: equal texts
+// have equal tags within a vault, and nobody without the key can guess.
+func (k *Keyring) Tag(vault, label, text string) (canon.Hash, error) {
+	v, err := k.vault(vault)
+	if err != nil {
+		return canon.Hash{}, err
+	}
+	return v.tag(label, text), nil
+}
+
+// Meta opens the metadata of an item, or a vault's name. It holds no concealed
+// value.
+func (k *Keyring) Meta(ctx sealed.Context, ct []byte) ([]byte, error) {
+	v, err := k.vault(ctx.Vault)
+	if err != nil {
+		return nil, err
+	}
+	form, rest, err := sealed.Form(ct)
+	if err != nil || form != sealed.FormMeta {
+		return nil, tampered("metadata", ctx.Item)
+	}
+	padded, err := v.indexOpen(append(sealed.Head(sealed.FormMeta), ctx.Info()...), rest)
+	if err != nil {
+		return nil, tampered("metadata", ctx.Item)
+	}
+	text, err := sealed.Unpad(padded)
+	if err != nil {
+		return nil, tampered("metadata", ctx.Item)
+	}
+	return text, nil
+}
+
+// EventReader opens events of one daemon run: the ledger's seed opens the event
+// key, which opens events. Events hold no secret values.
+func (k *Keyring) EventReader(g canon.Genesis, keyBlob []byte) (func(index int64, leaf canon.Hash, ct []byte) ([]byte, error), error) {
+	k.mu.RLock()
+	session := k.session
+	k.mu.RUnlock()
+	if session == nil {
+		return nil, ErrLocked
+	}
+	var open func(int64, canon.Hash, []byte) ([]byte, error)
+	ctx := sealed.Context{Type: sealed.TypeLedgerSeed, Account: g.Account}
+	err := session(ctx, g.LedgerSeed, func(seed []byte) error {
+		key, err := sealed.KEM().NewPrivateKey(seed)
+		if err != nil {
+			return err
+		}
+		ectx := sealed.Context{Type: sealed.TypeEventKey, Account: g.Account, Slot: g.Device}
+		return openHPKE(key, ectx, keyBlob, func(ek []byte) error {
+			aead, err := gcm(ek)
+			if err != nil {
+				return err
+			}
+			open = func(index int64, leaf canon.Hash, ct []byte) ([]byte, error) {
+				form, rest, err := sealed.Form(ct)
+				if err != nil || form != sealed.FormEvent {
+					return nil, errCipher
+				}
+				text, err := aead.Open(nil, sealed.EventNonce(index), rest, sealed.EventAAD(g.Device, index, leaf))
+				if err != nil || len(text) < sealed.SaltSize || canon.Leaf(text[:sealed.SaltSize], text[sealed.SaltSize:]) != leaf {
+					return nil, errCipher
+				}
+				return text, nil
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, tampered("event key", "ledger")
+	}
+	return open, nil
+}
+
+// Root signs statements with the account's root key for the time of a gesture.
+type Root struct {
+	seed lend
+}
+
+// Sign returns the signature over a statement body. Every call makes a
+// statement that all readers will obey: sign only what the gesture was for.
+func (r Root) Sign(body []byte) ([]byte, error) {
+	if r.seed == nil {
+		return nil, fault.New(fault.Denied, "sign", "", "no gesture opened the account")
+	}
+	var sig []byte
+	err := r.seed(func(seed []byte) error {
+		erasing(func() { sig = ed25519.Sign(ed25519.NewKeyFromSeed(seed), canon.SigningBytes(body)) })
+		return nil
+	})
+	return sig, err
+}
+
+// tagger returns HMAC-SHA-256 under a key derived from the index key.
+func tagger(key []byte) func(label, text string) canon.Hash {
+	derived := sha256.Sum256(append([]byte("thumbturn/tag/v1\x00"), key...))
+	return func(label, text string) canon.Hash {
+		m := hmac.New(sha256.New, derived[:])
+		m.Write(canon.Tuple(label, text))
+		return canon.Hash(m.Sum(nil))
+	}
+}

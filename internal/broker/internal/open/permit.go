@@ -1,0 +1,133 @@
+package open
+
+import (
+	"context"
+	"crypto/sha256"
+	"sync/atomic"
+
+	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/ledger"
+	"github.com/thumbturn/thumbturn/internal/policy"
+	"github.com/thumbturn/thumbturn/internal/sealed"
+)
+
+// Permit is leave to open the records one request names, once for each time it names them. Only Grant
+// makes one; the zero Permit opens nothing.
+type Permit struct {
+	account string
+	gesture *Gesture
+	left    map[canon.Hash]*atomic.Int64 // uses by record hash
+	ok      bool
+}
+
+// Grant makes the Permit of a request. Request bytes, verdict, proof and intent
+// must all be of one digest; where policy asked for a person, or a subject lies
+// in a presence vault, a proof of that tier must be there, and for a presence
+// vault the gesture that opens it.
+func Grant(raw []byte, v policy.Verdict, p approve.Proof, in ledger.Intent, g *Gesture) (Permit, error) {
+	refuse := func(why string) (Permit, error) {
+		return Permit{}, fault.New(fault.Denied, "permit", "", why)
+	}
+	var r canon.Request
+	if err := canon.Decode(raw, &r); err != nil {
+		return refuse("the request is not in canonical form")
+	}
+	if err := r.Check(); err != nil {
+		return refuse("the request is incomplete")
+	}
+	d := canon.RequestDigest(raw)
+	switch {
+	case v.Digest != d || v.Decision != policy.Allow && v.Decision != policy.Ask:
+		return refuse("the verdict is not for this request")
+	case !in.Covers(d):
+		return refuse("the intent is not for this request")
+	case v.Decision == policy.Ask && !p.Covers(d):
+		return refuse("nobody approved this request")
+	}
+	out := Permit{account: r.Account, gesture: g, left: map[canon.Hash]*atomic.Int64{}, ok: true}
+	for _, s := range r.Subjects {
+		if s.Tier != canon.TierStandard && !p.Covers(d) {
+			return refuse("a guarded vault opens only with a gesture")
+		}
+		if out.left[s.Record] == nil {
+			out.left[s.Record] = &atomic.Int64{}
+		}
+		out.left[s.Record].Add(1)
+	}
+	return out, nil
+}
+
+// Record is a sealed value with its place, as the latest manifest names it.
+type Record struct {
+	canon.Subject
+	Epoch int64
+	Bytes []byte
+}
+
+// Open opens one record a permit names and lends the plaintext to use, which
+// must not keep it. It is the only function that yields a secret value. Bytes
+// that are not those the request names are fault.Tampered.
+func (k *Keyring) Open(_ context.Context, p Permit, r Record, use func(text []byte) error) error {
+	if !p.ok || p.account == "" {
+		return fault.New(fault.Denied, "open", r.Ref, "no permit")
+	}
+	left := p.left[r.Record]
+	if left == nil || left.Add(-1) < 0 {
+		return fault.New(fault.Denied, "open", r.Ref, "the permit does not name this value")
+	}
+	if canon.Hash(sha256.Sum256(r.Bytes)) != r.Record {
+		return tampered("the record", r.Ref)
+	}
+	o, err := k.opener(p, r)
+	if err != nil {
+		return err
+	}
+	ctx := sealed.Context{Type: sealed.TypeValue, Account: p.account, Vault: r.Vault, Epoch: r.Epoch,
+		Item: r.Item, Field: r.Field, Revision: r.Revision}
+	opened := false
+	err = o(ctx, r.Bytes, func(text []byte) error {
+		opened = true
+		if len(text) > sealed.ChunkSize {
+			return use(text) // larger values stay in ordinary memory and are wiped by the opener
+		}
+		b, free, err := k.arena.take(len(text))
+		if err != nil {
+			return use(text)
+		}
+		defer free()
+		copy(b, text)
+		clear(text)
+		return use(b)
+	})
+	if err != nil && !opened {
+		return tampered("the record", r.Ref)
+	}
+	return err
+}
+
+// opener picks the key: the vault's own while unlocked for a standard vault; for
+// a presence vault the seed, opened with the gesture and forgotten again.
+func (k *Keyring) opener(p Permit, r Record) (opener, error) {
+	v, err := k.vault(r.Vault)
+	if err != nil {
+		return nil, err
+	}
+	if v.value != nil && r.Tier == canon.TierStandard {
+		return v.value, nil
+	}
+	if p.gesture == nil || p.gesture.seeds[r.Vault] == nil || v.seedBytes == nil {
+		return nil, fault.New(fault.Denied, "open", r.Ref, "a guarded vault opens only with a gesture")
+	}
+	compartment := hpkeOpener(p.gesture.seeds[r.Vault])
+	return func(ctx sealed.Context, ct []byte, use func([]byte) error) error {
+		sctx := sealed.Context{Type: sealed.TypeVaultSeed, Account: ctx.Account, Vault: r.Vault, Epoch: v.epoch}
+		seed, free, err := k.seedAt(compartment, sctx, v.seedBytes)
+		if err != nil {
+			return err
+		}
+		defer free()
+		return hpkeOpener(seed)(ctx, ct, use)
+	}, nil
+}

@@ -1,0 +1,167 @@
+package open
+
+import (
+	"crypto/subtle"
+	"errors"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/sealed"
+)
+
+// Rekey makes the roster after a change of passphrase: new slots under the new
+// secret, for unlock or presence, whichever is not nil. What can be opened with
+// them does not change.
+func (g *Gesture) Rekey(r Roster, unlock, presence []byte) (canon.Roster, error) {
+	out := r.Roster
+	out.Slots = nil
+	replaced := map[string]canon.Slot{}
+	for _, s := range r.Slots {
+		h, err := Header(s)
+		if err != nil {
+			return out, err
+		}
+		secret := map[canon.SlotKind][]byte{canon.SlotUnlock: unlock, canon.SlotPresence: presence}[h.Kind]
+		if secret == nil {
+			out.Slots = append(out.Slots, s)
+			continue
+		}
+		n, err := g.k.newSlot(h.Kind, h.Compartment, secret, g.share, g.at)
+		if err != nil {
+			return out, err
+		}
+		replaced[h.ID] = n
+		out.Slots = append(out.Slots, n)
+	}
+	out.Compartments = nil
+	for _, c := range r.Compartments {
+		n, err := g.reseal(c, replaced)
+		if err != nil {
+			return out, err
+		}
+		out.Compartments = append(out.Compartments, n)
+	}
+	return out, nil
+}
+
+// reseal seals a compartment's seed to the slots that replaced old ones.
+func (g *Gesture) reseal(c canon.Compartment, replaced map[string]canon.Slot) (canon.Compartment, error) {
+	out := canon.Compartment{Name: c.Name, Public: c.Public}
+	for _, s := range c.Seeds {
+		n, ok := replaced[s.To]
+		if !ok {
+			out.Seeds = append(out.Seeds, s)
+			continue
+		}
+		seed, ok := g.seeds[c.Name]
+		if c.Name == "session" {
+			seed, ok = g.k.sessionSeed()
+		}
+		if !ok {
+			return out, fault.New(fault.Denied, "rekey", c.Name, "the gesture did not open this compartment")
+		}
+		one, err := compartmentFor(g.at.Account, c.Name, c.Public, seed, n)
+		if err != nil {
+			return out, err
+		}
+		out.Seeds = append(out.Seeds, one.Seeds...)
+	}
+	return out, nil
+}
+
+// SameAsUnlock reports whether a passphrase is the unlock passphrase: the two
+// must differ, or one phished prompt would open everything.
+func (k *Keyring) SameAsUnlock(r Roster, passphrase []byte, share Share) (bool, error) {
+	s, h, ok := r.find(canon.SlotUnlock, "session")
+	if !ok {
+		return false, tampered("roster", "session")
+	}
+	kek, _, err := k.stretch.kek(h, s.Header, passphrase, lend(share), commits(s))
+	clear(kek)
+	if errors.Is(err, errWrong) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Recovered is what a recovery code makes: a roster with new slots, descriptors
+// with new presence keys, a gesture that can sign them, and a new code.
+type Recovered struct {
+	Roster   canon.Roster
+	Vaults   []canon.Vault
+	Gesture  *Gesture
+	Recovery func(use func(code []byte) error) error
+}
+
+// Recover opens everything with the recovery code, which needs no share, and
+// makes new slots under new passphrases and a new share, new presence keys and a
+// new code. The keyring is unlocked afterwards.
+func (k *Keyring) Recover(r Roster, vaults []canon.Vault, code, unlock, presence []byte, share Share, at Place) (*Recovered, error) {
+	if subtle.ConstantTimeCompare(unlock, presence) == 1 {
+		return nil, errSame
+	}
+	s, h, ok := r.find(canon.SlotRecovery, "recovery")
+	if !ok {
+		return nil, tampered("roster", "recovery")
+	}
+	slot, freeSlot, err := k.openSlot(s, h, code, nil, at, r.Version)
+	if err != nil {
+		return nil, wrong(err, "recover", "recovery code")
+	}
+	defer freeSlot()
+	session, freeSession, err := k.compartmentSeed(r, "session", h.ID, slot, at.Account)
+	if err != nil {
+		return nil, err
+	}
+	root, freeRoot, err := k.compartmentSeed(r, "account", h.ID, slot, at.Account)
+	if err != nil {
+		return nil, err
+	}
+	at.Roster = r.Version + 1
+	sc, _ := r.compartment("session")
+	ac, _ := r.compartment("account")
+	set := seedSet{session: session, root: root, sessionPub: sc.Public, rootPub: ac.Public}
+	roster, newCode, err := k.slots(set, unlock, presence, lend(share), at)
+	if err != nil {
+		return nil, err
+	}
+	g, err := k.gestureFrom(at, presence, lend(share), root, freeRoot)
+	if err != nil {
+		return nil, err
+	}
+	out := &Recovered{Gesture: g, Recovery: newCode}
+	for _, v := range vaults {
+		if v.Tier == canon.TierPresence {
+			if v, roster, err = g.repeat(r, roster, v, h.ID, slot); err != nil {
+				g.Close()
+				return nil, err
+			}
+			out.Vaults = append(out.Vaults, v)
+		}
+	}
+	k.adopt(session, freeSession)
+	out.Roster = roster
+	return out, nil
+}
+
+// repeat gives a presence vault a new presence key: opens its seed by the old
+// compartment and seals it to a new one.
+func (g *Gesture) repeat(old Roster, roster canon.Roster, v canon.Vault, slotID string, slot lend) (canon.Vault, canon.Roster, error) {
+	seed, free, err := g.k.compartmentSeed(old, v.ID, slotID, slot, g.at.Account)
+	if err != nil {
+		return v, roster, err
+	}
+	defer free()
+	ctx := sealed.Context{Type: sealed.TypeVaultSeed, Account: g.at.Account, Vault: v.ID, Epoch: v.Epoch}
+	vs, freeVS, err := g.k.seedAt(hpkeOpener(seed), ctx, v.Seed)
+	if err != nil {
+		return v, roster, tampered("key of vault", v.ID)
+	}
+	defer freeVS()
+	c, roster, err := g.newCompartment(roster, v.ID)
+	if err != nil {
+		return v, roster, err
+	}
+	v.Seed, err = sealTo(c.Public, ctx, vs)
+	return v, roster, err
+}

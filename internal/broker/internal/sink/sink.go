@@ -1,0 +1,58 @@
+// Package sink is the place of delivery. A Sink has an unexported function and
+// is built only within the broker's tree, by packages that own their
+// destination end to end; the zero Sink is refused.
+package sink
+
+import (
+	"context"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+)
+
+// Delivery is what a sink gets: all values of a request at once, lent for the
+// time of the call and wiped afterwards.
+type Delivery struct {
+	Request string // request id, empty when no person was asked
+	Receipt int64  // index of the intent in the ledger
+	Values  [][]byte
+}
+
+// Sink is one place of delivery for one release.
+type Sink struct {
+	place   canon.Place
+	deliver func(context.Context, Delivery) error
+}
+
+// New makes a sink. deliver must not keep what it is lent.
+func New(place canon.Place, deliver func(context.Context, Delivery) error) Sink {
+	return Sink{place: place, deliver: deliver}
+}
+
+// Place describes where the values go; it is part of the request.
+func (s Sink) Place() canon.Place { return s.place }
+
+// Valid reports whether the sink leads anywhere.
+func (s Sink) Valid() bool {
+	return s.deliver != nil && s.place.Sink != "" && s.place.Grade != "" && s.place.Grade != canon.GradeNone
+}
+
+// Deliver hands the values over.
+func (s Sink) Deliver(ctx context.Context, d Delivery) error {
+	if !s.Valid() {
+		return fault.New(fault.Denied, "deliver", "", "no place of delivery")
+	}
+	return s.deliver(ctx, d)
+}
+
+// Observed returns the same sink that calls began just before delivery. The
+// observer sees no value; a door uses it to know that an answer is on its way.
+func (s Sink) Observed(began func()) Sink {
+	if s.deliver == nil {
+		return s
+	}
+	return Sink{place: s.place, deliver: func(ctx context.Context, d Delivery) error {
+		began()
+		return s.deliver(ctx, d)
+	}}
+}

@@ -1,0 +1,81 @@
+package broker
+
+import (
+	"regexp"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/identity"
+)
+
+// concealed stands where a credential stood.
+const concealed = "[concealed]"
+
+// shapes are credentials by their look: provider prefixes, JWTs, bearer and
+// basic values, user information in URLs, and assignments to names that say
+// secret. A signed record can never be taken back, so rather one too many.
+var shapes = []*regexp.Regexp{
+	regexp.MustCompile(`\b(?:sk|rk|pk)_(?:live|test)_[0-9A-Za-z]{8,}`),
+	regexp.MustCompile(`\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30,}|npm_[A-Za-z0-9]{30,})`),
+	regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`),
+	regexp.MustCompile(`(?i)\b(bearer|basic|token)[ :]+[A-Za-z0-9._~+/=-]{8,}`),
+	regexp.MustCompile(`(?i)(://[^/\s:@]*:)[^/\s@]+@`),
+	regexp.MustCompile(`(?i)((?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key|credential|private[_-]?key)[a-z0-9_.-]*(?:\[[a-z]+\])?[=:])\S+`),
+	regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*`),
+}
+
+// Shown returns text from outside as it may be recorded and displayed: without
+// what looks like a credential.
+func Shown(s string) string {
+	for i, re := range shapes {
+		with := concealed
+		switch i {
+		case 3:
+			with = "$1 " + concealed
+		case 4:
+			with = "${1}" + concealed + "@"
+		case 5:
+			with = "${1}" + concealed
+		}
+		s = re.ReplaceAllString(s, with)
+	}
+	return s
+}
+
+// ShownArgs is Shown for an argument list. Our own writing commands are reduced
+// to the subcommand: their arguments may be values of any shape.
+func ShownArgs(argv []string) []string {
+	out := make([]string, 0, len(argv))
+	for i, a := range argv {
+		if i >= 1 && i <= 3 && (a == "set" || a == "create" || a == "edit") && writes(argv[:i+1]) {
+			return append(out, a, "…")
+		}
+		if i > 0 && secretFlag(argv[i-1]) {
+			a = concealed
+		}
+		out = append(out, Shown(a))
+	}
+	return out
+}
+
+// writes reports whether an argument list so far is of ours and writes values.
+func writes(argv []string) bool {
+	own := regexp.MustCompile(`(^|/)thumbturn(\.exe)?$`)
+	return own.MatchString(argv[0]) && (argv[len(argv)-1] == "set" || len(argv) > 2 && argv[len(argv)-2] == "item")
+}
+
+var secretFlags = regexp.MustCompile(`(?i)^--?(?:u|user|pass(?:word|phrase)?|token|secret|api[_-]?key|oauth2-bearer)$`)
+
+func secretFlag(s string) bool { return secretFlags.MatchString(s) }
+
+// evidence encodes what is known of a caller, cleaned for the record.
+func evidence(who identity.Caller) []byte {
+	e := who.Evidence()
+	clean := func(p *identity.Process) {
+		p.Argv, p.Cwd, p.Exe.Path = ShownArgs(p.Argv), Shown(p.Cwd), Shown(p.Exe.Path)
+	}
+	clean(&e.Asker)
+	for i := range e.Ancestors {
+		clean(&e.Ancestors[i])
+	}
+	return canon.Encode(e)
+}

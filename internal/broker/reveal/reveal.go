@@ -1,0 +1,21 @@
+// Package reveal delivers values to the caller itself: bytes on its socket, to
+// print or to write to a file. The grade is reveal, and who may import this
+// package is a tested list.
+package reveal
+
+import (
+	"context"
+	"net"
+
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/sink"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/wire"
+	"github.com/thumbturn/thumbturn/internal/canon"
+)
+
+// To returns the sink that answers on conn.
+func To(conn *net.UnixConn, p api.Program, shown []string) sink.Sink {
+	place := canon.Place{Sink: "reveal", Grade: canon.GradeReveal, Program: p.Path,
+		Argv: canon.ArgvDigest(p.Argv), Shown: shown, Dir: p.Dir}
+	return sink.New(place, func(ctx context.Context, d sink.Delivery) error { return wire.Send(ctx, conn, d) })
+}

@@ -1,0 +1,100 @@
+package canon
+
+import "errors"
+
+// Grade says what a sink lets the caller do with a value.
+type Grade string
+
+// The grades, mildest first. The zero Grade is refused.
+const (
+	GradeUse    Grade = "use"    // the caller cannot read it
+	GradeHold   Grade = "hold"   // a child of the caller's own user holds it
+	GradeReveal Grade = "reveal" // the caller gets the bytes
+	GradeNone   Grade = "none"   // no value moves: an administrative act
+)
+
+// Fact is a text with its origin: Derived facts the broker established itself,
+// the others are claims.
+type Fact struct {
+	Value   string `json:"value"`
+	Derived bool   `json:"derived"`
+}
+
+// Subject is one sealed value that a request names, pinned to its revision.
+type Subject struct {
+	Ref      string `json:"ref"` // as it will be shown: op://vault/item/field
+	Vault    string `json:"vault"`
+	Item     string `json:"item"`
+	Field    string `json:"field"`
+	Revision int64  `json:"revision"`
+	Record   Hash   `json:"record"`
+	Binding  Hash   `json:"binding"`
+	Writer   string `json:"writer"` // who changed the item last
+	Tier     Tier   `json:"tier"`
+}
+
+// Asker is the signed part of a caller: the root of its session, not the
+// process that happens to ask, so that a later process of the same session can
+// come back for the answer.
+type Asker struct {
+	Kind  string `json:"kind"`  // person, agent, service
+	Label string `json:"label"` // a known agent's name; only a label
+	Root  string `json:"root"`  // pid, start time and boot id of the session root
+	UID   int    `json:"uid"`
+}
+
+// Place is where values go, or what an administrative act changes.
+type Place struct {
+	Sink    string   `json:"sink"` // handoff, reveal, statement
+	Grade   Grade    `json:"grade"`
+	Program string   `json:"program"` // resolved path, as the caller's CLI reports it
+	Argv    Hash     `json:"argv"`    // digest of the whole argument list
+	Shown   []string `json:"shown"`   // the argument list as shown: escaped, secrets replaced
+	Dir     string   `json:"dir"`
+	Names   []string `json:"names"` // environment names, or the changed thing's lines
+}
+
+// Request is what a human approves and what a Permit is for. Its bytes are
+// stored, shown and hashed as they are; see spec/request.md.
+type Request struct {
+	V         int       `json:"v"`
+	ID        string    `json:"id"`
+	Nonce     Bytes     `json:"nonce"` // 32 random bytes of the daemon
+	Audience  string    `json:"aud"`   // the device id
+	Account   string    `json:"account"`
+	TestHome  bool      `json:"test_home"`
+	Action    string    `json:"action"` // hold, reveal, vault-create, policy-apply ...
+	Caller    Asker     `json:"caller"`
+	Principal Fact      `json:"principal"`
+	Tenant    Fact      `json:"tenant"`
+	Purpose   Fact      `json:"purpose"`
+	Subjects  []Subject `json:"subjects"`
+	Place     Place     `json:"place"`
+	Change    Hash      `json:"change"` // digest of an administrative act's content
+	Uses      int       `json:"uses"`
+	Policy    Hash      `json:"policy"`
+	Head      string    `json:"head"` // the ledger's signed head text
+	Issued    int64     `json:"issued"`
+	Expires   int64     `json:"expires"` // unix milliseconds
+}
+
+// Check refuses a request that lacks what makes it one.
+func (r Request) Check() error {
+	switch {
+	case r.V != 1:
+		return errors.New("canon: unknown request version")
+	case !IsID(r.ID) || len(r.Nonce) != 32:
+		return errors.New("canon: a request needs an id and a nonce of 32 bytes")
+	case r.Caller.Kind == "" || r.Action == "" || r.Place.Grade == "":
+		return errors.New("canon: a request needs caller, action and grade")
+	case r.Expires <= r.Issued || r.Uses < 1:
+		return errors.New("canon: a request needs a life and at least one use")
+	}
+	return nil
+}
+
+// RequestDigest is what is approved: SHA-256 of the domain and the stored bytes.
+func RequestDigest(raw []byte) Hash { return Digest(DomainRequest, raw) }
+
+// ArgvDigest hashes an argument list without ambiguity.
+func ArgvDigest(argv []string) Hash { return Digest(DomainArgv, Tuple(argv...)) }

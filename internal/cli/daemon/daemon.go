@@ -1,0 +1,92 @@
+// Package daemon is the commands daemon start, stop and status.
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/sdk"
+)
+
+// Options is what the commands of this package take.
+type Options struct {
+	Console *console.Console
+	// Running dials without starting a daemon.
+	Running func(context.Context) (*sdk.Client, error)
+}
+
+// New returns the daemon command with its subcommands.
+func New(o Options) *cobra.Command {
+	cmd := &cobra.Command{Use: "daemon", Short: "Start, stop or look at thumbturnd", Args: cobra.NoArgs,
+		Example: "  thumbturn daemon status"}
+	sub := func(use, short string, run func(context.Context, Options) error) {
+		cmd.AddCommand(&cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, Example: "  thumbturn daemon " + use,
+			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) }})
+	}
+	sub("start", "Start the daemon where it is not running", Start)
+	sub("stop", "Stop the daemon; the vaults close", Stop)
+	sub("status", "Tell whether the daemon runs, without starting it", Status)
+	return cmd
+}
+
+// report is what all three print.
+type report struct {
+	Running bool   `json:"running"`
+	PID     int    `json:"pid,omitempty"`
+	Version string `json:"version,omitempty"`
+	State   string `json:"state,omitempty"`
+}
+
+func describe(s *sdk.Client) report {
+	h := s.Hello()
+	return report{true, h.PID, h.Version, h.State}
+}
+
+func (o Options) print(r report) error {
+	return o.Console.Print(r, func(w io.Writer) {
+		if !r.Running {
+			fmt.Fprintln(w, "not running")
+			return
+		}
+		fmt.Fprintf(w, "running: pid %d, version %s, %s\n", r.PID, canon.Escape(r.Version), canon.Escape(r.State))
+	})
+}
+
+// Start brings the daemon up.
+func Start(ctx context.Context, o Options) error {
+	return o.Console.Session(ctx, func(s *sdk.Client) error { return o.print(describe(s)) })
+}
+
+// Status looks, and starts nothing.
+func Status(ctx context.Context, o Options) error {
+	s, err := o.Running(ctx)
+	if sdk.NotRunning(err) {
+		return o.print(report{})
+	}
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return o.print(describe(s))
+}
+
+// Stop ends the daemon.
+func Stop(ctx context.Context, o Options) error {
+	s, err := o.Running(ctx)
+	if sdk.NotRunning(err) {
+		return o.print(report{})
+	}
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Stop(ctx); err != nil {
+		return err
+	}
+	return o.print(report{})
+}

@@ -1,0 +1,77 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/ref"
+)
+
+// Fault returns the classified error in err's chain, whichever side of the
+// socket it comes from; nil only for nil.
+func Fault(err error) *fault.Error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*api.Error](err); ok {
+		return &fault.Error{Kind: fault.Kind(e.Kind), Op: e.Op, Ref: e.Ref, Msg: e.Msg, Hint: e.Hint}
+	}
+	return &fault.Error{Msg: err.Error()}
+}
+
+// Fail prints an error the way the format wants it and returns the exit status.
+func Fail(w io.Writer, asJSON bool, err error) int {
+	if err == nil {
+		return 0
+	}
+	e := Fault(err)
+	if asJSON {
+		c := *e
+		if c.Msg == "" && c.Err != nil {
+			c.Msg = c.Err.Error()
+		}
+		b, _ := json.Marshal(map[string]api.Error{
+			"error": {Kind: string(c.Kind), Op: c.Op, Ref: c.Ref, Msg: c.Msg, Hint: c.Hint}})
+		fmt.Fprintf(w, "%s\n", b)
+		return fault.ExitCode(e)
+	}
+	fmt.Fprintf(w, "thumbturn: %s\n", canon.Escape(e.Error()))
+	hint := e.Hint
+	if hint == "" && e.Kind == fault.Locked {
+		hint = "unlock with: thumbturn unlock"
+	}
+	if hint == "" && e.Kind == fault.Empty {
+		hint = "make an account with: thumbturn init"
+	}
+	if hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", canon.Escape(hint))
+	}
+	return fault.ExitCode(e)
+}
+
+// Usage returns an error of how the command was called.
+func Usage(format string, args ...any) *fault.Error {
+	return fault.New(fault.Usage, "", "", fmt.Sprintf(format, args...))
+}
+
+// Ref parses a reference. What does not parse is not repeated: it may be a
+// value that was pasted in the wrong place.
+func Ref(op, s string) (ref.Ref, error) {
+	r, err := ref.Parse(s)
+	if e, ok := errors.AsType[*ref.Error](err); ok {
+		hint := e.Hint
+		if hint == "" {
+			hint = "write op://vault/item/[section/]field"
+		}
+		return r, fault.New(fault.Usage, op, "", e.Msg).WithHint(hint)
+	}
+	return r, err
+}

@@ -1,0 +1,114 @@
+package console
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/fault"
+)
+
+// The values of api.Auth's Source.
+const (
+	FromTerminal = "terminal"
+	FromFile     = "file"
+)
+
+// Passphrase reads a passphrase from file, or asks for it without echo when
+// file is empty. The caller wipes it. Files serve test homes only, which the
+// daemon enforces by the source.
+func (c *Console) Passphrase(prompt, file string) ([]byte, api.Auth, error) {
+	if file != "" {
+		b, err := SecretFile(file)
+		return b, api.Auth{Source: FromFile}, err
+	}
+	if !c.Prompt.IsTerminal() {
+		return nil, api.Auth{}, fault.New(fault.Unavailable, "", "", "a passphrase is typed at a terminal, and there is none")
+	}
+	b, err := c.Prompt.Hidden(prompt)
+	if err != nil {
+		return nil, api.Auth{}, err
+	}
+	if len(b) == 0 {
+		return nil, api.Auth{}, fault.New(fault.Passphrase, "", "", "nothing was typed")
+	}
+	return b, api.Auth{Source: FromTerminal}, nil
+}
+
+// SecretFile reads a passphrase or code from a regular file that nobody else
+// can read, and trims one newline at its end. The size is limited to 4 KiB.
+func SecretFile(path string) ([]byte, error) {
+	fail := func(msg string) ([]byte, error) { return nil, fault.New(fault.Usage, "read", path, msg) }
+	if fi, err := os.Lstat(path); err != nil {
+		return fail("no such file, or not readable")
+	} else if !fi.Mode().IsRegular() {
+		return fail("not a regular file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fail("no such file, or not readable")
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil || !fi.Mode().IsRegular() {
+		return fail("not a regular file")
+	}
+	if runtime.GOOS != "windows" && fi.Mode().Perm()&0o077 != 0 {
+		return fail(fmt.Sprintf("others can read it (mode %04o, want 0600)", fi.Mode().Perm()))
+	}
+	b, err := readAll(f, 4<<10)
+	if err != nil {
+		return fail("cannot be read or is too long")
+	}
+	b = TrimNewline(b)
+	if len(b) == 0 {
+		return fail("is empty")
+	}
+	return b, nil
+}
+
+// Stdin reads a value from standard input and trims one newline at its end.
+func (c *Console) Stdin() ([]byte, error) {
+	b, err := readAll(c.In, api.MaxValue)
+	if err != nil {
+		return nil, fault.New(fault.Usage, "read", "stdin", "cannot be read or is too long")
+	}
+	return TrimNewline(b), nil
+}
+
+// TrimNewline cuts one "\n" or "\r\n" off the end of b.
+func TrimNewline(b []byte) []byte {
+	if t, ok := bytes.CutSuffix(b, []byte("\n")); ok {
+		return bytes.TrimSuffix(t, []byte("\r"))
+	}
+	return b
+}
+
+// readAll is io.ReadAll that leaves no outgrown copies of a secret behind.
+func readAll(r io.Reader, limit int) ([]byte, error) {
+	buf := make([]byte, 0, 4<<10)
+	for {
+		if len(buf) == cap(buf) {
+			bigger := make([]byte, len(buf), 2*cap(buf))
+			copy(bigger, buf)
+			clear(buf)
+			buf = bigger
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if len(buf) > limit {
+			clear(buf)
+			return nil, fmt.Errorf("over the limit of %d bytes", limit)
+		}
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			clear(buf)
+			return nil, err
+		}
+	}
+}

@@ -1,0 +1,222 @@
+//go:build unix
+
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/sdk/sdktest"
+)
+
+const (
+	unlockPass   = "correct horse battery staple"
+	presencePass = "an entirely different sentence"
+)
+
+func TestInit(t *testing.T) {
+	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{
+		api.OpInit: {{Values: [][]byte{bytes.Repeat([]byte{7}, 20)}}}}))
+	s.Empty()
+	who := &person{answers: []string{unlockPass, unlockPass, presencePass, presencePass, "", "yes"}}
+	got := run(t, s, who, "", "init")
+	if got.code != 0 || !strings.HasPrefix(got.err, "WARNING: THUMBTURN_HOME is set") {
+		t.Fatalf("%+v", got)
+	}
+	var in api.Init
+	call := s.Calls()[0]
+	call.Into(t, &in)
+	want := [][]byte{[]byte(unlockPass), []byte(presencePass)}
+	if diff := cmp.Diff(want, call.Values); diff != "" || in.Source != "terminal" || in.TestHome {
+		t.Error(diff, in)
+	}
+	// The recovery code and the suggestions reach the terminal alone.
+	code := who.asked[len(who.asked)-1]
+	if !strings.Contains(code, "0w3g-") || strings.Contains(got.out+got.err, "0w3g") || len(who.asked) != 6 {
+		t.Errorf("%q\n%+v", who.asked, got)
+	}
+	if !strings.Contains(who.asked[0], "would be: ") || strings.Contains(got.err, "would be") {
+		t.Errorf("%q", who.asked[0])
+	}
+}
+
+func TestInitRefuses(t *testing.T) {
+	tests := []struct {
+		name    string
+		answers []string
+	}{
+		{"weak", []string{"password1234"}},
+		{"typed differently", []string{unlockPass, unlockPass + "x"}},
+		{"both the same", []string{unlockPass, unlockPass, unlockPass}},
+		{"nothing typed", nil},
+	}
+	for _, tt := range tests {
+		s := sdktest.Start(t, answers(nil))
+		s.Empty()
+		if got := run(t, s, &person{answers: tt.answers}, "", "init"); got.code == 0 || len(s.Calls()) != 0 {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+	}
+	s := sdktest.Start(t, answers(nil))
+	if got := run(t, s, &person{}, "", "init"); got.code != 1 || !strings.Contains(got.err, "account already") {
+		t.Errorf("%+v", got)
+	}
+	if got := run(t, s, nil, "", "init"); got.code != 1 || !strings.Contains(got.err, "there is none") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// files writes passphrase files for a test home and returns their folder.
+func files(t *testing.T) string {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"u": unlockPass, "p": presencePass, "n": "a third one, rather long"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir + "/"
+}
+
+func TestTestHomeByFiles(t *testing.T) {
+	code := bytes.Repeat([]byte{9}, 20)
+	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{
+		api.OpInit: {{Values: [][]byte{code}}}, api.OpRecover: {{Values: [][]byte{code}}},
+		api.OpUnlock: {{}}, api.OpPassphrase: {{}}, api.OpRestore: one(api.Restored{From: "a", To: "b"})}))
+	s.Empty()
+	d := files(t)
+	both := " --test-home --passphrase-file " + d + "u --presence-passphrase-file " + d + "p --recovery-file " + d
+	for _, line := range []string{
+		"init" + both + "r",
+		"recover" + both + "r2 --code-file " + d + "r",
+		"unlock --passphrase-file " + d + "u",
+		"passphrase change --passphrase-file " + d + "u --presence-passphrase-file " + d + "p --new-passphrase-file " + d + "n",
+		"passphrase change --presence --presence-passphrase-file " + d + "p --new-passphrase-file " + d + "n",
+		"restore --yes --passphrase-file " + d + "p",
+	} {
+		if got := run(t, s, nil, "", strings.Fields(line)...); got.code != 0 {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+	values := func(vs ...string) (out [][]byte) {
+		for _, v := range vs {
+			out = append(out, []byte(v))
+		}
+		return out
+	}
+	want := [][][]byte{
+		values(unlockPass, presencePass),
+		values(string(code), unlockPass, presencePass),
+		values(unlockPass),
+		values(presencePass, unlockPass, "a third one, rather long"),
+		values(presencePass, presencePass, "a third one, rather long"),
+		values(presencePass),
+	}
+	var got [][][]byte
+	for _, c := range s.Calls() {
+		var a api.Auth
+		c.Into(t, &a)
+		if a.Source != "file" {
+			t.Errorf("%s: source %q", c.Op, a.Source)
+		}
+		got = append(got, c.Values)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func exampleRequest(t *testing.T) (canon.Request, api.Pending) {
+	r := canon.Request{V: 1, ID: "00000000000000000000000000", Nonce: make([]byte, 32), Action: "reveal",
+		Caller:   canon.Asker{Kind: "agent", Label: "claude", Root: "pid 1", UID: 1000},
+		Place:    canon.Place{Sink: "reveal", Grade: canon.GradeReveal, Program: "/bin/sh"},
+		Subjects: []canon.Subject{{Ref: "op://work/github/token", Tier: canon.TierStandard, Revision: 1, Writer: "person"}},
+		Purpose:  canon.Fact{Value: "deploy\nenforced by thumbturn"}, Uses: 1, Issued: 1, Expires: 1_700_000_000_000}
+	raw := canon.Encode(r)
+	return r, api.Pending{ID: r.ID, State: "pending", Raw: raw, Code: canon.ShortCode(canon.RequestDigest(raw))}
+}
+
+func TestApprove(t *testing.T) {
+	r, p := exampleRequest(t)
+	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpRequest: one(p), api.OpApprove: {{}}}))
+	who := &person{answers: []string{presencePass}}
+	got := run(t, s, who, "", "approve", "--yes", r.ID)
+	if got.code != 0 || got.out != "approved "+r.ID+"\n" {
+		t.Fatalf("%+v", got)
+	}
+	for _, want := range []string{string(canon.Enforced), string(canon.Reported), string(canon.Claimed), "op://work/github/token",
+		"code: " + p.Code, `deploy\u{a}enforced by thumbturn`} {
+		if !strings.Contains(got.err, want) {
+			t.Errorf("%q is not shown:\n%s", want, got.err)
+		}
+	}
+	call := s.Calls()[1]
+	if string(call.Values[0]) != presencePass || who.asked[0] != "presence passphrase: " {
+		t.Errorf("%q, %q", call.Values, who.asked)
+	}
+}
+
+// Nobody is asked for a passphrase over bytes that do not hold together.
+func TestApproveRefuses(t *testing.T) {
+	r, good := exampleRequest(t)
+	other := r
+	other.ID = "11111111111111111111111111"
+	invalid := r
+	invalid.Uses = 0
+	spoil := map[string]func(*api.Pending){
+		"spaces": func(p *api.Pending) { p.Raw = append([]byte(" "), p.Raw...) },
+		"another request": func(p *api.Pending) {
+			p.Raw = canon.Encode(other)
+			p.Code = canon.ShortCode(canon.RequestDigest(p.Raw))
+		},
+		"not a request": func(p *api.Pending) {
+			p.Raw = canon.Encode(invalid)
+			p.Code = canon.ShortCode(canon.RequestDigest(p.Raw))
+		},
+		"another code": func(p *api.Pending) { p.Code = "0000-0000" },
+		"no bytes":     func(p *api.Pending) { p.Raw = nil },
+		"answered":     func(p *api.Pending) { p.State = "denied" },
+		"no state":     func(p *api.Pending) { p.State = "" },
+	}
+	for name, f := range spoil {
+		p := good
+		f(&p)
+		s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpRequest: one(p), api.OpApprove: {{}}}))
+		who := &person{answers: []string{presencePass}}
+		if got := run(t, s, who, "", "approve", r.ID); got.code != 1 || len(who.asked) != 0 || len(s.Calls()) != 1 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestRequestsAndDeny(t *testing.T) {
+	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{
+		api.OpDeny: {{}}, api.OpRequests: one([]api.Pending{{ID: "r1", Code: "c", State: "pending", Action: "reveal", Caller: "agent", Label: "x\x1b"}})}))
+	if got := run(t, s, nil, "", "deny", "r1"); got != (result{0, "denied r1\n", ""}) {
+		t.Errorf("%+v", got)
+	}
+	if got := run(t, s, nil, "", "requests", "--all"); got.code != 0 || strings.Contains(got.out, "\x1b") || !strings.HasPrefix(got.out, "r1  c  pending") {
+		t.Errorf("%+v", got)
+	}
+	var in api.RequestList
+	s.Calls()[1].Into(t, &in)
+	if !in.All {
+		t.Error("--all was not sent")
+	}
+}
+
+func TestUnlockNeedsTerminal(t *testing.T) {
+	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpUnlock: {{}}}))
+	if got := run(t, s, nil, unlockPass+"\n", "unlock"); got.code != 1 || len(s.Calls()) != 0 {
+		t.Errorf("a passphrase came from standard input: %+v", got)
+	}
+	if got := run(t, s, &person{answers: []string{unlockPass}}, "", "unlock"); got.code != 0 || got.out != "unlocked\n" {
+		t.Errorf("%+v", got)
+	}
+}

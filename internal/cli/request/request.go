@@ -1,0 +1,169 @@
+// Package request is the commands requests, approve and deny: what a person
+// does with the requests that wait.
+package request
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/sdk"
+)
+
+// Options is what the commands of this package take.
+type Options struct {
+	Console *console.Console
+	All     bool   // requests
+	File    string // approve: the presence passphrase
+}
+
+// NewList returns the requests command.
+func NewList(c *console.Console) *cobra.Command {
+	o := Options{Console: c}
+	cmd := &cobra.Command{
+		Use:     "requests",
+		Short:   "List the requests that wait for a person",
+		Example: "  thumbturn requests\n  thumbturn requests --all --format json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return List(cmd.Context(), o) },
+	}
+	cmd.Flags().BoolVar(&o.All, "all", false, "also those that were answered or ran out")
+	return cmd
+}
+
+// List prints requests.
+func List(ctx context.Context, o Options) error {
+	return o.Console.Session(ctx, func(s *sdk.Client) error {
+		ps, err := s.Requests(ctx, api.RequestList{All: o.All})
+		if err != nil {
+			return err
+		}
+		if ps == nil {
+			ps = []api.Pending{}
+		}
+		return o.Console.Print(ps, func(w io.Writer) {
+			if len(ps) == 0 {
+				fmt.Fprintln(w, "no requests")
+			}
+			for _, p := range ps {
+				fmt.Fprintf(w, "%s  %s  %-8s  until %s  %s by %s  %s\n", canon.Escape(p.ID), canon.Escape(p.Code),
+					canon.Escape(p.State), time.UnixMilli(p.Expires).UTC().Format(time.RFC3339), canon.Escape(p.Action),
+					canon.Escape(strings.TrimSpace(p.Caller+" "+p.Label)), canon.Escape(strings.Join(p.Refs, " ")))
+			}
+		})
+	})
+}
+
+// NewApprove returns the approve command.
+func NewApprove(c *console.Console) *cobra.Command {
+	o := Options{Console: c}
+	cmd := &cobra.Command{
+		Use:   "approve ID",
+		Short: "Read a request and approve it with the presence passphrase",
+		Long: `Show exactly what a request asks for, and approve it with the presence
+passphrase. Compare the code with the one that the asking program shows. To
+refuse, press Ctrl-C or use "thumbturn deny".`,
+		Example: "  thumbturn requests\n  thumbturn approve 5k3d…",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return Approve(cmd.Context(), o, args[0]) },
+	}
+	cmd.Flags().StringVar(&o.File, "passphrase-file", "", "read the presence passphrase from `FILE` (test homes only)")
+	return cmd
+}
+
+// Approve shows the stored bytes of a request, decoded here and not by the
+// daemon, then asks for the passphrase. --yes does not shorten it.
+func Approve(ctx context.Context, o Options, id string) error {
+	o.Console.WarnHome()
+	return o.Console.Session(ctx, func(s *sdk.Client) error {
+		p, err := s.Request(ctx, id)
+		if err != nil {
+			return err
+		}
+		if p.State != "pending" {
+			return fault.New(fault.Conflict, "approve", id, "the request is "+canon.Escape(p.State)+" already")
+		}
+		lines, code, err := decode(p, id)
+		if err != nil {
+			return err
+		}
+		show(o.Console.Err, lines, code)
+		pass, auth, err := o.Console.Passphrase("presence passphrase: ", o.File)
+		if err != nil {
+			return err
+		}
+		defer clear(pass)
+		if err := s.Approve(ctx, api.RequestID{ID: id, Source: auth.Source}, pass); err != nil {
+			return err
+		}
+		return answered(o.Console, id, "approved")
+	})
+}
+
+// decode reads the canonical bytes and checks that all that names the request
+// agrees: the id that was asked for, the id inside, and the short code.
+func decode(p api.Pending, id string) ([]canon.Line, string, error) {
+	bad := func(msg string) ([]canon.Line, string, error) {
+		return nil, "", fault.New(fault.Tampered, "approve", id, msg).WithHint("do not approve it")
+	}
+	var r canon.Request
+	if err := canon.Decode(p.Raw, &r); err != nil {
+		return bad("the request's bytes are not in canonical form")
+	}
+	if err := r.Check(); err != nil {
+		return bad("the request lacks what makes it one")
+	}
+	code := canon.ShortCode(canon.RequestDigest(p.Raw))
+	if r.ID != id || p.ID != id {
+		return bad("the daemon showed another request")
+	}
+	if p.Code != code {
+		return bad("the request's code does not match its bytes")
+	}
+	return canon.Lines(r), code, nil
+}
+
+// show prints the lines under the heading of who vouches for them.
+func show(w io.Writer, lines []canon.Line, code string) {
+	var group canon.Group
+	for _, l := range lines {
+		if l.Group != group {
+			group = l.Group
+			fmt.Fprintf(w, "\n%s\n", group)
+		}
+		fmt.Fprintf(w, "  %-12s %s\n", l.Label+":", l.Text)
+	}
+	fmt.Fprintf(w, "\ncode: %s (the asking program shows the same)\n\n", code)
+}
+
+// NewDeny returns the deny command.
+func NewDeny(c *console.Console) *cobra.Command {
+	return &cobra.Command{
+		Use:     "deny ID",
+		Short:   "Refuse a request",
+		Example: "  thumbturn deny 5k3d…",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.Session(cmd.Context(), func(s *sdk.Client) error {
+				if err := s.Deny(cmd.Context(), args[0]); err != nil {
+					return err
+				}
+				return answered(c, args[0], "denied")
+			})
+		},
+	}
+}
+
+func answered(c *console.Console, id, state string) error {
+	return c.Print(map[string]string{"request": id, "state": state}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s %s\n", state, canon.Escape(id))
+	})
+}

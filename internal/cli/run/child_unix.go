@@ -1,0 +1,184 @@
+//go:build unix
+
+package run
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/mask"
+)
+
+const (
+	// grace is how long what a program left open is read after its end: a
+	// program that it put into the background holds the pipe as long as it
+	// runs. What the program itself wrote is not lost to a slow reader, for a
+	// pipe holds at most pipeful bytes, and so many are read in any case.
+	grace    = 2 * time.Second
+	lastLook = 50 * time.Millisecond
+	pipeful  = 64 << 10
+
+	copyBuffer = 32 << 10
+)
+
+// child runs a program whose output is masked. It holds a fixed amount of
+// memory however much the program prints.
+type child struct {
+	in      io.Reader // an *os.File is inherited as it is
+	out     io.Writer
+	err     io.Writer
+	mask    *mask.Matcher
+	started func() // called once the program runs
+}
+
+// run starts the program and waits for it and for its output.
+func (c child) run(p *program, env []string) (ending, error) {
+	var out, errs stream
+	defer out.close()
+	defer errs.close()
+	if err := errors.Join(out.open(c.mask.Writer(c.out)), errs.open(c.mask.Writer(c.err))); err != nil {
+		return ending{}, fault.New(fault.Unavailable, "run", p.file.path, "no pipes")
+	}
+	cmd := &exec.Cmd{Path: p.file.path, Args: p.args, Env: env, Stdin: c.in, Stdout: out.in, Stderr: errs.in, WaitDelay: grace}
+	signals := make(chan os.Signal, 16)
+	// From here on a signal waits in the channel instead of ending us alone.
+	signal.Notify(signals, forwarded()...)
+	defer signal.Stop(signals)
+	if err := cmd.Start(); err != nil {
+		return ending{}, startFailed(p.file.path, err)
+	}
+	c.started()
+	out.in.Close()
+	errs.in.Close()
+
+	var work, copies sync.WaitGroup
+	copies.Go(out.copy)
+	copies.Go(errs.copy)
+	done := make(chan struct{})
+	work.Go(func() { forward(signals, done, cmd.Process) })
+	// The error says what the state says, or that stdin was not read to its end.
+	_ = cmd.Wait()
+	end := time.Now().Add(grace)
+	out.endAt(end)
+	errs.endAt(end)
+	copies.Wait()
+	close(done)
+	work.Wait()
+	for _, s := range []*stream{&out, &errs} {
+		if s.failed != nil && !errors.Is(s.failed, syscall.EPIPE) {
+			fmt.Fprintln(c.err, "thumbturn: the output of the program could not be written on")
+		}
+	}
+	if cmd.ProcessState == nil {
+		return ending{status: 1}, nil
+	}
+	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return ending{signal: ws.Signal()}, nil
+	}
+	return ending{status: cmd.ProcessState.ExitCode()}, nil
+}
+
+// stream copies one output of the program.
+type stream struct {
+	from, in *os.File // the two ends of the pipe
+	to       *mask.Writer
+	end      atomic.Pointer[time.Time] // until when to read; nil while the program runs
+	failed   error                     // of writing
+}
+
+func (s *stream) open(to *mask.Writer) error {
+	var err error
+	s.from, s.in, err = os.Pipe()
+	s.to = to
+	return err
+}
+
+func (s *stream) close() {
+	if s.from != nil {
+		s.from.Close()
+		s.in.Close()
+	}
+}
+
+// endAt bounds the reading, a read that waits just now included.
+func (s *stream) endAt(t time.Time) {
+	_ = s.from.SetReadDeadline(t) // pipes have deadlines on every Unix
+	s.end.Store(&t)
+}
+
+// copy passes the output on until everybody has closed the pipe or its time is
+// over. When it cannot be written, the pipe is closed, so that the program
+// learns of it in the way it would without us.
+func (s *stream) copy() {
+	s.failed = s.pass()
+	if err := s.to.Close(); s.failed == nil && !errors.Is(err, mask.ErrClosed) {
+		s.failed = err
+	}
+	s.from.Close()
+}
+
+func (s *stream) pass() error {
+	buf := make([]byte, copyBuffer)
+	defer clear(buf)
+	left := pipeful
+	for {
+		end := s.end.Load()
+		over := end != nil && !time.Now().Before(*end)
+		if over {
+			if left <= 0 {
+				return nil
+			}
+			_ = s.from.SetReadDeadline(time.Now().Add(lastLook))
+		}
+		n, err := s.from.Read(buf)
+		if end != nil {
+			left -= n
+		}
+		if n > 0 {
+			if _, err := s.to.Write(buf[:n]); err != nil {
+				return err
+			}
+		}
+		if err != nil && (over || !errors.Is(err, os.ErrDeadlineExceeded)) {
+			return nil
+		}
+	}
+}
+
+// forwarded returns the signals that the program is to get, and SIGPIPE, which
+// would end us when our reader goes away while the program still works. A
+// hangup that whoever started us ignores stays ignored.
+func forwarded() []os.Signal {
+	list := []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGPIPE}
+	if !signal.Ignored(syscall.SIGHUP) {
+		list = append(list, syscall.SIGHUP)
+	}
+	return list
+}
+
+// forward passes signals on until done. The terminal sends its own to the whole
+// foreground group, the program included; to send those again would interrupt
+// it twice.
+func forward(signals <-chan os.Signal, done <-chan struct{}, to *os.Process) {
+	for {
+		select {
+		case <-done:
+			return
+		case s := <-signals:
+			typed := s == syscall.SIGINT || s == syscall.SIGQUIT
+			if s == syscall.SIGPIPE || typed && inForeground() {
+				continue
+			}
+			_ = to.Signal(s) // it may have ended by now
+		}
+	}
+}

@@ -1,0 +1,173 @@
+// Package session is the commands unlock, lock, status and whoami.
+package session
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/sdk"
+)
+
+// Options is what the commands of this package take.
+type Options struct {
+	Console *console.Console
+	// Running dials without starting a daemon.
+	Running func(context.Context) (*sdk.Client, error)
+	File    string // unlock only: the passphrase
+}
+
+// NewUnlock returns the unlock command.
+func NewUnlock(o Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "unlock",
+		Short: "Open the vaults and mark this terminal as yours",
+		Long: `Open the vaults and mark this terminal session as a person's. It asks again in
+each terminal, also while the vaults are open. Unlocking approves nothing.`,
+		Example: "  thumbturn unlock",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return Unlock(cmd.Context(), o) },
+	}
+	cmd.Flags().StringVar(&o.File, "passphrase-file", "", "read the passphrase from `FILE` (test homes only)")
+	return cmd
+}
+
+// Unlock opens the vaults.
+func Unlock(ctx context.Context, o Options) error {
+	o.Console.WarnHome()
+	return o.Console.Session(ctx, func(s *sdk.Client) error {
+		p, auth, err := o.Console.Passphrase("unlock passphrase: ", o.File)
+		if err != nil {
+			return err
+		}
+		defer clear(p)
+		if err := s.Unlock(ctx, auth, p); err != nil {
+			return err
+		}
+		return state(o.Console, "unlocked")
+	})
+}
+
+// NewLock returns the lock command.
+func NewLock(o Options) *cobra.Command {
+	return &cobra.Command{
+		Use:     "lock",
+		Short:   "Close the vaults; what waits for approval ends",
+		Example: "  thumbturn lock",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return Lock(cmd.Context(), o) },
+	}
+}
+
+// Lock closes the vaults. A daemon that does not run holds nothing open.
+func Lock(ctx context.Context, o Options) error {
+	s, err := o.Running(ctx)
+	if sdk.NotRunning(err) {
+		return state(o.Console, "locked")
+	}
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Lock(ctx); err != nil {
+		return err
+	}
+	return state(o.Console, "locked")
+}
+
+func state(c *console.Console, s string) error {
+	return c.Print(map[string]string{"state": s}, func(w io.Writer) { fmt.Fprintln(w, s) })
+}
+
+// NewStatus returns the status command.
+func NewStatus(o Options) *cobra.Command {
+	return &cobra.Command{
+		Use:     "status",
+		Short:   "Show how the daemon and its home are",
+		Example: "  thumbturn status\n  thumbturn status --format json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.Console.Session(cmd.Context(), func(s *sdk.Client) error {
+				st, err := s.Status(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return o.Console.Print(st, func(w io.Writer) { printStatus(w, st) })
+			})
+		},
+	}
+}
+
+// NewWhoami returns the whoami command.
+func NewWhoami(o Options) *cobra.Command {
+	return &cobra.Command{
+		Use:     "whoami",
+		Short:   "Show whom the daemon takes you for, and by what evidence",
+		Example: "  thumbturn whoami",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.Console.Session(cmd.Context(), func(s *sdk.Client) error {
+				who, err := s.Whoami(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return o.Console.Print(who, func(w io.Writer) { printWhoami(w, who) })
+			})
+		},
+	}
+}
+
+// lines prints label and text in two columns and leaves out empty texts.
+func lines(w io.Writer, pairs ...string) {
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			fmt.Fprintf(w, "%-12s %s\n", pairs[i]+":", canon.Escape(pairs[i+1]))
+		}
+	}
+}
+
+func yes(b bool, s string) string {
+	if b {
+		return s
+	}
+	return ""
+}
+
+func printStatus(w io.Writer, st api.Status) {
+	lines(w,
+		"state", st.State, "held", st.Held, "mode", st.Mode,
+		"test home", yes(st.TestHome, "yes: not for real secrets"),
+		"version", st.Version, "account", st.Account, "device", st.Device, "root key", st.Root,
+		"home", st.Home, "daemon", fmt.Sprintf("pid %d, since %s, started by %s", st.PID, moment(st.Started), st.StartedBy),
+		"ledger", fmt.Sprintf("%d statements, %d events", st.Statements, st.Events),
+		"vaults", fmt.Sprintf("%d, with %d items", st.Vaults, st.Items),
+		"requests", fmt.Sprintf("%d waiting", st.Pending),
+		"memory", yes(!st.MemoryLock, "not locked: values may reach swap"),
+		"policy", yes(st.PolicyDraft != "", "the draft differs from what is in force"),
+	)
+	for _, m := range st.Warnings {
+		lines(w, "warning", m)
+	}
+}
+
+func printWhoami(w io.Writer, who api.Whoami) {
+	lines(w,
+		"kind", who.Kind, "looks like", who.Label, "why", who.Why, "session", who.Root,
+		"uid", fmt.Sprint(who.UID), "terminal", who.Terminal,
+		"unlocked", yes(who.Unlocked, "in this terminal"), "under agent", who.UnderAgent,
+		"chain", strings.Join(who.Chain, " <- "))
+}
+
+func moment(ms int64) string {
+	if ms == 0 {
+		return "unknown"
+	}
+	return time.UnixMilli(ms).UTC().Format(time.RFC3339)
+}

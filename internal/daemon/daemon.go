@@ -1,0 +1,258 @@
+// Package daemon is the process thumbturnd: it makes itself safe, takes hold of
+// one home, puts the rooms together, and serves until it is told to lock or to
+// stop. Locking ends in a fresh process image: what Go may have left of a key in
+// its memory is gone with the old one.
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/broker/account"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/device"
+	"github.com/thumbturn/thumbturn/internal/door/socket"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/identity"
+	"github.com/thumbturn/thumbturn/internal/store/sqlite"
+)
+
+// Version of this release.
+const Version = "0.1.0"
+
+// databaseName is the database's file in the data folder.
+const databaseName = "thumbturn.db"
+
+// shutTime bounds how long an orderly end may take.
+const shutTime = 10 * time.Second
+
+// process is one run of the daemon.
+type process struct {
+	home    api.Home
+	lock    *device.Lock
+	listen  *net.UnixListener
+	device  *device.Device
+	db      *sqlite.DB
+	account *account.Account
+	server  *socket.Server
+	started time.Time
+	starter starter
+	end     chan bool // true: start again, locked
+}
+
+// Main runs the daemon and returns its exit status. The first process image only
+// makes a clean one of itself: constant environment, no foreign descriptors, "/"
+// as its directory.
+func Main(args []string) int {
+	if len(args) < 2 || args[1] != cleanMark {
+		if len(args) > 1 {
+			return usage(args[1:])
+		}
+		return report(api.Home{}, cleanStart())
+	}
+	home, err := api.FindHome(os.Getenv)
+	if err != nil {
+		return report(home, fault.Wrap(fault.Usage, "start", "", err))
+	}
+	harden()
+	again, err := run(home, args[2:])
+	if err != nil {
+		return report(home, err)
+	}
+	if again != nil {
+		return report(home, again())
+	}
+	return 0
+}
+
+func usage(args []string) int {
+	if args[0] == "--version" {
+		fmt.Println(Version)
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "thumbturnd takes no arguments; it serves the home in THUMBTURN_HOME or the XDG folders")
+	if args[0] == "--help" || args[0] == "-h" {
+		return 0
+	}
+	return 2
+}
+
+// report writes why the daemon did not start where the CLI looks for it.
+func report(home api.Home, err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "thumbturnd:", err)
+	if home.Run != "" {
+		line := fmt.Sprintf("%s %v\n", time.Now().UTC().Format(time.RFC3339), err)
+		_ = os.WriteFile(filepath.Join(home.Run, "start.log"), []byte(line), 0o600)
+	}
+	return fault.ExitCode(err)
+}
+
+// run serves a home until the end. The returned function, if any, replaces the
+// process image.
+func run(home api.Home, inherited []string) (again func() error, err error) {
+	p := &process{home: home, started: time.Now(), end: make(chan bool, 1)}
+	if err := p.hold(inherited); err != nil {
+		return nil, err
+	}
+	if err := p.assemble(); err != nil {
+		return nil, errors.Join(err, p.release())
+	}
+	_ = os.Remove(filepath.Join(home.Run, "start.log"))
+	restart := p.serve()
+	if err := p.release(); err != nil {
+		return nil, err
+	}
+	if restart {
+		return p.restart, nil
+	}
+	_ = p.listen.Close()
+	return nil, nil
+}
+
+// hold makes the folders, checks who may read them, takes the home's lock, and
+// listens: on sockets passed by systemd or by the process before this one, else
+// on a fresh socket.
+func (p *process) hold(inherited []string) error {
+	dirs := []string{p.home.Data, p.home.Config, p.home.Run, p.home.Device}
+	for _, d := range dirs {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return fault.Wrap(fault.Unavailable, "start", d, err).WithHint("is the disk read-only or full?")
+		}
+	}
+	if err := device.CheckPrivate(dirs...); err != nil {
+		return err
+	}
+	var err error
+	if p.lock, p.listen, err = adopt(inherited); err != nil {
+		return err
+	}
+	if p.lock == nil {
+		if p.lock, err = device.LockHome(p.home.Run); err != nil {
+			return err
+		}
+	}
+	if p.listen == nil {
+		if p.listen, err = listenAt(p.home.Socket()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assemble opens device, database and account and wires the door.
+func (p *process) assemble() error {
+	dbPath := filepath.Join(p.home.Data, databaseName)
+	dev, err := device.Open(p.home.Device, p.home.Data)
+	if fault.Is(err, fault.Empty) {
+		if _, serr := os.Stat(dbPath); serr == nil {
+			return fault.New(fault.Unavailable, "start", p.home.Device, "the database is here, but this device's share is not").
+				WithHint("bring back the device folder, or restore a backup on a new device")
+		}
+		dev, err = device.Create(p.home.Device, p.home.Data, rand.Reader)
+	}
+	if err != nil {
+		return err
+	}
+	p.device = dev
+	if p.db, err = sqlite.Open(dbPath, sqlite.Options{}); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	kernel, err := identity.Kernel()
+	if err != nil {
+		return err
+	}
+	p.starter = whoStarted(identity.New(kernel, identity.Options{}))
+	who := func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }
+	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader,
+		Started: canon.Event{Action: "start", Outcome: "done", Reason: "started by " + p.starter.String(), Agent: p.starter.agent}})
+	if err != nil {
+		return err
+	}
+	p.account = acc
+	if p.starter.agent != "" && !acc.TestHome() && acc.State() != api.StateEmpty {
+		return fault.New(fault.Denied, "start", "", "refused under an agent ("+p.starter.agent+")").
+			WithHint("start it from a terminal of your own: thumbturn daemon start")
+	}
+	p.server = &socket.Server{Account: acc, Broker: b, Sign: dev.Sign, Status: p.status, End: p.finish, Log: logf}
+	return nil
+}
+
+// finish asks serve to end; later wishes change nothing.
+func (p *process) finish(again bool) {
+	select {
+	case p.end <- again:
+	default:
+	}
+}
+
+// serve answers until the end and says whether to start again, locked.
+func (p *process) serve() bool {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	served := make(chan error, 1)
+	go func() { served <- p.server.Serve(ctx, p.listen) }()
+	again := false
+	select {
+	case again = <-p.end:
+	case s := <-signals:
+		logf("ending on %v", s)
+	case err := <-served:
+		logf("listener: %v", err)
+		return false
+	}
+	_ = p.listen.SetDeadline(time.Now()) // stop accepting; the descriptor stays open for the next image
+	<-served
+	cancel()
+	p.server.Shut(nil)
+	return again
+}
+
+// release ends account, database and, when the process ends for good, the lock.
+func (p *process) release() error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutTime)
+	defer cancel()
+	var err error
+	if p.account != nil {
+		err = p.account.Close(ctx, "the daemon ends")
+	}
+	if p.db != nil {
+		err = errors.Join(err, p.db.Close())
+	}
+	return err
+}
+
+func (p *process) status() api.Status {
+	st := api.Status{Mode: "user", Version: Version, PID: os.Getpid(), Started: p.started.UnixMilli(), StartedBy: p.starter.String(),
+		Home: p.home.Data, Device: p.device.ID()}
+	if !p.lockable() {
+		st.Warnings = append(st.Warnings, "secret memory could not be locked into RAM")
+	}
+	st.PolicyDraft = p.draft()
+	return st
+}
+
+// clock is the system's two clocks.
+type clock struct{ start time.Time }
+
+func (clock) Now() time.Time             { return time.Now() }
+func (c clock) SinceBoot() time.Duration { return sinceBoot(c.start) }
+
+func logf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().UTC().Format(time.RFC3339)+" "+format+"\n", args...)
+}

@@ -1,0 +1,126 @@
+package daemon
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/thumbturn/thumbturn/internal/device"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/identity"
+)
+
+// cleanMark tells a cleaned process image from one that still carries its
+// starter's surroundings.
+const cleanMark = "--serve"
+
+// kept are the environment names that survive the clean start: where the home
+// is, nothing else. A starter's SSL_CERT_FILE, proxies, GODEBUG, PATH, BROWSER
+// and the like do not reach the daemon.
+var kept = []string{"THUMBTURN_HOME", "HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "LOCALAPPDATA", "SystemRoot"}
+
+// cleanEnviron is the constant environment of the daemon.
+func cleanEnviron(getenv func(string) string) []string {
+	env := []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}
+	for _, k := range kept {
+		if v := getenv(k); v != "" {
+			env = append(env, k+"="+v)
+		}
+	}
+	return env
+}
+
+// listenAt makes the socket, replacing a stale one: nobody answers on it, since
+// this process holds the home's lock.
+func listenAt(path string) (*net.UnixListener, error) {
+	if fi, err := os.Lstat(path); err == nil {
+		if fi.Mode()&os.ModeSocket == 0 {
+			return nil, fault.New(fault.Denied, "listen", path, "something that is no socket stands in its place")
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fault.Wrap(fault.Unavailable, "listen", path, err)
+		}
+	}
+	l, err := bind(path)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "listen", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "listen", path, err)
+	}
+	return l, nil
+}
+
+// adopt takes over the descriptors the process image before this one left open:
+// "lock=N" and "listen=N".
+func adopt(args []string) (*device.Lock, *net.UnixListener, error) {
+	var lock *device.Lock
+	var listen *net.UnixListener
+	for _, a := range args {
+		k, v, _ := strings.Cut(a, "=")
+		fd, err := strconv.Atoi(v)
+		if err != nil || fd < 3 {
+			return nil, nil, fault.New(fault.Usage, "start", a, "not a descriptor")
+		}
+		switch k {
+		case "lock":
+			if lock, err = device.AdoptLock(uintptr(fd)); err != nil {
+				return nil, nil, err
+			}
+		case "listen":
+			f := os.NewFile(uintptr(fd), "listen")
+			l, err := net.FileListener(f)
+			_ = f.Close()
+			ul, ok := l.(*net.UnixListener)
+			if err != nil || !ok {
+				return nil, nil, fault.New(fault.Usage, "start", a, "not a Unix listener")
+			}
+			listen = ul
+		default:
+			return nil, nil, fault.New(fault.Usage, "start", a, "unknown argument")
+		}
+	}
+	return lock, listen, nil
+}
+
+// starter is who started the daemon, as far as can be seen.
+type starter struct {
+	program string
+	pid     int
+	agent   string // a known agent among the ancestors
+}
+
+// String names the starter.
+func (s starter) String() string {
+	if s.program == "" {
+		return "an unknown program"
+	}
+	out := s.program + " (pid " + strconv.Itoa(s.pid) + ")"
+	if s.agent != "" {
+		out += " under " + s.agent
+	}
+	return out
+}
+
+// whoStarted looks at the process that started this one; it is alive, since it
+// waits for the socket.
+func whoStarted(r *identity.Registry) starter {
+	pid := os.Getppid()
+	s := starter{pid: pid}
+	s.program, s.agent = r.Starter(pid)
+	return s
+}
+
+// draft says "differs" when the policy file is not what was applied.
+func (p *process) draft() string {
+	b, err := os.ReadFile(filepath.Join(p.home.Config, "policy.cedar"))
+	if err != nil {
+		return ""
+	}
+	if p.account != nil && !p.account.PolicyIs(string(b)) {
+		return "differs"
+	}
+	return ""
+}

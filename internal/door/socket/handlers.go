@@ -1,0 +1,227 @@
+package socket
+
+import (
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+)
+
+// handler answers one operation in the states that serve it. values is the exact
+// number of value frames, -1 for any.
+type handler struct {
+	states []string
+	values int
+	run    func(*call) error
+}
+
+// handlers is the whole door. What is not listed for a state is refused in it.
+func handlers() map[api.Op]handler {
+	const e, h, l, u = api.StateEmpty, api.StateHeld, api.StateLocked, api.StateUnlocked
+	all, open := []string{e, h, l, u}, []string{u}
+	return map[api.Op]handler{
+		api.OpHello:       {all, 0, (*call).hello},
+		api.OpStatus:      {all, 0, (*call).status},
+		api.OpWhoami:      {all, 0, (*call).whoami},
+		api.OpStop:        {all, 0, (*call).stop},
+		api.OpInit:        {[]string{e}, 2, (*call).init},
+		api.OpUnlock:      {[]string{h, l, u}, 1, (*call).unlock},
+		api.OpLock:        {[]string{l, u}, 0, (*call).lock},
+		api.OpRecover:     {[]string{l, u}, 3, (*call).recover},
+		api.OpPassphrase:  {open, 3, (*call).passphrase},
+		api.OpVaultCreate: {open, 0, (*call).vaultCreate},
+		api.OpVaultList:   {open, 0, (*call).vaultList},
+		api.OpItemPut:     {open, -1, (*call).itemPut},
+		api.OpItemGet:     {open, 0, (*call).itemGet},
+		api.OpItemList:    {open, 0, (*call).itemList},
+		api.OpItemDelete:  {open, 0, (*call).itemDelete},
+		api.OpRelease:     {open, 0, (*call).release},
+		api.OpRequests:    {open, 0, (*call).requests},
+		api.OpRequest:     {open, 0, (*call).request},
+		api.OpApprove:     {open, 1, (*call).approve},
+		api.OpDeny:        {open, 0, (*call).deny},
+		api.OpAuditList:   {open, 0, (*call).auditList},
+		api.OpAuditVerify: {[]string{h, l, u}, 0, (*call).auditVerify},
+		api.OpAuditExport: {[]string{h, u}, 0, (*call).auditExport},
+		api.OpAuditAnchor: {[]string{h, l, u}, 0, (*call).auditAnchor},
+		api.OpAuditProof:  {open, 0, (*call).auditProof},
+		api.OpRestore:     {[]string{h}, 1, (*call).restore},
+		api.OpPolicyShow:  {open, 0, (*call).policyShow},
+		api.OpPolicyApply: {open, 0, (*call).policyApply},
+	}
+}
+
+func (c *call) hello() error {
+	in, err := body[api.Hello](c)
+	if err != nil {
+		return err
+	}
+	st := c.s.Status()
+	return c.reply(api.HelloReply{Version: st.Version, Protocol: api.Version, Device: st.Device,
+		Signature: c.s.prove(in.Nonce), State: c.s.Account.State(), PID: st.PID})
+}
+
+func (c *call) status() error {
+	st := c.s.Status()
+	c.s.Account.Describe(&st)
+	return c.reply(st)
+}
+
+func (c *call) whoami() error {
+	under, _ := c.who.UnderAgent()
+	out := api.Whoami{Kind: string(c.who.Kind()), Label: c.who.Label(), Why: c.who.Why(), Root: c.who.Root().String(),
+		UID: c.who.UID(), UnderAgent: under, Unlocked: c.s.Account.Who().Marked(c.who), Chain: c.who.Chain()}
+	if c.who.HasTerminal() {
+		out.Terminal = c.who.Session().TTY
+	}
+	return c.reply(out)
+}
+
+func (c *call) stop() error {
+	if err := c.reply(struct{}{}); err != nil {
+		return err
+	}
+	c.s.End(false)
+	return nil
+}
+
+func (c *call) init() error {
+	in, err := body[api.Init](c)
+	if err != nil {
+		return err
+	}
+	code, err := c.s.Account.Init(c.ctx, c.who, in.TestHome, source(in.Source), c.values[0], c.values[1])
+	if err != nil {
+		return err
+	}
+	return code(func(b []byte) error { return c.reply(struct{}{}, b) })
+}
+
+func (c *call) unlock() error {
+	in, err := body[api.Auth](c)
+	if err != nil {
+		return err
+	}
+	if err := c.s.Account.Unlock(c.ctx, c.who, in.Source, c.values[0]); err != nil {
+		return err
+	}
+	return c.reply(struct{}{})
+}
+
+func (c *call) lock() error {
+	if err := c.s.Account.Lock(c.ctx, "asked by "+string(c.who.Kind())); err != nil {
+		return err
+	}
+	if err := c.reply(struct{}{}); err != nil {
+		c.s.Log("lock: %v", err)
+	}
+	c.s.End(true)
+	return nil
+}
+
+func (c *call) recover() error {
+	in, err := body[api.Auth](c)
+	if err != nil {
+		return err
+	}
+	code, err := c.s.Account.Recover(c.ctx, c.who, in.Source, c.values[0], c.values[1], c.values[2])
+	if err != nil {
+		return err
+	}
+	return code(func(b []byte) error { return c.reply(struct{}{}, b) })
+}
+
+func (c *call) passphrase() error {
+	in, err := body[api.Passphrase](c)
+	if err != nil {
+		return err
+	}
+	err = c.s.Account.Passphrase(c.ctx, c.who, source(in.Source), in.Which, c.values[0], c.values[1], c.values[2])
+	if err != nil {
+		return err
+	}
+	return c.reply(struct{}{})
+}
+
+func source(s string) string {
+	if s == "" {
+		return "terminal"
+	}
+	return s
+}
+
+func (c *call) requests() error {
+	in, err := body[api.RequestList](c)
+	if err != nil {
+		return err
+	}
+	out := []api.Pending{}
+	for _, t := range c.s.Broker.Requests() {
+		p, err := pending(t)
+		if err != nil {
+			return err
+		}
+		if p.Raw = nil; !in.All && t.State != approve.Pending {
+			continue
+		}
+		out = append(out, p)
+	}
+	return c.reply(out)
+}
+
+func (c *call) request() error {
+	in, err := body[api.RequestID](c)
+	if err != nil {
+		return err
+	}
+	t, err := c.s.Broker.Request(in.ID)
+	if err != nil {
+		return err
+	}
+	p, err := pending(t)
+	if err != nil {
+		return err
+	}
+	return c.reply(p)
+}
+
+func pending(t approve.Ticket) (api.Pending, error) {
+	var r canon.Request
+	if err := canon.Decode(t.Raw, &r); err != nil {
+		return api.Pending{}, fault.Wrap(fault.Internal, "requests", t.ID, err)
+	}
+	p := api.Pending{ID: t.ID, Code: canon.ShortCode(t.Digest), State: string(t.State), Action: r.Action, Caller: r.Caller.Kind,
+		Label: r.Caller.Label, Issued: r.Issued, Expires: r.Expires, Rules: t.Rules, Why: t.Why, Raw: t.Raw}
+	for _, s := range r.Subjects {
+		p.Refs = append(p.Refs, s.Ref)
+	}
+	return p, nil
+}
+
+func (c *call) approve() error {
+	in, err := body[api.RequestID](c)
+	if err != nil {
+		return err
+	}
+	if in.Source == "file" && !c.s.Account.TestHome() {
+		return fault.New(fault.Denied, "approve", in.ID, "a passphrase from a file is accepted in test homes only").WithHint("type it at a terminal")
+	}
+	err = c.s.Account.Slowly(func() error {
+		return c.s.Broker.Approve(c.ctx, c.who, in.ID, source(in.Source), c.values[0])
+	})
+	if err != nil {
+		return err
+	}
+	return c.reply(struct{}{})
+}
+
+func (c *call) deny() error {
+	in, err := body[api.RequestID](c)
+	if err != nil {
+		return err
+	}
+	if err := c.s.Broker.Deny(c.ctx, c.who, in.ID); err != nil {
+		return err
+	}
+	return c.reply(struct{}{})
+}

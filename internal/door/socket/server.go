@@ -1,0 +1,282 @@
+// Package socket is the door for Thumbturn's own programs: length-prefixed
+// frames on a Unix socket (spec/socket.md). It turns a connection into a Caller,
+// a message into a Want, and an answer into frames. It decides nothing.
+package socket
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/internal/broker"
+	"github.com/thumbturn/thumbturn/internal/broker/account"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/identity"
+)
+
+// maxConns bounds the connections served at once; more wait in the backlog.
+const maxConns = 256
+
+// patience is how long a peer that does not read is waited for.
+const patience = 30 * time.Second
+
+// idle is how long a connection may stay without a message.
+const idle = 10 * time.Minute
+
+// Server serves one account on one listener.
+type Server struct {
+	Account *account.Account
+	Broker  *broker.Broker
+	Sign    func(msg []byte) []byte // device key; nil while there is no device
+	Status  func() api.Status       // what the process knows of itself
+	End     func(again bool)        // asks the process to end: to start again (lock), or for good
+	Log     func(format string, args ...any)
+
+	table map[api.Op]handler
+	mu    sync.Mutex
+	conns map[*net.UnixConn]bool
+	done  bool
+	wg    sync.WaitGroup
+}
+
+// Serve accepts until the listener is closed, and then waits for no one: Shut
+// does.
+func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
+	s.table = handlers()
+	sem := make(chan struct{}, maxConns)
+	for {
+		sem <- struct{}{}
+		c, err := l.AcceptUnix()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		if !s.track(c, true) {
+			_ = c.Close()
+			return nil
+		}
+		go func() {
+			defer func() { s.track(c, false); _ = c.Close(); <-sem }()
+			s.serve(ctx, c)
+		}()
+	}
+}
+
+func (s *Server) track(c *net.UnixConn, in bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns == nil {
+		s.conns = map[*net.UnixConn]bool{}
+	}
+	if !in {
+		delete(s.conns, c)
+		s.wg.Done()
+		return true
+	}
+	if s.done {
+		return false
+	}
+	s.conns[c] = true
+	s.wg.Add(1)
+	return true
+}
+
+// Shut cuts every connection but one and waits until all are served out.
+func (s *Server) Shut(except *net.UnixConn) {
+	s.mu.Lock()
+	s.done = true
+	for c := range s.conns {
+		if c != except {
+			_ = c.SetDeadline(time.Now())
+			_ = c.CloseRead()
+		}
+	}
+	s.mu.Unlock()
+	if except == nil {
+		s.wg.Wait()
+	}
+}
+
+// call is one message being answered.
+type call struct {
+	s      *Server
+	ctx    context.Context
+	conn   *net.UnixConn
+	who    identity.Caller
+	head   api.Header
+	values [][]byte
+	sent   bool // a sink has answered already
+}
+
+// serve answers one connection. Who is at the other end is established once, at
+// accept; the broker reads the evidence again before a prompt and before
+// delivery.
+func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
+	who, err := s.Account.Who().Caller(ctx, conn)
+	defer who.Close()
+	if err != nil {
+		_ = api.WriteHeader(conn, failure(err))
+		return
+	}
+	for {
+		_ = conn.SetReadDeadline(time.Now().Add(idle))
+		h, err := api.ReadHeader(conn)
+		if err != nil {
+			if errors.Is(err, api.ErrFrame) {
+				_ = api.WriteHeader(conn, failure(fault.Wrap(fault.Protocol, "socket", "", err)))
+			}
+			return
+		}
+		c := &call{s: s, ctx: ctx, conn: conn, head: h, who: who}
+		err = c.answer()
+		for _, v := range c.values {
+			clear(v)
+		}
+		if err != nil && !c.sent {
+			_ = conn.SetWriteDeadline(time.Now().Add(patience))
+			if err := api.WriteHeader(conn, failure(err)); err != nil {
+				return
+			}
+		}
+		if c.sent && err != nil {
+			return // a reply broke off: the peer must not take the next one for its end
+		}
+	}
+}
+
+// answer reads the values of a message, establishes who sent it, and hands it
+// to its handler.
+func (c *call) answer() error {
+	if c.head.V != api.Version {
+		return fault.New(fault.Protocol, "socket", "", "the client speaks another version of the protocol").
+			WithHint("client and daemon must be of one release: `thumbturn daemon stop`, then try again")
+	}
+	for range c.head.Values {
+		v, err := api.ReadValue(c.conn)
+		if err != nil {
+			return fault.New(fault.Protocol, "socket", "", "a value is missing")
+		}
+		c.values = append(c.values, v)
+	}
+	h, ok := c.s.table[c.head.Op]
+	if !ok {
+		return fault.New(fault.Protocol, "socket", string(c.head.Op), "unknown operation").WithHint("is the daemon older than the client? `thumbturn daemon stop`, then try again")
+	}
+	if h.values >= 0 && len(c.values) != h.values {
+		return fault.New(fault.Protocol, "socket", string(c.head.Op), "wrong number of values")
+	}
+	if err := c.allowed(h); err != nil {
+		return err
+	}
+	return h.run(c)
+}
+
+// allowed serves exactly what each state serves.
+func (c *call) allowed(h handler) error {
+	state := c.s.Account.State()
+	for _, s := range h.states {
+		if s == state {
+			return nil
+		}
+	}
+	switch state {
+	case api.StateEmpty:
+		return fault.New(fault.Empty, string(c.head.Op), "", "this home has no account yet").WithHint("run `thumbturn init`")
+	case api.StateHeld:
+		return fault.New(fault.Held, string(c.head.Op), "", "the database is not what this device has seen").WithHint("`thumbturn status` says what was found; `thumbturn restore` accepts the database as it is")
+	case api.StateLocked:
+		c.s.Broker.RefuseLocked(c.who, string(c.head.Op))
+		return fault.New(fault.Locked, string(c.head.Op), "", "the vaults are locked").WithHint("run `thumbturn unlock` in a terminal")
+	}
+	return fault.New(fault.Exists, string(c.head.Op), "", "this home has an account already")
+}
+
+// body decodes a message's body strictly.
+func body[T any](c *call) (T, error) {
+	var v T
+	if len(c.head.Body) == 0 {
+		return v, nil
+	}
+	if err := json.Unmarshal(c.head.Body, &v); err != nil {
+		return v, fault.New(fault.Protocol, string(c.head.Op), "", "malformed message")
+	}
+	return v, nil
+}
+
+// reply sends the last message of a reply.
+func (c *call) reply(v any, values ...[]byte) error { return c.send(v, false, values...) }
+
+// more sends an interim message.
+func (c *call) more(v any) error { return c.send(v, true) }
+
+func (c *call) send(v any, more bool, values ...[]byte) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_ = c.conn.SetWriteDeadline(time.Now().Add(patience))
+	if !more {
+		c.sent = true
+	}
+	if err := api.WriteHeader(c.conn, api.Header{Body: b, More: more, Values: len(values)}); err != nil {
+		return err
+	}
+	for _, x := range values {
+		if err := api.WriteValue(c.conn, x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func failure(err error) api.Header {
+	e := fault.Stranger(err)
+	return api.Header{Error: &api.Error{Kind: string(e.Kind), Op: e.Op, Ref: e.Ref, Msg: e.Msg, Hint: e.Hint}}
+}
+
+// ask turns a message's wish to wait into the broker's, telling the client when
+// a person is awaited and giving up when the client goes.
+func (c *call) ask(a api.Ask) (broker.Ask, context.Context, func()) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	stop := func() {}
+	out := broker.Ask{NoWait: a.NoWait, Request: a.Request, Purpose: a.Purpose, Timeout: time.Duration(a.Timeout) * time.Millisecond}
+	out.Waiting = func(t approve.Ticket) (func(), error) {
+		stop = c.watch(cancel)
+		return stop, c.more(api.Waiting{Request: t.ID, Code: canon.ShortCode(t.Digest), Expires: t.Issued + 5*60*1000, Why: t.Why})
+	}
+	return out, ctx, func() { stop(); cancel() }
+}
+
+// watch cancels when the peer closes its end. The returned function ends the
+// watch and waits for it.
+func (c *call) watch(cancel func()) func() {
+	done := make(chan struct{})
+	_ = c.conn.SetReadDeadline(time.Time{})
+	go func() {
+		defer close(done)
+		if gone(c.conn) {
+			cancel()
+		}
+	}()
+	return func() {
+		_ = c.conn.SetReadDeadline(time.Now())
+		<-done
+		_ = c.conn.SetReadDeadline(time.Time{})
+	}
+}
+
+// prove answers a hello: the device key over the client's nonce.
+func (s *Server) prove(nonce []byte) []byte {
+	if s.Sign == nil || len(nonce) != 32 {
+		return nil
+	}
+	return s.Sign(append([]byte(canon.DomainHello), nonce...))
+}

@@ -1,0 +1,160 @@
+package identity
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// The tables below only lower trust and name things; a name that is missing
+// costs a label, and a person's terminal is never given away by one that is
+// there by mistake: it only asks more often.
+
+// agentNames maps the name of an executable or script, in lower case without
+// extension, to a label.
+var agentNames = map[string]string{
+	"aider": "aider", "amp": "amp", "auggie": "auggie", "claude": "claude", "claude-code": "claude",
+	"cline": "cline", "codex": "codex", "continue-cli": "continue", "copilot": "copilot", "crush": "crush",
+	"cursor-agent": "cursor-agent", "droid": "droid", "gemini": "gemini", "gemini-cli": "gemini",
+	"goose": "goose", "goosed": "goose", "kilocode": "kilocode", "kiro-cli": "kiro", "opencode": "opencode",
+	"openhands": "openhands", "pi": "pi", "plandex": "plandex", "qwen": "qwen", "qwen-code": "qwen",
+}
+
+// agentPackages are parts of a script's path that tell an agent whose script
+// has a name like cli.js.
+var agentPackages = map[string]string{
+	"/@anthropic-ai/claude-code/": "claude", "/@openai/codex/": "codex", "/@google/gemini-cli/": "gemini",
+	"/@github/copilot/": "copilot", "/opencode-ai/": "opencode", "/@qwen-code/qwen-code/": "qwen",
+	"/node_modules/cline/": "cline", "/@mariozechner/pi-coding-agent/": "pi", "/@sourcegraph/amp/": "amp",
+}
+
+// agentMarks maps names of environment variables that agents give to their
+// children to a label. Variables that people set to configure an agent
+// (CLAUDE_CODE_USE_BEDROCK, CODEX_HOME) and those that an editor gives to all
+// its terminals (CLAUDE_CODE_SSE_PORT, CURSOR_TRACE_ID) must not stand here.
+var agentMarks = map[string]string{
+	"AGENT": "agent", "AI_AGENT": "agent",
+	"CLAUDECODE": "claude", "CLAUDE_CODE_CHILD_SESSION": "claude", "CLAUDE_CODE_ENTRYPOINT": "claude",
+	"CLAUDE_CODE_EXECPATH": "claude", "CLAUDE_CODE_SESSION_ID": "claude", "CLAUDE_PROJECT_DIR": "claude",
+	"CLAUDE_CODE_MESSAGING_SOCKET": "claude", "CLAUDE_CODE_LAUNCHED_BY_SESSION_IDS": "claude",
+	"CODEX_CI": "codex", "CODEX_SESSION_ID": "codex", "CODEX_THREAD_ID": "codex", "CODEX_TOOL_CALL_ID": "codex",
+	"CODEX_VERSION": "codex", "CODEX_SANDBOX": "codex", "CODEX_SANDBOX_NETWORK_DISABLED": "codex",
+	"GEMINI_CLI": "gemini", "COPILOT_CLI": "copilot", "COPILOT_AGENT_SESSION_ID": "copilot",
+	"OPENCODE": "opencode", "OPENCODE_PID": "opencode", "QWEN_CODE": "qwen",
+	"CLINE_ACTIVE": "cline", "CLINE_CONNECTOR_CLI_LAUNCH": "cline", "PI_CODING_AGENT": "pi",
+	"CURSOR_AGENT": "cursor-agent", "GOOSE_TERMINAL": "goose", "AMP_CURRENT_THREAD_ID": "amp",
+}
+
+// editors host agents beside a person's own terminals, so that being below one
+// says nothing. They are known by the executable alone, since any program may
+// choose its arguments.
+var editors = []string{
+	"code", "code-insiders", "code-oss", "codium", "vscodium", "cursor", "windsurf", "zed", "zed-editor",
+	"idea", "idea64", "pycharm", "pycharm64", "goland", "goland64", "webstorm", "webstorm64", "clion", "clion64",
+	"rider", "rider64", "phpstorm", "phpstorm64", "rubymine", "rubymine64", "rustrover", "rustrover64", "studio", "studio64",
+}
+
+// interpreters run a script whose name, not theirs, tells who is there.
+var interpreters = []string{"node", "nodejs", "bun", "deno", "npx", "uv", "uvx", "pipx", "ruby", "perl", "sh", "bash", "dash", "zsh", "env"}
+
+// scriptArgs is how many arguments are searched for a script. Searching all
+// would call `node server.js --name claude` an agent.
+const scriptArgs = 6
+
+// agentOf names the known agent that a process is, or that started it with its
+// mark. The second result is false for an unknown one.
+func agentOf(p Process) (string, bool) {
+	if label, ok := agentNames[baseName(p.Exe.Path)]; ok {
+		return label, true
+	}
+	if label, ok := packageOf(p.Exe.Path); ok {
+		return label, true
+	}
+	if label, ok := scriptOf(p); ok {
+		return label, true
+	}
+	return markOf(p.Marks)
+}
+
+// scriptOf looks at the arguments: the first is a name a program may choose
+// (Node.js agents set their title there); after an interpreter's options comes
+// its script.
+func scriptOf(p Process) (string, bool) {
+	if len(p.Argv) == 0 {
+		return "", false
+	}
+	first, _, _ := strings.Cut(p.Argv[0], " ") // a title such as "claude --resume"
+	if label, ok := agentNames[baseName(first)]; ok {
+		return label, true
+	}
+	if !interpreter(baseName(p.Exe.Path)) && !interpreter(baseName(p.Argv[0])) {
+		return "", false
+	}
+	for i, arg := range p.Argv[1:] {
+		if i == scriptArgs {
+			break
+		}
+		if label, ok := packageOf(arg); ok {
+			return label, true
+		}
+		if strings.HasPrefix(arg, "-") {
+			continue
+		}
+		if label, ok := agentNames[baseName(arg)]; ok {
+			return label, true
+		}
+		if strings.Contains(path.Base(arg), ".") {
+			break // the script; what follows is its own
+		}
+	}
+	return "", false
+}
+
+func packageOf(name string) (string, bool) {
+	if !strings.Contains(name, "/") {
+		return "", false
+	}
+	for part, label := range agentPackages {
+		if strings.Contains(name, part) {
+			return label, true
+		}
+	}
+	return "", false
+}
+
+// markOf gives the label of the first known mark, the particular before the
+// general ones that several agents set.
+func markOf(names []string) (string, bool) {
+	general := ""
+	for _, n := range names {
+		switch label := agentMarks[n]; label {
+		case "":
+		case "agent":
+			general = label
+		default:
+			return label, true
+		}
+	}
+	return general, general != ""
+}
+
+func editor(p Process) bool {
+	return p.Exe.State != stateUnreadable && slices.Contains(editors, baseName(p.Exe.Path))
+}
+
+func interpreter(name string) bool {
+	return slices.Contains(interpreters, name) || strings.HasPrefix(name, "python")
+}
+
+// baseName is the last part of a path in lower case, without what tells
+// nothing: a login shell's dash, the kernel's note of deletion, an extension.
+func baseName(p string) string {
+	p = strings.TrimSuffix(strings.ReplaceAll(p, `\`, "/"), " (deleted)")
+	name := strings.ToLower(strings.TrimPrefix(path.Base(p), "-"))
+	for _, ext := range []string{".exe", ".js", ".mjs", ".cjs", ".ts", ".py", ".sh"} {
+		if cut, ok := strings.CutSuffix(name, ext); ok {
+			return cut
+		}
+	}
+	return name
+}

@@ -1,0 +1,225 @@
+package proof
+
+import (
+	"bytes"
+	"crypto/ed25519"
+)
+
+// subject is what is current about one subject.
+type subject struct {
+	version int64
+	hash    [32]byte
+}
+
+// verifier is the state between two lines. Its memory grows with the number of
+// subjects, not with that of statements or events.
+type verifier struct {
+	o          Options
+	anchor     *Head
+	head       *Head
+	statements int64
+	link       [32]byte
+	rootKey    ed25519.PublicKey
+	root       [32]byte
+	testHome   bool
+	tree       tree
+	subjects   map[string]subject
+	vaults     map[string]int64 // epoch by id
+	items      map[string]manifest
+}
+
+// line takes the next line of the export. What a line is follows from its place
+// and its first member, never from a guess.
+func (v *verifier) line(b []byte) error {
+	switch {
+	case v.head == nil:
+		return v.first(b)
+	case bytes.HasPrefix(b, []byte(`{"statement":`)):
+		var l statementLine
+		if !strict(b, &l) {
+			return fail(Format, at("statement", v.statements), "malformed line")
+		}
+		return v.statement(l)
+	case bytes.HasPrefix(b, []byte(`{"event":`)):
+		var l eventLine
+		if !strict(b, &l) || len(l.Salt) != saltSize {
+			return fail(Format, at("event", v.tree.n), "malformed line")
+		}
+		return v.event(l)
+	}
+	return fail(Format, "", "a line that is neither statement nor event")
+}
+
+func (v *verifier) first(b []byte) error {
+	var l firstLine
+	if !strict(b, &l) || l.Export != 1 {
+		return fail(Format, "", "not an export")
+	}
+	h, err := openHead(l.Head, l.Key, "")
+	if err != nil {
+		return err
+	}
+	v.head = &h
+	if a := v.anchor; a != nil {
+		switch {
+		case !bytes.Equal(a.Key, h.Key) || a.Device != h.Device:
+			return fail(NotAnchor, "anchor", "it is of another device")
+		case a.Statements > h.Statements || a.Events > h.Events:
+			return fail(NotAnchor, "anchor", "the export is older than the anchor")
+		}
+	}
+	return v.meet()
+}
+
+// meet compares with the anchor where the export reaches its counts.
+func (v *verifier) meet() error {
+	a := v.anchor
+	if a == nil {
+		return nil
+	}
+	if v.tree.n == 0 && v.statements == a.Statements && v.link != a.Link {
+		return fail(NotAnchor, "anchor", "the statements were forked after the anchor was signed")
+	}
+	if v.tree.n == a.Events && (v.tree.n > 0 || v.statements == 0) && v.tree.root() != a.Tree {
+		return fail(NotAnchor, "anchor", "the events were forked after the anchor was signed")
+	}
+	return nil
+}
+
+func (v *verifier) statement(l statementLine) error {
+	where := at("statement", v.statements)
+	if v.tree.n > 0 || l.N != v.statements || l.N >= v.head.Statements {
+		return fail(Count, where, "the line is not the next one")
+	}
+	s, ok := parseBody(l.Body)
+	if !ok {
+		return fail(Format, where, "the body is not a statement in canonical form")
+	}
+	v.link = nextLink(v.link, l.N, l.Body, l.Sig)
+	if v.link != l.Link {
+		return fail(Chain, where, "the link is not that of the statement")
+	}
+	key := s.Type + "/" + s.Subject
+	if cur := v.subjects[key]; s.Version != cur.version+1 || s.Parent != cur.hash {
+		return fail(Parent, where, parentMsg(s))
+	}
+	var err error
+	switch {
+	case l.N == 0:
+		err = v.genesis(s, l)
+	case s.Type == typeItem:
+		err = v.item(s, l, where)
+	default:
+		err = v.decision(s, l, where)
+	}
+	if err != nil {
+		return err
+	}
+	v.subjects[key] = subject{s.Version, hashBody(l.Body)}
+	v.statements++
+	return v.meet()
+}
+
+func (v *verifier) genesis(s body, l statementLine) error {
+	const where = "statement 0"
+	var g genesis
+	if s.Type != typeGenesis || !strict(s.Payload, &g) || g.V != 1 || g.Account != s.Subject || len(g.Root) != ed25519.PublicKeySize {
+		return fail(Format, where, "the first statement is no genesis")
+	}
+	v.rootKey, v.testHome = ed25519.PublicKey(g.Root), g.TestHome
+	v.root = Fingerprint(v.rootKey)
+	if v.o.Root != nil && *v.o.Root != v.root {
+		return fail(Root, where, "the account's root fingerprint is "+short(v.root)+"…, not the expected one")
+	}
+	if !v.signed(l) {
+		return fail(Signature, where, "the genesis is not signed by its own root key")
+	}
+	if !bytes.Equal(g.DeviceKey, v.head.Key) || g.Device != v.head.Device {
+		return fail(BadHead, where, "the head is of another device than the genesis names")
+	}
+	return nil
+}
+
+// signed reports whether the root key signed the statement of a line.
+func (v *verifier) signed(l statementLine) bool {
+	return len(l.Sig) > 0 && ed25519.Verify(v.rootKey, signedBytes(l.Body), l.Sig)
+}
+
+// decision takes a statement that counts with the root key's signature only.
+func (v *verifier) decision(s body, l statementLine, where string) error {
+	if !v.signed(l) {
+		return fail(Signature, where, "a statement that decides is not signed by the root key")
+	}
+	d, ok := readPayload(s)
+	if !ok {
+		return fail(Format, where, "malformed "+s.Type)
+	}
+	if s.Type == typeVault {
+		v.vaults[d.ID] = d.Epoch
+	}
+	return nil
+}
+
+func (v *verifier) item(s body, l statementLine, where string) error {
+	signed := v.signed(l)
+	if len(l.Sig) > 0 && !signed {
+		return fail(Signature, where, "the signature is not of this account's root key")
+	}
+	m, p, ok := readItem(s)
+	if !ok {
+		return fail(Format, where, "malformed item manifest")
+	}
+	if epoch, known := v.vaults[p.Vault]; !known || p.Epoch > epoch {
+		return fail(Parent, where, "the item's vault, or its epoch, is not known at this place")
+	}
+	if !signed && needsRoot(v.items[s.Subject], m) {
+		return fail(Signature, where, "title, binding, vault or state of an item with a value changed without the root key")
+	}
+	v.items[s.Subject] = m
+	return nil
+}
+
+// whole checks that the statements are all there and end where the head says.
+func (v *verifier) whole() error {
+	switch {
+	case v.statements == 0 || v.statements != v.head.Statements:
+		return fail(Count, at("statement", v.statements), "it is missing")
+	case v.link != v.head.Link:
+		return fail(Chain, at("statement", v.statements-1), "the statements do not end in the head's link")
+	}
+	return nil
+}
+
+func (v *verifier) event(l eventLine) error {
+	where := at("event", v.tree.n)
+	if v.tree.n == 0 {
+		if err := v.whole(); err != nil {
+			return err
+		}
+	}
+	if l.N != v.tree.n || l.N >= v.head.Events {
+		return fail(Count, where, "the line is not the next one")
+	}
+	if leafOf(l.Salt, l.Body) != l.Leaf {
+		return fail(Leaf, where, "the event is not that of its leaf")
+	}
+	v.tree.add(recordHash(l.Leaf))
+	return v.meet()
+}
+
+// end checks what only the whole export tells.
+func (v *verifier) end() error {
+	if v.head == nil {
+		return fail(Format, "", "empty file")
+	}
+	if err := v.whole(); err != nil {
+		return err
+	}
+	switch {
+	case v.tree.n != v.head.Events:
+		return fail(Count, at("event", v.tree.n), "it is missing")
+	case v.tree.root() != v.head.Tree:
+		return fail(Leaf, "", "the events do not give the head's tree")
+	}
+	return nil
+}

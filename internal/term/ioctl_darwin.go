@@ -1,0 +1,10 @@
+package term
+
+import "golang.org/x/sys/unix"
+
+const (
+	getTermios      = unix.TIOCGETA
+	setTermios      = unix.TIOCSETA
+	setTermiosFlush = unix.TIOCSETAF
+	noChar          = 0xff // _POSIX_VDISABLE
+)

@@ -1,0 +1,57 @@
+package ref
+
+import "strings"
+
+// maxName is the longest name, in bytes, that Suggest compares: the work per
+// pair grows with the product of both lengths.
+const maxName = 128
+
+// Suggest returns the candidate nearest to name by case-insensitive edit
+// distance, the first of several equally near ones, or the empty string if
+// all are too far to be a slip of the pen: more than a third of the letters.
+func Suggest(name string, candidates []string) string {
+	want := fold(name)
+	if len(want) == 0 || len(name) > maxName {
+		return ""
+	}
+	best, limit := "", min(max(1, len(want)/3), len(want)-1)
+	for _, c := range candidates {
+		if c == "" || len(c) > maxName {
+			continue
+		}
+		have := fold(c)
+		if gap := len(have) - len(want); gap > limit || -gap > limit {
+			continue
+		}
+		if d := distance(want, have); d <= limit {
+			best, limit = c, d-1
+		}
+		if limit < 0 {
+			break
+		}
+	}
+	return best
+}
+
+func fold(s string) []rune { return []rune(strings.ToLower(s)) }
+
+// distance is Levenshtein's: insertions, deletions and substitutions.
+func distance(a, b []rune) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i, x := range a {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j, y := range b {
+			cost := diagonal
+			if x != y {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

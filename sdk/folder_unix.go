@@ -1,0 +1,76 @@
+//go:build unix
+
+package sdk
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/thumbturn/thumbturn/api"
+)
+
+// folder is what the folder of the socket tells about who may serve it.
+type folder struct {
+	owner, me int
+	rooted    bool // all folders above belong to root, who alone can write them
+}
+
+// checkFolder refuses a folder in which somebody else could put a socket.
+func checkFolder(path string) (folder, error) {
+	fi, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return folder{}, absent()
+	}
+	refuse := func(msg string) (folder, error) {
+		return folder{}, &api.Error{Kind: kindTampered, Op: "connect", Ref: path, Msg: msg}
+	}
+	if err != nil || !fi.IsDir() {
+		return refuse("the socket's place is not a folder")
+	}
+	if fi.Mode().Perm()&0o022 != 0 {
+		return refuse("the socket's folder can be written by others")
+	}
+	f := folder{owner: ownerOf(fi), me: os.Geteuid()}
+	if f.owner != f.me && f.owner != 0 {
+		if f.rooted = rooted(filepath.Dir(path)); !f.rooted {
+			return refuse("the socket's folder belongs to another user")
+		}
+	}
+	return f, nil
+}
+
+// rooted reports whether path and all above it can be changed by root alone.
+func rooted(path string) bool {
+	for {
+		fi, err := os.Lstat(path)
+		if err != nil || !fi.IsDir() || ownerOf(fi) != 0 || fi.Mode().Perm()&0o022 != 0 {
+			return false
+		}
+		up := filepath.Dir(path)
+		if up == path {
+			return true
+		}
+		path = up
+	}
+}
+
+func ownerOf(fi fs.FileInfo) int {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return -1
+	}
+	return int(st.Uid)
+}
+
+// allows refuses a server that is neither us, nor root (whose service manager
+// listens on behalf of the daemon), nor the service that the folder was made
+// for.
+func (f folder) allows(uid int) error {
+	if uid == f.me || uid == 0 || uid == f.owner && f.rooted {
+		return nil
+	}
+	return &api.Error{Kind: kindTampered, Op: "connect", Msg: "the socket is served by another user"}
+}

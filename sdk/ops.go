@@ -1,0 +1,191 @@
+package sdk
+
+import (
+	"context"
+
+	"github.com/thumbturn/thumbturn/api"
+)
+
+// OnWaiting is told about a request that now waits for a person. It may be nil.
+type OnWaiting = func(api.Waiting)
+
+// Status asks how the daemon is.
+func (c *Client) Status(ctx context.Context) (api.Status, error) {
+	var out api.Status
+	err := c.call(ctx, api.OpStatus, nil, nil, reply{into: &out})
+	return out, err
+}
+
+// Whoami asks whom the daemon takes the caller for.
+func (c *Client) Whoami(ctx context.Context) (api.Whoami, error) {
+	var out api.Whoami
+	err := c.call(ctx, api.OpWhoami, nil, nil, reply{into: &out})
+	return out, err
+}
+
+// Init makes an account and returns its recovery code, which nothing can show
+// again.
+func (c *Client) Init(ctx context.Context, in api.Init, unlock, presence []byte) (code []byte, err error) {
+	return c.one(ctx, api.OpInit, in, unlock, presence)
+}
+
+// Recover sets both passphrases anew with the recovery code, which it uses up,
+// and returns the next one.
+func (c *Client) Recover(ctx context.Context, in api.Auth, code, unlock, presence []byte) (next []byte, err error) {
+	return c.one(ctx, api.OpRecover, in, code, unlock, presence)
+}
+
+func (c *Client) one(ctx context.Context, op api.Op, in any, values ...[]byte) ([]byte, error) {
+	var got [][]byte
+	if err := c.call(ctx, op, in, values, reply{values: 1, got: &got}); err != nil {
+		return nil, err
+	}
+	return got[0], nil
+}
+
+// Unlock opens the vaults and marks the caller's terminal session as a
+// person's.
+func (c *Client) Unlock(ctx context.Context, in api.Auth, passphrase []byte) error {
+	return c.call(ctx, api.OpUnlock, in, [][]byte{passphrase}, reply{})
+}
+
+// Lock closes the vaults and ends all that waits.
+func (c *Client) Lock(ctx context.Context) error {
+	return c.call(ctx, api.OpLock, nil, nil, reply{})
+}
+
+// Passphrase replaces the passphrase that in.Which names.
+func (c *Client) Passphrase(ctx context.Context, in api.Passphrase, presence, old, new []byte) error {
+	return c.call(ctx, api.OpPassphrase, in, [][]byte{presence, old, new}, reply{})
+}
+
+// VaultCreate makes a vault.
+func (c *Client) VaultCreate(ctx context.Context, in api.VaultCreate, wait OnWaiting) (api.Vault, error) {
+	var out api.Vault
+	err := c.call(ctx, api.OpVaultCreate, in, nil, reply{into: &out, waiting: wait})
+	return out, err
+}
+
+// Vaults lists the vaults.
+func (c *Client) Vaults(ctx context.Context) ([]api.Vault, error) {
+	var out []api.Vault
+	err := c.call(ctx, api.OpVaultList, nil, nil, reply{into: &out})
+	return out, err
+}
+
+// ItemPut writes an item; values are those of the fields with Value true, in
+// order.
+func (c *Client) ItemPut(ctx context.Context, in api.ItemPut, values [][]byte, wait OnWaiting) (api.ItemPutReply, error) {
+	var out api.ItemPutReply
+	err := c.call(ctx, api.OpItemPut, in, values, reply{into: &out, waiting: wait})
+	return out, err
+}
+
+// ItemGet describes an item, without its concealed values.
+func (c *Client) ItemGet(ctx context.Context, in api.ItemGet, wait OnWaiting) (api.Item, error) {
+	var out api.Item
+	err := c.call(ctx, api.OpItemGet, in, nil, reply{into: &out, waiting: wait})
+	return out, err
+}
+
+// ItemDelete archives an item.
+func (c *Client) ItemDelete(ctx context.Context, in api.ItemGet, wait OnWaiting) error {
+	return c.call(ctx, api.OpItemDelete, in, nil, reply{waiting: wait})
+}
+
+// Items calls f for each item, as they arrive.
+func (c *Client) Items(ctx context.Context, in api.ItemList, f func(api.Item) error) error {
+	return c.call(ctx, api.OpItemList, in, nil, reply{each: stream(f)})
+}
+
+// Release asks for the values of want.Refs, once. They come in that order, and
+// the caller wipes them. onWaiting hears of a request that needs a person.
+func (c *Client) Release(ctx context.Context, want api.Want, onWaiting func(api.Waiting)) (api.Released, [][]byte, error) {
+	var out api.Released
+	var got [][]byte
+	err := c.call(ctx, api.OpRelease, want, nil,
+		reply{into: &out, values: len(want.Refs), got: &got, waiting: onWaiting})
+	if err != nil {
+		return api.Released{}, nil, err
+	}
+	return out, got, nil
+}
+
+// Requests lists the requests that wait for a person, or all still known.
+func (c *Client) Requests(ctx context.Context, in api.RequestList) ([]api.Pending, error) {
+	var out []api.Pending
+	err := c.call(ctx, api.OpRequests, in, nil, reply{into: &out})
+	return out, err
+}
+
+// Request fetches one request with its canonical bytes.
+func (c *Client) Request(ctx context.Context, id string) (api.Pending, error) {
+	var out api.Pending
+	err := c.call(ctx, api.OpRequest, api.RequestID{ID: id}, nil, reply{into: &out})
+	return out, err
+}
+
+// Approve answers a request with the presence passphrase.
+func (c *Client) Approve(ctx context.Context, in api.RequestID, presence []byte) error {
+	return c.call(ctx, api.OpApprove, in, [][]byte{presence}, reply{})
+}
+
+// Deny refuses a request.
+func (c *Client) Deny(ctx context.Context, id string) error {
+	return c.call(ctx, api.OpDeny, api.RequestID{ID: id}, nil, reply{})
+}
+
+// Events calls f for each event that the filter selects.
+func (c *Client) Events(ctx context.Context, in api.AuditFilter, f func(api.Event) error) error {
+	return c.call(ctx, api.OpAuditList, in, nil, reply{each: stream(f)})
+}
+
+// Verify has the daemon check its whole ledger.
+func (c *Client) Verify(ctx context.Context) (api.Verified, error) {
+	var out api.Verified
+	err := c.call(ctx, api.OpAuditVerify, nil, nil, reply{into: &out})
+	return out, err
+}
+
+// Export calls f for each line of an export of the ledger.
+func (c *Client) Export(ctx context.Context, f func(api.Line) error) error {
+	return c.call(ctx, api.OpAuditExport, nil, nil, reply{each: stream(f)})
+}
+
+// Anchor returns the signed head of the ledger, to be kept elsewhere.
+func (c *Client) Anchor(ctx context.Context) (api.Anchor, error) {
+	var out api.Anchor
+	err := c.call(ctx, api.OpAuditAnchor, nil, nil, reply{into: &out})
+	return out, err
+}
+
+// Proof returns the proof of one receipt, to be kept byte for byte.
+func (c *Client) Proof(ctx context.Context, in api.AuditProof) (api.Line, error) {
+	var out api.Line
+	err := c.call(ctx, api.OpAuditProof, in, nil, reply{into: &out})
+	return out, err
+}
+
+// Restore accepts the present database after a rollback was detected.
+func (c *Client) Restore(ctx context.Context, in api.Auth, presence []byte) (api.Restored, error) {
+	var out api.Restored
+	err := c.call(ctx, api.OpRestore, in, [][]byte{presence}, reply{into: &out})
+	return out, err
+}
+
+// Policy returns the policy in force.
+func (c *Client) Policy(ctx context.Context) (api.Policy, error) {
+	var out api.Policy
+	err := c.call(ctx, api.OpPolicyShow, nil, nil, reply{into: &out})
+	return out, err
+}
+
+// PolicyApply makes a text the policy in force.
+func (c *Client) PolicyApply(ctx context.Context, in api.PolicyApply, wait OnWaiting) error {
+	return c.call(ctx, api.OpPolicyApply, in, nil, reply{waiting: wait})
+}
+
+// Stop ends the daemon.
+func (c *Client) Stop(ctx context.Context) error {
+	return c.call(ctx, api.OpStop, nil, nil, reply{})
+}

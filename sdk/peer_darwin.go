@@ -1,0 +1,29 @@
+package sdk
+
+import (
+	"errors"
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// serverUID asks the kernel who serves the socket (LOCAL_PEERCRED, unix(4)).
+func serverUID(conn net.Conn) (int, error) {
+	uc, ok := conn.(*net.UnixConn)
+	if !ok {
+		return -1, errors.New("not a unix socket")
+	}
+	raw, err := uc.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var cred *unix.Xucred
+	var gerr error
+	err = raw.Control(func(fd uintptr) {
+		cred, gerr = unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
+	})
+	if err = errors.Join(err, gerr); err != nil {
+		return -1, err
+	}
+	return int(cred.Uid), nil
+}

@@ -1,0 +1,11 @@
+//go:build !linux && !darwin
+
+package sdk
+
+import (
+	"errors"
+	"net"
+)
+
+// serverUID fails: nothing is implemented for this platform yet.
+func serverUID(net.Conn) (int, error) { return -1, errors.New("not implemented on this platform") }

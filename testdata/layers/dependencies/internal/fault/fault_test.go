@@ -1,0 +1,3 @@
+package fault
+
+import _ "github.com/google/go-cmp/cmp"

@@ -1,0 +1,3 @@
+module github.com/thumbturn/thumbturn
+
+go 1.26.0

@@ -1,0 +1,6 @@
+package fault
+
+import (
+	_ "plugin"
+	_ "reflect"
+)

@@ -1,0 +1,2 @@
+// Package open breaks or serves a rule of the map.
+package open

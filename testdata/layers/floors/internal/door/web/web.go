@@ -1,0 +1,2 @@
+// Package web breaks or serves a rule of the map.
+package web

@@ -1,0 +1,2 @@
+// Package fault breaks or serves a rule of the map.
+package fault

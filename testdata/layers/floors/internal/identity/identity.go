@@ -1,0 +1,2 @@
+// Package identity breaks or serves a rule of the map.
+package identity

@@ -1,0 +1,2 @@
+// Package util breaks or serves a rule of the map.
+package util

@@ -1,0 +1,2 @@
+// Package ref breaks or serves a rule of the map.
+package ref

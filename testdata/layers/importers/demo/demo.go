@@ -1,0 +1,6 @@
+// Package main breaks or serves a rule of the map.
+package main
+
+import _ "github.com/thumbturn/thumbturn/internal/daemon"
+
+func main() {}

@@ -1,0 +1,2 @@
+// Package handoff breaks or serves a rule of the map.
+package handoff

@@ -1,0 +1,2 @@
+// Package reveal breaks or serves a rule of the map.
+package reveal

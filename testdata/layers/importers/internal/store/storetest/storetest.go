@@ -1,0 +1,2 @@
+// Package storetest breaks or serves a rule of the map.
+package storetest

@@ -1,0 +1,2 @@
+// Package api breaks or serves a rule of the map.
+package api

@@ -1,0 +1,2 @@
+// Package broker breaks or serves a rule of the map.
+package broker

@@ -1,0 +1,4 @@
+// Package hook breaks or serves a rule of the map.
+package hook
+
+import _ "github.com/thumbturn/thumbturn/api"

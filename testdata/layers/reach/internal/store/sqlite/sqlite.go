@@ -1,0 +1,2 @@
+// Package sqlite breaks or serves a rule of the map.
+package sqlite
