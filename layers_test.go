@@ -58,7 +58,7 @@ var floors = []floor{
 	{"2b", []string{"internal/identity", "internal/approve", "internal/ledger", "internal/device"},
 		[]string{"0", "1", "2a"}, "durable facts stand side by side; the broker alone brings them together"},
 	{"3", []string{"internal/broker", "internal/broker/into", "internal/broker/sign", "internal/broker/handoff",
-		"internal/broker/reveal", "internal/broker/account", "internal/broker/internal/open", "internal/broker/internal/sink",
+		"internal/broker/reveal", "internal/broker/account", "internal/broker/vault", "internal/broker/internal/gate", "internal/broker/internal/open", "internal/broker/internal/sink",
 		"internal/broker/internal/book", "internal/broker/internal/wire"},
 		[]string{"0", "1", "2a", "2b"}, "the waist knows no door"},
 	{"4a", []string{"internal/door/socket", "internal/door/egress", "internal/door/web", "internal/door/connect",
@@ -91,6 +91,8 @@ var sideways = []struct{ from, to, reason string }{
 	{"internal/broker/reveal", "internal/broker/internal/wire", "values leave as frames in one place"},
 	{"internal/broker/internal/wire", "internal/broker/internal/sink", "it writes what a sink delivers"},
 	{"internal/broker/internal/book", "internal/broker/internal/open", "metadata opens with the keyring"},
+	{"internal/broker/internal/gate", "internal/broker/internal/*", "asking needs the account and the gesture"},
+	{"internal/broker/vault", "internal/broker/internal/*", "items are written through the gate"},
 	{"internal/broker/account", "internal/broker", "it makes the one broker of its account"},
 	{"internal/broker/account", "internal/broker/internal/*", "an account's life is its statements and its keyring"},
 	{"internal/ledger", "internal/device", "the device signs the head and keeps its pin"},
@@ -691,11 +693,20 @@ func (t *tree) fileLimits(max limit, r *room, f source) []string {
 		case *ast.InterfaceType:
 			over(n.Pos(), "an interface's number of methods", fields(n.Methods), max.methods)
 		case *ast.StructType:
-			over(n.Pos(), "a struct's number of fields", fields(n.Fields), max.fields)
+			if !message(t.fset.Position(n.Pos()).Filename) {
+				over(n.Pos(), "a struct's number of fields", fields(n.Fields), max.fields)
+			}
 		}
 		return true
 	})
 	return bad
+}
+
+// message reports whether a file is of a package that describes messages: their
+// structs are as wide as the format says.
+func message(file string) bool {
+	dir := path.Dir(filepath.ToSlash(file))
+	return dir == "api" || dir == "internal/canon" || strings.HasSuffix(dir, "/api") || strings.HasSuffix(dir, "/internal/canon")
 }
 
 // fields counts names; an embedded type is one.
@@ -1041,6 +1052,7 @@ func TestRulesMatchSomething(t *testing.T) {
 			"matched nothing: no package internal/broker/reveal",
 			"matched nothing: no package internal/broker/handoff",
 			"matched nothing: no package internal/daemon",
+			"matched nothing: no package internal/broker/account",
 		},
 		"ciphers": {"matched nothing: no package imports a cipher"},
 		"reach":   {"matched nothing: not even cmd/thumbturnd reaches the broker"},

@@ -9,13 +9,17 @@ package broker
 import (
 	"context"
 	"io"
+	"path/filepath"
+	"sort"
+	"strconv"
 	"sync"
-	"time"
 
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/sink"
+	"github.com/thumbturn/thumbturn/internal/broker/vault"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
@@ -27,16 +31,17 @@ import (
 // Sink is a place of delivery, built by the packages below this one.
 type Sink = sink.Sink
 
+// Ask is how a caller waits for a person.
+type Ask = gate.Ask
+
 // Clock is where the broker takes its time from.
 type Clock = approve.Clock
 
 // Broker is the waist. New makes one; its zero value refuses everything.
 type Broker struct {
-	book  *book.Book
-	desk  *approve.Desk
-	who   *identity.Registry
-	clock Clock
-	rand  io.Reader
+	*vault.Custody
+	g    *gate.Gate
+	book *book.Book
 
 	mu     sync.Mutex
 	leases map[string]*lease
@@ -45,19 +50,8 @@ type Broker struct {
 // New returns a broker over a book. It is called by the account package alone:
 // nobody else can name a book.
 func New(b *book.Book, desk *approve.Desk, who *identity.Registry, clock Clock, rand io.Reader) *Broker {
-	return &Broker{book: b, desk: desk, who: who, clock: clock, rand: rand, leases: map[string]*lease{}}
-}
-
-// Ask is how a caller waits for a person, and what it says about itself.
-type Ask struct {
-	NoWait  bool
-	Request string // an earlier request this comes back for
-	Purpose string // a claim
-	Timeout time.Duration
-	// Waiting is called once before waiting; what it returns, after it.
-	Waiting func(approve.Ticket) (done func(), err error)
-
-	ctx context.Context // of the caller that waits
+	g := &gate.Gate{Book: b, Desk: desk, Who: who, Clock: clock, Rand: rand}
+	return &Broker{Custody: vault.New(g), g: g, book: b, leases: map[string]*lease{}}
 }
 
 // Want names the secrets of one release.
@@ -101,7 +95,7 @@ func (b *Broker) Release(ctx context.Context, who identity.Caller, want Want, to
 	defer func() { r.gesture.Close() }()
 
 	// 1 digest: one canonical description of who, what, where.
-	if err := b.describe(r); err != nil {
+	if err := b.describe(ctx, r); err != nil {
 		return Receipt{}, b.refuse(r, err)
 	}
 	// 2 policy.
@@ -112,7 +106,7 @@ func (b *Broker) Release(ctx context.Context, who identity.Caller, want Want, to
 	if err := b.human(ctx, r); err != nil {
 		return Receipt{}, b.refuse(r, err)
 	}
-	if err := b.who.Recheck(who); err != nil {
+	if err := b.g.Who.Recheck(who); err != nil {
 		return Receipt{}, b.refuse(r, err)
 	}
 	// 4 intent, durable; if it cannot be written, refuse.
@@ -188,17 +182,17 @@ func (b *Broker) resolve(ctx context.Context, r *release) error {
 }
 
 // describe makes the request, or takes back the one the caller returns for.
-func (b *Broker) describe(r *release) error {
-	req, err := b.newRequest(r.who, r.action, r.want.Ask)
+func (b *Broker) describe(ctx context.Context, r *release) error {
+	req, err := b.g.NewRequest(r.who, r.action, r.want.Ask)
 	if err != nil {
 		return err
 	}
 	req.Subjects, req.Place, req.Change = r.subjects, r.to.Place(), canon.Hash{}
 	r.request, r.raw = req, canon.Encode(req)
 	if r.want.Request != "" {
-		t, proof, opened, err := b.desk.Take(r.want.Request, owner(r.who), match(req))
+		t, proof, opened, err := b.g.Desk.Take(r.want.Request, gate.Owner(r.who), gate.Match(req))
 		if fault.Is(err, fault.Pending) && !r.want.NoWait {
-			if t, proof, opened, err = b.await(r.want.Ask, t, owner(r.who), match(req)); err != nil {
+			if t, proof, opened, err = b.g.Await(ctx, r.want.Ask, t, gate.Owner(r.who), gate.Match(req)); err != nil {
 				return err
 			}
 		}
@@ -223,8 +217,8 @@ func (b *Broker) human(ctx context.Context, r *release) error {
 	if r.verdict.Decision == policy.Allow || r.proof.Covers(r.digest) {
 		return nil
 	}
-	t := b.ticket(r.who, r.request, r.raw, r.verdict, presenceVaults(r.subjects))
-	proof, opened, err := b.ask(ctx, r.who, r.want.Ask, t)
+	t := b.g.Ticket(r.who, r.request, r.raw, r.verdict, presenceVaults(r.subjects))
+	proof, opened, err := b.g.Ask(ctx, r.who, r.want.Ask, t)
 	if err != nil {
 		return err
 	}
@@ -285,3 +279,94 @@ func (b *Broker) outcome(r *release, err error) error {
 	b.book.Ledger.Later(ev)
 	return err
 }
+
+// decide asks the policy about every subject; the strictest answer counts.
+func (b *Broker) decide(r *release) error {
+	set := b.book.Policy()
+	if set == nil {
+		return fault.New(fault.Denied, r.action, "", "no policy is in force")
+	}
+	for i, s := range r.subjects {
+		f := b.g.Facts(r.who, r.action, r.want.Ask)
+		f.Digest, f.Vault, f.Tier, f.Item, f.Field = r.digest, s.Vault, string(s.Tier), s.Item, s.Field
+		f.Program, f.Grade, f.Sink = filepath.Base(r.to.Place().Program), string(r.to.Place().Grade), r.to.Place().Sink
+		if v, err := b.book.Vault(r.action, s.Vault); err == nil {
+			f.Name = v.Title
+		}
+		f.Window = r.action == "reveal" && s.Tier == canon.TierStandard && b.window(r.who)
+		v := set.Decide(f)
+		if i == 0 {
+			r.verdict = v
+		} else {
+			r.verdict = r.verdict.Stricter(v)
+		}
+	}
+	return gate.Refusal(r.verdict, r.action, refsOf(r.subjects))
+}
+
+func sameRecords(a, c []canon.Subject) bool {
+	if len(a) != len(c) {
+		return false
+	}
+	for i := range a {
+		if a[i].Record != c[i].Record || a[i].Binding != c[i].Binding {
+			return false
+		}
+	}
+	return true
+}
+
+func refsOf(subjects []canon.Subject) string {
+	switch len(subjects) {
+	case 0:
+		return ""
+	case 1:
+		return subjects[0].Ref
+	}
+	return subjects[0].Ref + " and " + strconv.Itoa(len(subjects)-1) + " more"
+}
+
+// presenceVaults lists the compartments a release needs.
+func presenceVaults(subjects []canon.Subject) []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, s := range subjects {
+		if s.Tier != canon.TierStandard && !seen[s.Vault] {
+			seen[s.Vault] = true
+			out = append(out, s.Vault)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+// Approve answers a request with the presence passphrase, for a person.
+func (b *Broker) Approve(ctx context.Context, who identity.Caller, id, source string, passphrase []byte) error {
+	return b.g.Approve(ctx, who, id, source, passphrase)
+}
+
+// Deny refuses a request, or ends a lease.
+func (b *Broker) Deny(ctx context.Context, who identity.Caller, id string) error {
+	if b.Revoke(id) {
+		return nil
+	}
+	return b.g.Deny(ctx, who, id)
+}
+
+// Requests lists what waits for a person and what was answered lately.
+func (b *Broker) Requests() []approve.Ticket { return b.g.Desk.List() }
+
+// Request returns one request.
+func (b *Broker) Request(id string) (approve.Ticket, error) { return b.g.Desk.Get(id) }
+
+// MayRead refuses whoever may not list names: the ledger names everything.
+func (b *Broker) MayRead(who identity.Caller) error { return b.g.Listing(who) }
+
+// RefuseLocked records that something was asked for while locked. No policy
+// runs: names cannot be resolved.
+func (b *Broker) RefuseLocked(who identity.Caller, action string) {
+	_ = b.g.Refused(who, action, open.ErrLocked)
+}
+
+// ShownArgs returns an argument list as it may be recorded and displayed.
+func ShownArgs(argv []string) []string { return gate.ShownArgs(argv) }

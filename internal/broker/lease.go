@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/ledger"
@@ -32,13 +33,13 @@ func (b *Broker) Lease(who identity.Caller, life time.Duration) string {
 	if who.Kind() != identity.Person || !who.ParentIsLeader() {
 		return ""
 	}
-	id, err := canon.NewID(b.rand)
+	id, err := canon.NewID(b.g.Rand)
 	if err != nil {
 		return ""
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.leases[owner(who)] = &lease{id: id, wall: b.clock.Now().Add(life), boot: b.clock.SinceBoot() + life}
+	b.leases[gate.Owner(who)] = &lease{id: id, wall: b.g.Clock.Now().Add(life), boot: b.g.Clock.SinceBoot() + life}
 	return id
 }
 
@@ -49,9 +50,9 @@ func (b *Broker) live(who identity.Caller) *lease {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	l := b.leases[owner(who)]
-	if l != nil && (!b.clock.Now().Before(l.wall) || b.clock.SinceBoot() >= l.boot) {
-		delete(b.leases, owner(who))
+	l := b.leases[gate.Owner(who)]
+	if l != nil && (!b.g.Clock.Now().Before(l.wall) || b.g.Clock.SinceBoot() >= l.boot) {
+		delete(b.leases, gate.Owner(who))
 		return nil
 	}
 	return l
@@ -112,5 +113,5 @@ func (b *Broker) Ended() {
 	b.mu.Lock()
 	b.leases = map[string]*lease{}
 	b.mu.Unlock()
-	b.desk.Clear()
+	b.g.Desk.Clear()
 }

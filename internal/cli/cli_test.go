@@ -51,7 +51,7 @@ type result struct {
 }
 
 // run executes one command line against a server; who may be nil.
-func run(t *testing.T, s *sdktest.Server, who *person, stdin string, args ...string) result {
+func runCLI(t *testing.T, s *sdktest.Server, who *person, stdin string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
 	p := Program{Version: "1.2.3", In: strings.NewReader(stdin), Out: &out, Err: &errs, Prompt: who,
@@ -108,11 +108,11 @@ func TestUsageErrors(t *testing.T) {
 		"vault create x --tier none", "item create a=b", "item create --vault v a", "read x", "read --file-mode 9 op://a/b/c",
 		"read --timeout 1ms op://a/b/c", "item delete x", "completion nonsense",
 	} {
-		got := run(t, nil, nil, "", strings.Fields(line)...)
+		got := runCLI(t, nil, nil, "", strings.Fields(line)...)
 		if got.code != 2 || got.out != "" || !strings.HasPrefix(got.err, "thumbturn: ") {
 			t.Errorf("%s: %+v", line, got)
 		}
-		js := run(t, nil, nil, "", append([]string{"--format=json"}, strings.Fields(line)...)...)
+		js := runCLI(t, nil, nil, "", append([]string{"--format=json"}, strings.Fields(line)...)...)
 		if line != "version --format xml" && (js.code != 2 || !strings.HasPrefix(js.err, `{"error":{"kind":"usage"`)) {
 			t.Errorf("%s: %+v", line, js)
 		}
@@ -121,7 +121,7 @@ func TestUsageErrors(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	for _, line := range []string{"version", "--version"} {
-		if got := run(t, nil, nil, "", line); got != (result{0, "1.2.3\n", ""}) {
+		if got := runCLI(t, nil, nil, "", line); got != (result{0, "1.2.3\n", ""}) {
 			t.Errorf("%s: %+v", line, got)
 		}
 	}
@@ -188,13 +188,13 @@ func TestItemGet(t *testing.T) {
 		"fields-type.json":        "item get github --fields type=otp --format json",
 		"fields-type-string.json": "item get github --fields type=text --format json",
 	} {
-		got := run(t, s, nil, "", strings.Fields(line)...)
+		got := runCLI(t, s, nil, "", strings.Fields(line)...)
 		if got.code != 0 || got.err != "" {
 			t.Errorf("%s: %+v", line, got)
 		}
 		golden(t, file, got.out)
 	}
-	if got := run(t, s, nil, "", "item", "get", "x", "--fields", "nope"); got.code != 1 || got.out != "" {
+	if got := runCLI(t, s, nil, "", "item", "get", "x", "--fields", "nope"); got.code != 1 || got.out != "" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -203,10 +203,10 @@ func TestItemList(t *testing.T) {
 	it := exampleItem()
 	full := []sdktest.Message{{Body: []api.Item{it}, More: true}, {Body: []api.Item{it}}}
 	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpItemList: full}))
-	golden(t, "item-list.json", run(t, s, nil, "", "item", "list", "--format", "json").out)
-	golden(t, "item-list.txt", run(t, s, nil, "", "item", "list").out)
+	golden(t, "item-list.json", runCLI(t, s, nil, "", "item", "list", "--format", "json").out)
+	golden(t, "item-list.txt", runCLI(t, s, nil, "", "item", "list").out)
 	none := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpItemList: one([]api.Item{})}))
-	if got := run(t, none, nil, "", "item", "list", "--format", "json"); got != (result{0, "[]\n", ""}) {
+	if got := runCLI(t, none, nil, "", "item", "list", "--format", "json"); got != (result{0, "[]\n", ""}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -214,13 +214,13 @@ func TestItemList(t *testing.T) {
 func TestItemWrites(t *testing.T) {
 	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{
 		api.OpItemPut: one(api.ItemPutReply{Item: exampleItem()}), api.OpItemGet: one(exampleItem())}))
-	got := run(t, s, nil, "", "item", "create", "--vault", "work", "--title", "t", "--tags", "a,b", "--category", "api credential",
+	got := runCLI(t, s, nil, "", "item", "create", "--vault", "work", "--title", "t", "--tags", "a,b", "--category", "api credential",
 		"username=ada", "credential=one", "x=two")
 	if got.code != 0 || strings.Count(got.err, "warning:") != 1 {
 		t.Errorf("%+v", got)
 	}
-	run(t, s, nil, "", "item", "edit", "github", "--title", "new", "username=grace")
-	run(t, s, nil, "value\n\n", "set", "op://work/github/api/token")
+	runCLI(t, s, nil, "", "item", "edit", "github", "--title", "new", "username=grace")
+	runCLI(t, s, nil, "value\n\n", "set", "op://work/github/api/token")
 	calls := s.Calls()
 	if len(calls) != 4 {
 		t.Fatalf("%d calls", len(calls))
@@ -242,7 +242,7 @@ func TestItemWrites(t *testing.T) {
 		t.Errorf("%+v %q", set, calls[3].Values)
 	}
 	who := &person{answers: []string{"typed"}}
-	if got := run(t, s, who, "", "set", "op://work/github/token"); got.code != 0 || string(s.Calls()[4].Values[0]) != "typed" {
+	if got := runCLI(t, s, who, "", "set", "op://work/github/token"); got.code != 0 || string(s.Calls()[4].Values[0]) != "typed" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -254,17 +254,17 @@ func TestRead(t *testing.T) {
 			{Body: api.Released{}, Values: [][]byte{[]byte("v\x00v")}}}
 	})
 	wait := "waiting for approval of request r1 (code k3f9-2xq7)\nhint: approve it with: thumbturn approve r1\n"
-	if got := run(t, s, nil, "", "read", "op://a/b/c"); got != (result{0, "v\x00v\n", wait}) {
+	if got := runCLI(t, s, nil, "", "read", "op://a/b/c"); got != (result{0, "v\x00v\n", wait}) {
 		t.Errorf("%+v", got)
 	}
-	if got := run(t, s, nil, "", "read", "-n", "op://a/b/c"); got.out != "v\x00v" {
+	if got := runCLI(t, s, nil, "", "read", "-n", "op://a/b/c"); got.out != "v\x00v" {
 		t.Errorf("%+v", got)
 	}
 	file := filepath.Join(t.TempDir(), "f")
-	if got := run(t, s, nil, "", "read", "-o", file, "op://a/b/c"); got.code != 0 || got.out != file+"\n" {
+	if got := runCLI(t, s, nil, "", "read", "-o", file, "op://a/b/c"); got.code != 0 || got.out != file+"\n" {
 		t.Errorf("%+v", got)
 	}
-	if got := run(t, s, nil, "", "read", "-o", file, "op://a/b/c"); got.code != 1 {
+	if got := runCLI(t, s, nil, "", "read", "-o", file, "op://a/b/c"); got.code != 1 {
 		t.Errorf("replaced: %+v", got)
 	}
 	fi, err := os.Stat(file)
@@ -280,12 +280,12 @@ func TestParkedAndDenied(t *testing.T) {
 	})
 	for k, want := range map[string]int{"": 1, "usage": 2, "denied": 3, "passphrase": 3, "locked": 4, "pending": 5, "new-kind": 1} {
 		kind = k
-		if got := run(t, s, nil, "", "read", "op://a/b/c"); got.code != want {
+		if got := runCLI(t, s, nil, "", "read", "op://a/b/c"); got.code != want {
 			t.Errorf("%q: %+v", k, got)
 		}
 	}
 	kind = "pending"
-	got := run(t, s, nil, "", "read", "--no-wait", "--format", "json", "op://a/b/c")
+	got := runCLI(t, s, nil, "", "read", "--no-wait", "--format", "json", "op://a/b/c")
 	if got.code != 5 || got.out != "{\n  \"request\": \"r9\"\n}\n" || !strings.HasPrefix(got.err, `{"error":{"kind":"pending"`) {
 		t.Errorf("%+v", got)
 	}
@@ -309,11 +309,11 @@ func TestNotRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]string{"lock": "locked\n", "daemon status": "not running\n", "daemon stop": "not running\n"} {
-		if got := run(t, s, nil, "", strings.Fields(line)...); got != (result{0, want, ""}) {
+		if got := runCLI(t, s, nil, "", strings.Fields(line)...); got != (result{0, want, ""}) {
 			t.Errorf("%s: %+v", line, got)
 		}
 	}
-	if got := run(t, s, nil, "", "status"); got.code != 1 {
+	if got := runCLI(t, s, nil, "", "status"); got.code != 1 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -363,15 +363,15 @@ func TestPolicyAndAudit(t *testing.T) {
 		{"audit anchor --to " + anchor, 1, ""},
 	}
 	for _, tt := range tests {
-		got := run(t, s, nil, "", strings.Fields(tt.line)...)
+		got := runCLI(t, s, nil, "", strings.Fields(tt.line)...)
 		if got.code != tt.code || got.out != tt.out {
 			t.Errorf("%s: %+v", tt.line, got)
 		}
 	}
-	if got := run(t, s, nil, "", "policy", "test", dir+"/cases"); got.code != 0 || !strings.HasPrefix(got.out, "ok    nobody: deny") {
+	if got := runCLI(t, s, nil, "", "policy", "test", dir+"/cases"); got.code != 0 || !strings.HasPrefix(got.out, "ok    nobody: deny") {
 		t.Errorf("%+v", got)
 	}
-	if got := run(t, s, nil, "", "policy", "test", dir+"/wrong"); got.code != 1 || !strings.HasPrefix(got.out, "FAIL  nobody: deny") {
+	if got := runCLI(t, s, nil, "", "policy", "test", dir+"/wrong"); got.code != 1 || !strings.HasPrefix(got.out, "FAIL  nobody: deny") {
 		t.Errorf("%+v", got)
 	}
 	if b, err := os.ReadFile(export); err != nil || string(b) != "{}\n[]\n" {

@@ -26,7 +26,7 @@ func TestInit(t *testing.T) {
 		api.OpInit: {{Values: [][]byte{bytes.Repeat([]byte{7}, 20)}}}}))
 	s.Empty()
 	who := &person{answers: []string{unlockPass, unlockPass, presencePass, presencePass, "", "yes"}}
-	got := run(t, s, who, "", "init")
+	got := runCLI(t, s, who, "", "init")
 	if got.code != 0 || !strings.HasPrefix(got.err, "WARNING: THUMBTURN_HOME is set") {
 		t.Fatalf("%+v", got)
 	}
@@ -60,15 +60,15 @@ func TestInitRefuses(t *testing.T) {
 	for _, tt := range tests {
 		s := sdktest.Start(t, answers(nil))
 		s.Empty()
-		if got := run(t, s, &person{answers: tt.answers}, "", "init"); got.code == 0 || len(s.Calls()) != 0 {
+		if got := runCLI(t, s, &person{answers: tt.answers}, "", "init"); got.code == 0 || len(s.Calls()) != 0 {
 			t.Errorf("%s: %+v", tt.name, got)
 		}
 	}
 	s := sdktest.Start(t, answers(nil))
-	if got := run(t, s, &person{}, "", "init"); got.code != 1 || !strings.Contains(got.err, "account already") {
+	if got := runCLI(t, s, &person{}, "", "init"); got.code != 1 || !strings.Contains(got.err, "account already") {
 		t.Errorf("%+v", got)
 	}
-	if got := run(t, s, nil, "", "init"); got.code != 1 || !strings.Contains(got.err, "there is none") {
+	if got := runCLI(t, s, nil, "", "init"); got.code != 1 || !strings.Contains(got.err, "there is none") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -100,7 +100,7 @@ func TestTestHomeByFiles(t *testing.T) {
 		"passphrase change --presence --presence-passphrase-file " + d + "p --new-passphrase-file " + d + "n",
 		"restore --yes --passphrase-file " + d + "p",
 	} {
-		if got := run(t, s, nil, "", strings.Fields(line)...); got.code != 0 {
+		if got := runCLI(t, s, nil, "", strings.Fields(line)...); got.code != 0 {
 			t.Errorf("%s: %+v", line, got)
 		}
 	}
@@ -146,7 +146,7 @@ func TestApprove(t *testing.T) {
 	r, p := exampleRequest(t)
 	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpRequest: one(p), api.OpApprove: {{}}}))
 	who := &person{answers: []string{presencePass}}
-	got := run(t, s, who, "", "approve", "--yes", r.ID)
+	got := runCLI(t, s, who, "", "approve", "--yes", r.ID)
 	if got.code != 0 || got.out != "approved "+r.ID+"\n" {
 		t.Fatalf("%+v", got)
 	}
@@ -189,7 +189,7 @@ func TestApproveRefuses(t *testing.T) {
 		f(&p)
 		s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpRequest: one(p), api.OpApprove: {{}}}))
 		who := &person{answers: []string{presencePass}}
-		if got := run(t, s, who, "", "approve", r.ID); got.code != 1 || len(who.asked) != 0 || len(s.Calls()) != 1 {
+		if got := runCLI(t, s, who, "", "approve", r.ID); got.code != 1 || len(who.asked) != 0 || len(s.Calls()) != 1 {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -198,10 +198,10 @@ func TestApproveRefuses(t *testing.T) {
 func TestRequestsAndDeny(t *testing.T) {
 	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{
 		api.OpDeny: {{}}, api.OpRequests: one([]api.Pending{{ID: "r1", Code: "c", State: "pending", Action: "reveal", Caller: "agent", Label: "x\x1b"}})}))
-	if got := run(t, s, nil, "", "deny", "r1"); got != (result{0, "denied r1\n", ""}) {
+	if got := runCLI(t, s, nil, "", "deny", "r1"); got != (result{0, "denied r1\n", ""}) {
 		t.Errorf("%+v", got)
 	}
-	if got := run(t, s, nil, "", "requests", "--all"); got.code != 0 || strings.Contains(got.out, "\x1b") || !strings.HasPrefix(got.out, "r1  c  pending") {
+	if got := runCLI(t, s, nil, "", "requests", "--all"); got.code != 0 || strings.Contains(got.out, "\x1b") || !strings.HasPrefix(got.out, "r1  c  pending") {
 		t.Errorf("%+v", got)
 	}
 	var in api.RequestList
@@ -213,10 +213,10 @@ func TestRequestsAndDeny(t *testing.T) {
 
 func TestUnlockNeedsTerminal(t *testing.T) {
 	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpUnlock: {{}}}))
-	if got := run(t, s, nil, unlockPass+"\n", "unlock"); got.code != 1 || len(s.Calls()) != 0 {
+	if got := runCLI(t, s, nil, unlockPass+"\n", "unlock"); got.code != 1 || len(s.Calls()) != 0 {
 		t.Errorf("a passphrase came from standard input: %+v", got)
 	}
-	if got := run(t, s, &person{answers: []string{unlockPass}}, "", "unlock"); got.code != 0 || got.out != "unlocked\n" {
+	if got := runCLI(t, s, &person{answers: []string{unlockPass}}, "", "unlock"); got.code != 0 || got.out != "unlocked\n" {
 		t.Errorf("%+v", got)
 	}
 }

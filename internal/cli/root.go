@@ -23,6 +23,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/cli/policy"
 	"github.com/thumbturn/thumbturn/internal/cli/read"
 	"github.com/thumbturn/thumbturn/internal/cli/request"
+	"github.com/thumbturn/thumbturn/internal/cli/run"
 	"github.com/thumbturn/thumbturn/internal/cli/service"
 	"github.com/thumbturn/thumbturn/internal/cli/session"
 	"github.com/thumbturn/thumbturn/internal/cli/start"
@@ -162,6 +163,7 @@ person.`,
 	root.AddCommand(
 		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand), initialize.NewPassphrase(c, p.Rand),
 		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
+		run.New(run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd, Exit: os.Exit}),
 		item.NewSet(c), item.New(c), vault.New(c), read.New(c, os.Getwd),
 		request.NewList(c), request.NewApprove(c), request.NewDeny(c),
 		audit.New(a), audit.NewRestore(a),

@@ -88,17 +88,22 @@ type Ledger struct {
 	done chan struct{}
 	once sync.Once
 
-	mu       sync.RWMutex
+	mu sync.RWMutex
+	state
+}
+
+// state is what the ledger knows, under its mutex.
+type state struct {
 	head     Head
 	note     []byte
 	subjects map[string]subject
 	testHome bool
 	held     string
 	sealer   *sealed.EventSealer
-	edge     map[int64]tlog.Hash
-	roster   uint64
-	pinned   time.Time
-	failed   error
+	edge     map[int64]tlog.Hash // of the tree as it stands; the writer's own
+	roster   uint64              // pinned minimum
+	pinned   time.Time           // when the pin was last synced
+	failed   error               // after which nothing is written any more
 }
 
 type subject struct {
@@ -127,8 +132,8 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	l := &Ledger{
 		o: o, key: signer{Origin(o.Device.ID()), o.Signer, o.Device.Sign},
 		jobs: make(chan *job), quit: make(chan struct{}), done: make(chan struct{}),
-		subjects: map[string]subject{}, edge: map[int64]tlog.Hash{},
-		head: Head{Device: o.Device.ID(), Root: emptyRoot()},
+		state: state{subjects: map[string]subject{}, edge: map[int64]tlog.Hash{},
+			head: Head{Device: o.Device.ID(), Root: emptyRoot()}},
 	}
 	if err := l.load(ctx); err != nil {
 		return nil, err

@@ -100,10 +100,29 @@ type (
 		Compartments []compartment `json:"compartments"`
 	}
 	slot struct {
-		Header     json.RawMessage `json:"header"`
-		Commitment hash            `json:"commitment"`
-		Sealed     base            `json:"sealed"`
-		Public     base            `json:"public"`
+		Header     slotHeader `json:"header"`
+		Commitment hash       `json:"commitment"`
+		Sealed     base       `json:"sealed"`
+		Public     base       `json:"public"`
+	}
+	slotHeader struct {
+		V           int    `json:"v"`
+		Suite       int    `json:"suite"`
+		Account     string `json:"account"`
+		Device      string `json:"device"`
+		ID          string `json:"id"`
+		Kind        string `json:"kind"`
+		Compartment string `json:"compartment"`
+		RPID        string `json:"rp_id"`
+		Credential  base   `json:"credential"`
+		KDF         kdf    `json:"kdf"`
+		Created     int64  `json:"created"`
+	}
+	kdf struct {
+		Memory  uint32 `json:"memory"`
+		Time    uint32 `json:"time"`
+		Threads uint8  `json:"threads"`
+		Salt    base   `json:"salt"`
 	}
 	compartment struct {
 		Name   string `json:"name"`

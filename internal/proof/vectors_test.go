@@ -176,6 +176,9 @@ func generateForgeries(add adder) {
 			More int    `json:"more"`
 		}{1, "", 1})
 	})
+	forge("format-slot-header", "format", func(l *log) {
+		l.sign(canon.TypeRoster, "roster", canon.Roster{V: 1, Slots: []canon.Slot{{Header: []byte(`{"v":1,"v":1}`)}}})
+	})
 	forge("format-state", "format", func(l *log) { l.sign(canon.TypeItem, itemID, manifest("second", "hidden", 2)) })
 	first := newLog()
 	first.sign(canon.TypePolicy, "policy", canon.Policy{V: 1})

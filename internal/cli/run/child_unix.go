@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/mask"
 )
@@ -23,9 +25,8 @@ const (
 	// program that it put into the background holds the pipe as long as it
 	// runs. What the program itself wrote is not lost to a slow reader, for a
 	// pipe holds at most pipeful bytes, and so many are read in any case.
-	grace    = 2 * time.Second
-	lastLook = 50 * time.Millisecond
-	pipeful  = 64 << 10
+	grace   = 2 * time.Second
+	pipeful = 64 << 10
 
 	copyBuffer = 32 << 10
 )
@@ -133,13 +134,14 @@ func (s *stream) pass() error {
 	for {
 		end := s.end.Load()
 		over := end != nil && !time.Now().Before(*end)
-		if over {
-			if left <= 0 {
-				return nil
-			}
-			_ = s.from.SetReadDeadline(time.Now().Add(lastLook))
+		if over && left <= 0 {
+			return nil
 		}
-		n, err := s.from.Read(buf)
+		read := s.from.Read
+		if over {
+			read = s.readNow // waiting even a little would follow whoever prints a little
+		}
+		n, err := read(buf)
 		if end != nil {
 			left -= n
 		}
@@ -152,6 +154,25 @@ func (s *stream) pass() error {
 			return nil
 		}
 	}
+}
+
+// readNow reads what the pipe holds, and fails where that is nothing.
+func (s *stream) readNow(b []byte) (int, error) {
+	_ = s.from.SetReadDeadline(time.Time{}) // an old one refuses every read
+	raw, err := s.from.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	var failed error
+	err = raw.Read(func(fd uintptr) bool {
+		n, failed = unix.Read(int(fd), b) // the pipe is non-blocking, as all that the runtime waits on
+		return true
+	})
+	if err = errors.Join(err, failed); err == nil && n <= 0 {
+		err = io.EOF
+	}
+	return max(n, 0), err
 }
 
 // forwarded returns the signals that the program is to get, and SIGPIPE, which

@@ -5,16 +5,17 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/handoff"
 	"github.com/thumbturn/thumbturn/internal/broker/reveal"
+	"github.com/thumbturn/thumbturn/internal/broker/vault"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/ref"
 )
 
-func vaultOf(v *broker.Vault) api.Vault {
+func vaultOf(v *vault.Vault) api.Vault {
 	return api.Vault{ID: v.ID, Name: v.Title, Tier: string(v.Tier), Items: v.Items, Epoch: v.Epoch}
 }
 
-func itemOf(it *broker.Item, fields bool) api.Item {
+func itemOf(it *vault.Item, fields bool) api.Item {
 	out := api.Item{ID: it.ID, Title: it.Meta.Title, Version: it.Version, Vault: vaultOf(it.Vault), Category: it.Meta.Category,
 		Tags: it.Meta.Tags, URLs: it.Meta.URLs, Editor: it.Writer, Created: it.Meta.Created, Updated: it.Meta.Updated}
 	if !fields {
@@ -67,11 +68,11 @@ func (c *call) itemPut() error {
 		return err
 	}
 	a, ctx, stop := c.ask(in.Ask)
-	p := broker.Put{Ask: a, Mode: broker.Mode(in.Mode), Vault: in.Vault, Item: in.Item, Title: in.Title,
+	p := vault.Put{Ask: a, Mode: vault.Mode(in.Mode), Vault: in.Vault, Item: in.Item, Title: in.Title,
 		Category: in.Category, Tags: in.Tags, URLs: in.URLs}
 	next := 0
 	for _, f := range in.Fields {
-		ch := broker.Change{Delete: f.Delete, Field: broker.Field{ID: f.ID, Section: f.Section, Label: f.Label, Type: f.Type,
+		ch := vault.Change{Delete: f.Delete, Field: vault.Field{ID: f.ID, Section: f.Section, Label: f.Label, Type: f.Type,
 			Purpose: f.Purpose, Concealed: f.Concealed}}
 		if f.Value {
 			if next == len(c.values) {
@@ -118,7 +119,7 @@ func (c *call) itemList() error {
 		batch = batch[:0]
 		return err
 	}
-	err = c.s.Broker.List(c.ctx, c.who, in.Vault, func(it *broker.Item) error {
+	err = c.s.Broker.List(c.ctx, c.who, in.Vault, func(it *vault.Item) error {
 		if batch = append(batch, itemOf(it, false)); len(batch) == 64 {
 			return flush()
 		}

@@ -24,7 +24,7 @@ func (k *Keyring) fresh() (lend, func(), error) {
 }
 
 // kemPublic returns the HPKE public key of a lent seed.
-func kemPublic(seed lend) (pub []byte, err error) {
+func kemPublic(seed lend) (pub canon.Bytes, err error) {
 	err = seed(func(s []byte) error {
 		key, err := sealed.KEM().NewPrivateKey(s)
 		if err == nil {
@@ -101,10 +101,10 @@ func (k *Keyring) Found(account string, dev Device, testHome bool, unlock, prese
 		g.Root = canon.Bytes(ed25519.NewKeyFromSeed(s).Public().(ed25519.PublicKey))
 		return nil
 	})
-	if g.Session, err = kemPublicBytes(session); err != nil {
+	if g.Session, err = kemPublic(session); err != nil {
 		return nil, err
 	}
-	if g.LedgerKEM, err = kemPublicBytes(ledger); err != nil {
+	if g.LedgerKEM, err = kemPublic(ledger); err != nil {
 		return nil, err
 	}
 	ct, err := sealTo(g.Session, sealed.Context{Type: sealed.TypeLedgerSeed, Account: account}, ledger)
@@ -120,18 +120,10 @@ func (k *Keyring) Found(account string, dev Device, testHome bool, unlock, prese
 	}
 	k.adopt(session, freeSession)
 	gest, err := k.gestureFrom(at, presence, lend(share), root, freeRoot)
-	if err != nil {
-		return nil, err
-	}
-	return &Account{Genesis: g, Roster: roster, Sign: gest.Root().Sign, Recovery: code, Gesture: gest}, nil
+	return &Account{Genesis: g, Roster: roster, Sign: gest.Root().Sign, Recovery: code, Gesture: gest}, err
 }
 
 var errSame = fault.New(fault.Usage, "init", "", "the presence passphrase must differ from the unlock passphrase")
-
-func kemPublicBytes(seed lend) (canon.Bytes, error) {
-	b, err := kemPublic(seed)
-	return canon.Bytes(b), err
-}
 
 // seedSet is what every fresh set of slots must open.
 type seedSet struct {
@@ -196,7 +188,7 @@ func (g *Gesture) NewVault(r canon.Roster, id, name string, tier canon.Tier) (ca
 		return v, r, err
 	}
 	defer freeIndex()
-	if v.Public, err = kemPublicBytes(seed); err != nil {
+	if v.Public, err = kemPublic(seed); err != nil {
 		return v, r, err
 	}
 	session, ok := Roster{Roster: r}.compartment("session")

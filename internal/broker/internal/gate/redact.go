@@ -1,4 +1,4 @@
-package broker
+package gate
 
 import (
 	"regexp"
@@ -67,8 +67,8 @@ var secretFlags = regexp.MustCompile(`(?i)^--?(?:u|user|pass(?:word|phrase)?|tok
 
 func secretFlag(s string) bool { return secretFlags.MatchString(s) }
 
-// evidence encodes what is known of a caller, cleaned for the record.
-func evidence(who identity.Caller) []byte {
+// Evidence encodes what is known of a caller, cleaned for the record.
+func Evidence(who identity.Caller) []byte {
 	e := who.Evidence()
 	clean := func(p *identity.Process) {
 		p.Argv, p.Cwd, p.Exe.Path = ShownArgs(p.Argv), Shown(p.Cwd), Shown(p.Exe.Path)
@@ -78,4 +78,18 @@ func evidence(who identity.Caller) []byte {
 		clean(&e.Ancestors[i])
 	}
 	return canon.Encode(e)
+}
+
+// Did records an act other than a release.
+func Did(who identity.Caller, t canon.EventType, action, outcome string, vault, item, refs string) canon.Event {
+	ev := canon.Event{Type: t, Action: action, Outcome: outcome, Kind: string(who.Kind()), Agent: who.Label(), Root: who.Root().String()}
+	for _, p := range []struct {
+		to *[]string
+		v  string
+	}{{&ev.Vaults, vault}, {&ev.Items, item}, {&ev.Refs, refs}} {
+		if p.v != "" {
+			*p.to = []string{p.v}
+		}
+	}
+	return ev
 }

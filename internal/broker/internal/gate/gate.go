@@ -1,0 +1,279 @@
+// Package gate is how the broker asks: it turns a wish into one canonical
+// request, asks the policy, parks the request for a person, waits for the
+// answer, and records what happened. It opens no value; the gesture it hands on
+// opens only what its request names.
+package gate
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/identity"
+	"github.com/thumbturn/thumbturn/internal/ledger"
+	"github.com/thumbturn/thumbturn/internal/policy"
+)
+
+// Ask is how a caller waits for a person, and what it says about itself.
+type Ask struct {
+	NoWait  bool
+	Request string // an earlier request this comes back for
+	Purpose string // a claim
+	Timeout time.Duration
+	// Waiting is called once before waiting; what it returns, after it.
+	Waiting func(approve.Ticket) (done func(), err error)
+}
+
+// Gate asks for one account. Its parts are set once, by whoever makes it.
+type Gate struct {
+	Book  *book.Book
+	Desk  *approve.Desk
+	Who   *identity.Registry
+	Clock approve.Clock
+	Rand  io.Reader
+}
+
+// requestLife is how long a request may wait for a person.
+const requestLife = 5 * time.Minute
+
+// Owner is the key of a caller's session root, with its kind: an agent in a
+// person's terminal shares the root, and must not share answers or leases.
+func Owner(c identity.Caller) string { return string(c.Kind()) + " " + c.Root().String() }
+
+// Match is what a request and its return must have in common: references,
+// sink, program and arguments, but not time, nonce or head.
+func Match(r canon.Request) canon.Hash {
+	parts := []string{r.Action, r.Place.Sink, string(r.Place.Grade), r.Place.Argv.String(), r.Change.String()}
+	for _, s := range r.Subjects {
+		parts = append(parts, s.Vault, s.Item, s.Field)
+	}
+	return canon.Digest("thumbturn/match/v1\x00", canon.Tuple(parts...))
+}
+
+// NewRequest fills in what every request has.
+func (b *Gate) NewRequest(who identity.Caller, action string, a Ask) (canon.Request, error) {
+	id, err := canon.NewID(b.Rand)
+	if err != nil {
+		return canon.Request{}, err
+	}
+	nonce := make([]byte, 32)
+	if _, err := io.ReadFull(b.Rand, nonce); err != nil {
+		return canon.Request{}, err
+	}
+	g := b.Book.Genesis()
+	_, head := b.Book.Ledger.Head()
+	now := b.Clock.Now()
+	req := canon.Request{V: 1, ID: id, Nonce: nonce, Audience: g.Device, Account: g.Account, TestHome: g.TestHome,
+		Action: action, Uses: 1, Head: string(head), Issued: now.UnixMilli(), Expires: now.Add(requestLife).UnixMilli(),
+		Caller:    canon.Asker{Kind: string(who.Kind()), Label: who.Label(), Root: who.Root().String(), UID: who.UID()},
+		Principal: canon.Fact{Value: "uid " + strconv.Itoa(who.UID()), Derived: true},
+		Tenant:    canon.Fact{Value: g.Account, Derived: true},
+		Purpose:   canon.Fact{Value: Shown(a.Purpose)}}
+	if p := b.Book.Policy(); p != nil {
+		req.Policy = p.Hash()
+	}
+	return req, nil
+}
+
+// Facts are what the policy may know of a caller and an action.
+func (b *Gate) Facts(who identity.Caller, action string, a Ask) policy.Facts {
+	g := b.Book.Genesis()
+	return policy.Facts{Caller: string(who.Kind()), Session: who.Kind() == identity.Person, Agent: who.Label(), Action: action, DirectChild: who.ParentIsLeader(),
+		Foreground: who.Foreground(), Principal: policy.Claim{Value: strconv.Itoa(who.UID()), Derived: true},
+		Tenant: policy.Claim{Value: g.Account, Derived: true}, Purpose: policy.Claim{Value: a.Purpose}}
+}
+
+// Refusal is the error of a verdict that denies; nil for any other.
+func Refusal(v policy.Verdict, action, at string) error {
+	if v.Decision == policy.Allow || v.Decision == policy.Ask {
+		return nil
+	}
+	return fault.New(fault.Denied, action, at, "policy does not allow it").WithHint(v.Reason)
+}
+
+// Ticket is a request as it is parked; needs are the compartments its gesture
+// must open.
+func (b *Gate) Ticket(who identity.Caller, req canon.Request, raw []byte, v policy.Verdict, needs []string) approve.Ticket {
+	return approve.Ticket{ID: req.ID, Digest: canon.RequestDigest(raw), Raw: raw, Owner: Owner(who), Match: Match(req),
+		Rules: v.Rules, Why: v.Reason, Needs: needs, Issued: req.Issued}
+}
+
+// Ask parks a request, records it, and waits for the answer.
+func (b *Gate) Ask(ctx context.Context, who identity.Caller, a Ask, t approve.Ticket) (approve.Proof, any, error) {
+	if err := b.Who.Recheck(who); err != nil {
+		return approve.Proof{}, nil, err
+	}
+	if err := b.Desk.Park(t); err != nil {
+		return approve.Proof{}, nil, err
+	}
+	var req canon.Request
+	if err := canon.Decode(t.Raw, &req); err != nil {
+		return approve.Proof{}, nil, fault.Wrap(fault.Internal, "ask", t.ID, err)
+	}
+	ev := canon.Event{Type: canon.EventRequest, Request: t.ID, Digest: &t.Digest, Action: req.Action, Outcome: "pending",
+		Kind: string(who.Kind()), Agent: who.Label(), Root: who.Root().String(), Rules: t.Rules, Raw: t.Raw}
+	for _, s := range req.Subjects {
+		ev.Refs, ev.Vaults, ev.Items = append(ev.Refs, s.Ref), append(ev.Vaults, s.Vault), append(ev.Items, s.Item)
+	}
+	b.Book.Ledger.Later(ev)
+	_, proof, opened, err := b.Await(ctx, a, t, t.Owner, t.Match)
+	return proof, opened, err
+}
+
+// Await tells the caller what it waits for and waits.
+func (b *Gate) Await(ctx context.Context, a Ask, t approve.Ticket, who string, m canon.Hash) (approve.Ticket, approve.Proof, any, error) {
+	parked := fault.New(fault.Pending, "ask", t.ID, "waits for a person").
+		WithHint("approve it with: thumbturn approve " + t.ID)
+	if a.NoWait {
+		return t, approve.Proof{}, nil, parked
+	}
+	if a.Waiting != nil {
+		done, err := a.Waiting(t)
+		defer done()
+		if err != nil {
+			return t, approve.Proof{}, nil, parked
+		}
+	}
+	if a.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, a.Timeout)
+		defer cancel()
+	}
+	state, err := b.Desk.Wait(ctx, t.ID)
+	switch {
+	case err != nil:
+		return t, approve.Proof{}, nil, parked
+	case state == approve.Approved || state == approve.Used:
+		return b.Desk.Take(t.ID, who, m)
+	case state == approve.Denied:
+		return t, approve.Proof{}, nil, fault.New(fault.Denied, "ask", t.ID, "a person denied it")
+	}
+	return t, approve.Proof{}, nil, fault.New(fault.Pending, "ask", t.ID, "nobody answered in time").WithHint("ask again when somebody is there")
+}
+
+// Approve answers a request with the presence passphrase. Only a person may:
+// never an agent, nor anybody below one. What the gesture opens is exactly what
+// the request names.
+func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source string, passphrase []byte) error {
+	if err := b.approver(who); err != nil {
+		return err
+	}
+	t, err := b.Desk.Get(id)
+	if err != nil {
+		return err
+	}
+	g, err := b.Book.Keys.Gesture(b.Book.Roster(), passphrase, b.Book.Share, b.Book.Place(), t.Needs)
+	if err != nil {
+		b.Book.Ledger.Later(canon.Event{Type: canon.EventDecision, Request: id, Digest: &t.Digest, Outcome: "failed",
+			Kind: string(who.Kind()), Root: who.Root().String(), Reason: "wrong presence passphrase"})
+		return err
+	}
+	proof, err := b.Desk.Answer(id, t.Digest, source, g, g.Close)
+	if err != nil {
+		g.Close()
+		return err
+	}
+	_, err = b.Book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{{Type: canon.EventDecision, Request: id, Digest: &t.Digest,
+		Outcome: "approved", Kind: string(who.Kind()), Root: who.Root().String(), Proof: canon.Encode(proof.Evidence()), Raw: t.Raw}}})
+	return err
+}
+
+// Deny refuses a request. Refusing is always safe, so anybody of this user may.
+func (b *Gate) Deny(ctx context.Context, who identity.Caller, id string) error {
+	if err := b.Desk.Deny(id); err != nil {
+		return err
+	}
+	_, err := b.Book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{{Type: canon.EventDecision, Request: id,
+		Outcome: "denied", Kind: string(who.Kind()), Root: who.Root().String()}}})
+	return err
+}
+
+// approver refuses everybody who must not answer for a person.
+func (b *Gate) approver(who identity.Caller) error {
+	test := b.Book.Genesis().TestHome
+	if agent, under := who.UnderAgent(); under && !test {
+		return fault.New(fault.Denied, "approve", "", "refused under an agent ("+agent+")").WithHint("run it in a terminal of your own")
+	}
+	if who.Kind() == "" || !who.HasTerminal() && !test {
+		return fault.New(fault.Denied, "approve", "", "needs a terminal of your own")
+	}
+	return b.Who.Recheck(who)
+}
+
+// Act is an administrative act: what it changes, for the digest and for the
+// person to read, and the vault it concerns, if one.
+type Act struct {
+	Action string
+	Vault  *book.Vault
+	Lines  []string
+	Change []string
+}
+
+// Gesture asks a person for an administrative act and returns the opened
+// gesture, which can sign with the root key; the caller closes it.
+func (b *Gate) Gesture(ctx context.Context, who identity.Caller, a Ask, act Act) (canon.Request, *open.Gesture, error) {
+	action := act.Action
+	req, err := b.NewRequest(who, action, a)
+	if err != nil {
+		return req, nil, err
+	}
+	req.Place = canon.Place{Sink: "statement", Grade: canon.GradeNone, Names: act.Lines}
+	req.Change = canon.Digest("thumbturn/act/v1\x00", canon.Tuple(append([]string{action}, act.Change...)...))
+	raw := canon.Encode(req)
+	f := b.Facts(who, action, a)
+	f.Digest = canon.RequestDigest(raw)
+	if act.Vault != nil {
+		f.Vault, f.Name, f.Tier = act.Vault.ID, act.Vault.Title, string(act.Vault.Tier)
+	}
+	set := b.Book.Policy()
+	if set == nil {
+		return req, nil, fault.New(fault.Denied, action, "", "no policy is in force")
+	}
+	v := set.Decide(f)
+	if err := Refusal(v, action, ""); err != nil {
+		return req, nil, err
+	}
+	var opened any
+	if a.Request != "" {
+		var t approve.Ticket
+		if t, _, opened, err = b.Desk.Take(a.Request, Owner(who), Match(req)); fault.Is(err, fault.Pending) && !a.NoWait {
+			t, _, opened, err = b.Await(ctx, a, t, Owner(who), Match(req))
+		}
+		if err == nil {
+			err = canon.Decode(t.Raw, &req)
+		}
+	} else {
+		_, opened, err = b.Ask(ctx, who, a, b.Ticket(who, req, raw, v, []string{"account"}))
+	}
+	g, _ := opened.(*open.Gesture)
+	if err == nil && g == nil {
+		err = fault.New(fault.Denied, action, "", "nobody approved it")
+	}
+	return req, g, err
+}
+
+// Listing says whether the caller may see names.
+func (b *Gate) Listing(who identity.Caller) error {
+	if !b.Book.Keys.Unlocked() {
+		return b.Refused(who, "list", open.ErrLocked)
+	}
+	set := b.Book.Policy()
+	if set == nil || set.Decide(b.Facts(who, "list", Ask{})).Decision != policy.Allow {
+		return b.Refused(who, "list", fault.New(fault.Denied, "list", "", "policy does not allow it"))
+	}
+	return nil
+}
+
+// Refused records a denial of something other than a release.
+func (b *Gate) Refused(who identity.Caller, action string, err error) error {
+	ev := Did(who, canon.EventDenial, action, string(fault.KindOf(err)), "", "", "")
+	ev.Reason = err.Error()
+	b.Book.Ledger.Later(ev)
+	return err
+}
