@@ -78,10 +78,10 @@ func (v *verifier) meet() error {
 		return nil
 	}
 	if v.tree.n == 0 && v.statements == a.Statements && v.link != a.Link {
-		return fail(NotAnchor, "anchor", "the statements were forked after the anchor was signed")
+		return fail(NotAnchor, "anchor", "the statements are not those that the anchor covers")
 	}
 	if v.tree.n == a.Events && (v.tree.n > 0 || v.statements == 0) && v.tree.root() != a.Tree {
-		return fail(NotAnchor, "anchor", "the events were forked after the anchor was signed")
+		return fail(NotAnchor, "anchor", "the events are not those that the anchor covers")
 	}
 	return nil
 }

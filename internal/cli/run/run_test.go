@@ -91,7 +91,7 @@ func command(t *testing.T, s *sdktest.Server, env []string, args ...string) *exe
 	if s != nil {
 		home = filepath.Dir(s.Home.Data)
 	}
-	cmd.Env = append([]string{helperMark + "=1", "THUMBTURN_HOME=" + home, "PATH=" + os.Getenv("PATH")}, env...)
+	cmd.Env = append([]string{helperMark + "=1", "GOCOVERDIR=" + t.TempDir(), "THUMBTURN_HOME=" + home, "PATH=" + os.Getenv("PATH")}, env...)
 	cmd.WaitDelay = 20 * time.Second
 	return cmd
 }
