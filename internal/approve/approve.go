@@ -64,7 +64,6 @@ type Clock interface {
 type Proof struct {
 	digest canon.Hash
 	tier   Tier
-	slot   string
 	source string
 	at     int64
 	ok     bool

@@ -18,7 +18,11 @@ func Main(version string) int {
 	if err := harden.Process(); err != nil {
 		return console.Fail(os.Stderr, false, fault.Wrap(fault.Unavailable, "start", "", err))
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{syscall.SIGTERM}
+	if !signal.Ignored(os.Interrupt) { // a job started in the background keeps ignoring it, and so do its children
+		ends = append(ends, os.Interrupt)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
 	return System(version).Run(ctx, os.Args[1:])
 }

@@ -26,7 +26,7 @@ func verifyOffline(_ context.Context, c audit.Check, out io.Writer) error {
 		if err != nil {
 			return refuted(c.Proof, err)
 		}
-		fmt.Fprintf(out, "event %d is in the ledger of %s\ntrusted because: %s\n%s\n", ev.N, ev.Head.Device, ev.TrustedBecause, ev.Body)
+		fmt.Fprintf(out, "event %d is in the ledger of %s\ndevice key:      %x\ntrusted because: %s\n%s\n", ev.N, ev.Head.Device, ev.Head.Key, ev.TrustedBecause, ev.Body)
 		return nil
 	}
 	var o proof.Options

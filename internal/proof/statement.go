@@ -75,7 +75,7 @@ type manifest struct {
 // needsRoot reports whether going from one manifest to the next takes the root
 // key: title, binding, vault or state of an item that holds a value.
 func needsRoot(old, next manifest) bool {
-	return old.values && (old.title != next.title || old.binding != next.binding ||
+	return old.values && (!next.values || old.title != next.title || old.binding != next.binding ||
 		old.vault != next.vault || old.state != next.state)
 }
 

@@ -140,11 +140,7 @@ func generateForgeries(add adder) {
 	forge("signature-item-binding", "signature", change(moved))
 	forge("signature-item-state", "signature", change(manifest("second", canon.StateArchived, 0)))
 	forge("signature-genesis", "signature", func(l *log) { l.statements[0].sig = l.statements[1].sig })
-	forge("ok-item-value-dropped", "ok", change(manifest("second", canon.StateCurrent, 0)))
-	forge("ok-item-without-value-renamed", "ok", func(l *log) {
-		change(manifest("second", canon.StateCurrent, 0))(l)
-		change(manifest("third", canon.StateCurrent, 1))(l)
-	})
+	forge("signature-item-value-dropped", "signature", change(manifest("second", canon.StateCurrent, 0)))
 
 	step := func(by int64, parent canon.Hash) func(*log) {
 		return func(l *log) {

@@ -86,9 +86,13 @@ func (c Context) Info() []byte {
 		c.Vault, strconv.FormatInt(c.Epoch, 10), c.Item, c.Field, strconv.FormatInt(c.Revision, 10), c.Slot)
 }
 
-// KEM, KDF and AEAD of suite 1.
-func KEM() hpke.KEM   { return hpke.MLKEM768X25519() }
-func KDF() hpke.KDF   { return hpke.HKDFSHA256() }
+// KEM is the key encapsulation of suite 1: X-Wing.
+func KEM() hpke.KEM { return hpke.MLKEM768X25519() }
+
+// KDF is the key derivation of suite 1.
+func KDF() hpke.KDF { return hpke.HKDFSHA256() }
+
+// AEAD is the cipher of suite 1.
 func AEAD() hpke.AEAD { return hpke.AES256GCM() }
 
 // ErrFormat is returned for bytes that are no ciphertext of this version.

@@ -88,8 +88,8 @@ func (a *Account) genesis(ctx context.Context) (canon.Genesis, error) {
 	var g canon.Genesis
 	if a.ledger.Empty() || a.ledger.Held() != "" {
 		s, _, err := a.ledger.First(ctx)
-		if err == nil && s.Type == canon.TypeGenesis {
-			_ = canon.Decode(s.Payload, &g)
+		if err == nil && s.Type == canon.TypeGenesis && canon.Decode(s.Payload, &g) == nil {
+			a.book.SetGenesis(g) // what it says is checked against the slot before anything opens
 		}
 		return g, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -345,7 +346,8 @@ func TestApprovalLifeAndUse(t *testing.T) {
 		if !fault.Is(err, fault.Pending) {
 			t.Fatalf("parked: %v", err)
 		}
-		return h.broker.Requests()[0].ID
+		e, _ := errors.AsType[*fault.Error](err)
+		return e.Ref
 	}
 	back := func(id string, argv ...string) error {
 		_, server := h.pair()

@@ -225,7 +225,7 @@ func Verify(ctx context.Context, o Options, c Check) error {
 		return console.Usage("verify either a --proof or an --export")
 	}
 	if c.Proof != "" || c.Export != "" {
-		if c.Root == "" {
+		if c.Root == "" && c.Proof == "" {
 			return console.Usage("name the root key with --root; a file cannot vouch for itself")
 		}
 		return o.Offline(ctx, c, o.Console.Out)

@@ -121,11 +121,12 @@ type call struct {
 // delivery.
 func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
 	who, err := s.Account.Who().Caller(ctx, conn)
-	defer who.Close()
 	if err != nil {
+		who.Close() // a stranger comes with his evidence
 		_ = api.WriteHeader(conn, failure(err))
 		return
 	}
+	defer who.Close()
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(idle))
 		h, err := api.ReadHeader(conn)

@@ -194,9 +194,10 @@ func (b *Book) takeItem(s ledger.Signed, signed bool) error {
 }
 
 // NeedsRoot reports whether going from one manifest to the next takes the root
-// key: title, binding, vault or state of an item that holds a value.
+// key: title, binding, vault or state of an item that holds a value, and the
+// disappearance of its last value, or two unsigned steps would change a title.
 func NeedsRoot(old, new canon.ItemHead) bool {
-	return old.Values && (old.Title != new.Title || old.Binding != new.Binding || old.Vault != new.Vault || old.State != new.State)
+	return old.Values && (!new.Values || old.Title != new.Title || old.Binding != new.Binding || old.Vault != new.Vault || old.State != new.State)
 }
 
 func (b *Book) title(e *entry) {

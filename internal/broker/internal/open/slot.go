@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 
 	"golang.org/x/crypto/argon2"
@@ -46,6 +47,7 @@ func (s *stretcher) kek(h canon.SlotHeader, header, secret []byte, share lend, c
 	if h.Kind != canon.SlotRecovery {
 		s.mu.Lock()
 		stretched = argon2.IDKey(secret, h.KDF.Salt, h.KDF.Time, h.KDF.Memory, h.KDF.Threads, 32)
+		debug.FreeOSMemory() // 64 MiB that nobody needs until the next passphrase
 		s.mu.Unlock()
 		defer clear(stretched)
 	}
