@@ -5,11 +5,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
@@ -85,8 +89,32 @@ func Stop(ctx context.Context, o Options) error {
 		return err
 	}
 	defer s.Close()
+	pid := s.Hello().PID
 	if err := s.Stop(ctx); err != nil {
 		return err
 	}
-	return o.print(report{})
+	if !ended(ctx, pid) {
+		return fault.New(fault.Unavailable, "daemon stop", "", "it is still ending").WithHint("look again with `thumbturn daemon status`")
+	}
+	return o.Console.Print(report{}, func(w io.Writer) { fmt.Fprintln(w, "stopped") })
+}
+
+// ended waits until a process of ours is gone, so that the next command finds
+// the home free.
+func ended(ctx context.Context, pid int) bool {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return true
+	}
+	for range 500 {
+		if p.Signal(syscall.Signal(0)) != nil {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return false
 }

@@ -1,0 +1,162 @@
+package approve
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
+)
+
+type hand struct {
+	mu   sync.Mutex
+	wall time.Time
+	boot time.Duration
+}
+
+func (h *hand) Now() time.Time           { h.mu.Lock(); defer h.mu.Unlock(); return h.wall }
+func (h *hand) SinceBoot() time.Duration { h.mu.Lock(); defer h.mu.Unlock(); return h.boot }
+func (h *hand) move(wall, boot time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.wall, h.boot = h.wall.Add(wall), h.boot+boot
+}
+
+func desk() (*Desk, *hand) {
+	h := &hand{wall: time.Unix(1e9, 0), boot: time.Hour}
+	return NewDesk(h, DefaultLimits()), h
+}
+
+func ticket(id, owner string) Ticket {
+	return Ticket{ID: id, Owner: owner, Digest: canon.Digest("d\x00", []byte(id)), Match: canon.Digest("m\x00", []byte(id))}
+}
+
+func TestZeroProofCoversNothing(t *testing.T) {
+	if (Proof{}).Covers(canon.Hash{}) {
+		t.Error("the zero proof covers the zero digest")
+	}
+}
+
+func TestAnswerOnceTakeOnce(t *testing.T) {
+	d, _ := desk()
+	a := ticket("a", "me")
+	if err := d.Park(a); err != nil {
+		t.Fatal(err)
+	}
+	released := 0
+	if _, err := d.Answer("a", canon.Hash{}, "terminal", nil, func() { released++ }); !fault.Is(err, fault.Conflict) {
+		t.Errorf("an answer to another digest: %v", err)
+	}
+	p, err := d.Answer("a", a.Digest, "terminal", "opened", func() { released++ })
+	if err != nil || !p.Covers(a.Digest) || p.Covers(canon.Hash{}) {
+		t.Fatalf("answer: %v", err)
+	}
+	if _, err := d.Answer("a", a.Digest, "terminal", nil, nil); !fault.Is(err, fault.Conflict) {
+		t.Errorf("answered twice: %v", err)
+	}
+	for name, c := range map[string]struct {
+		owner string
+		match canon.Hash
+	}{"another session": {"you", a.Match}, "another place": {"me", canon.Hash{}}} {
+		if _, _, _, err := d.Take("a", c.owner, c.match); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%s took it: %v", name, err)
+		}
+	}
+	_, got, opened, err := d.Take("a", "me", a.Match)
+	if err != nil || !got.Covers(a.Digest) || opened != "opened" {
+		t.Fatalf("take: %v", err)
+	}
+	if _, _, _, err := d.Take("a", "me", a.Match); !fault.Is(err, fault.Denied) {
+		t.Errorf("taken twice: %v", err)
+	}
+	if released != 0 {
+		t.Error("a gesture that was taken belongs to its taker")
+	}
+}
+
+// An approval dies on the earlier of two clocks, and its gesture is released.
+func TestProofExpires(t *testing.T) {
+	for name, move := range map[string][2]time.Duration{"both": {time.Minute, time.Minute}, "suspend, wall set back": {-time.Hour, time.Minute}, "wall jumps": {time.Minute, 0}} {
+		d, h := desk()
+		a := ticket("a", "me")
+		released := 0
+		_ = d.Park(a)
+		if _, err := d.Answer("a", a.Digest, "terminal", nil, func() { released++ }); err != nil {
+			t.Fatal(err)
+		}
+		h.move(move[0], move[1])
+		if _, _, _, err := d.Take("a", "me", a.Match); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+		if released != 1 {
+			t.Errorf("%s: the gesture was released %d times", name, released)
+		}
+	}
+}
+
+func TestFloodAndCoolDown(t *testing.T) {
+	d, h := desk()
+	l := DefaultLimits()
+	for i := range l.PerCaller {
+		if err := d.Park(ticket(fmt.Sprint("x", i), "me")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Park(ticket("over", "me")); !fault.Is(err, fault.Denied) {
+		t.Errorf("one too many: %v", err)
+	}
+	for i := range l.Total - l.PerCaller {
+		if err := d.Park(ticket(fmt.Sprint("y", i), fmt.Sprint("other", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Park(ticket("all", "stranger")); !fault.Is(err, fault.Denied) {
+		t.Errorf("over the total: %v", err)
+	}
+	if err := d.Deny("x0"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Park(ticket("again", "me")); !fault.Is(err, fault.Denied) {
+		t.Errorf("right after a denial: %v", err)
+	}
+	h.move(l.CoolDown, l.CoolDown)
+	if err := d.Park(ticket("again", "me")); err != nil {
+		t.Errorf("after the cool-down: %v", err)
+	}
+	h.move(l.Life, l.Life)
+	for _, e := range d.List() {
+		if e.State == Pending {
+			t.Fatalf("%s outlived its time", e.ID)
+		}
+	}
+	if n := len(d.List()); n > l.History {
+		t.Errorf("%d requests are kept", n)
+	}
+}
+
+func TestWait(t *testing.T) {
+	d, h := desk()
+	a := ticket("a", "me")
+	_ = d.Park(a)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if s, err := d.Wait(ctx, "a"); s != Pending || err == nil {
+		t.Errorf("cancelled: %s, %v", s, err)
+	}
+	done := make(chan State)
+	go func() { s, _ := d.Wait(context.Background(), "a"); done <- s }()
+	h.move(time.Hour, time.Hour)
+	if s := <-done; s != Expired {
+		t.Errorf("a wait ended %s", s)
+	}
+	b := ticket("b", "me")
+	_ = d.Park(b)
+	go func() { s, _ := d.Wait(context.Background(), "b"); done <- s }()
+	d.Clear()
+	if s := <-done; s != Expired {
+		t.Errorf("a lock left it %s", s)
+	}
+}
