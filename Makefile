@@ -6,6 +6,8 @@ FUZZTIME    ?= 10s
 SYSTEMS      = linux darwin windows
 ARCHS        = amd64 arm64
 PREFIX      ?= /usr/local
+# Where Go can erase what a function leaves in memory, the daemon is built to.
+ERASE        = $(if $(filter linux/amd64 linux/arm64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),runtimesecret)
 
 .DEFAULT_GOAL := build
 .PHONY: help build demo test lint bench fuzz vectors cross install clean setup
@@ -14,7 +16,8 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-9s %s\n", $$1, $$2}'
 
 build: ## static thumbturn and thumbturnd into bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/ ./cmd/thumbturn ./cmd/thumbturnd
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/ ./cmd/thumbturn
+	CGO_ENABLED=0 GOEXPERIMENT=$(ERASE) $(GO) build -trimpath -ldflags "-s -w" -o bin/ ./cmd/thumbturnd
 
 demo: build ## show what it does, in a home of its own
 	$(GO) run ./demo

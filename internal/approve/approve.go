@@ -302,7 +302,8 @@ func (d *Desk) Take(id, owner string, match canon.Hash) (Ticket, Proof, any, err
 	d.sweep()
 	e, ok := d.entries[id]
 	if !ok || e.Owner != owner || e.Match != match {
-		return Ticket{}, Proof{}, nil, gone(id)
+		return Ticket{}, Proof{}, nil, fault.New(fault.NotFound, "request", id, "no such request of this session for this command").
+			WithHint("come back from the same session with the same command, arguments and references")
 	}
 	switch e.State {
 	case Approved:

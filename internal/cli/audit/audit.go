@@ -239,8 +239,13 @@ func Verify(ctx context.Context, o Options, c Check) error {
 			return err
 		}
 		err = o.Console.Print(v, func(w io.Writer) {
-			fmt.Fprintf(w, "statements: %d\nevents:     %d\nrecords:    %d\nroot key:   %s\nhead:       %s\n",
-				v.Statements, v.Events, v.Blobs, canon.Escape(v.Root), canon.Escape(strings.TrimSpace(v.Head)))
+			fmt.Fprintf(w, "statements: %d\nevents:     %d\nrecords:    %d\nroot key:   %s\nhead:\n",
+				v.Statements, v.Events, v.Blobs, canon.Escape(v.Root))
+			for line := range strings.Lines(v.Head) {
+				if line = strings.TrimSpace(line); line != "" {
+					fmt.Fprintf(w, "  %s\n", canon.Escape(line))
+				}
+			}
 			for _, p := range v.Problems {
 				fmt.Fprintf(w, "PROBLEM: %s\n", canon.Escape(p))
 			}
