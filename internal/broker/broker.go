@@ -224,7 +224,10 @@ func (b *Broker) human(ctx context.Context, r *release) error {
 	}
 	r.proof = proof
 	r.gesture, _ = opened.(*open.Gesture)
-	// What was approved must still be what is current.
+	// What was approved must still be what is current, under the policy that asked.
+	if p := b.book.Policy(); p == nil || p.Hash() != r.request.Policy {
+		return fault.New(fault.Conflict, r.action, refsOf(r.subjects), "the policy changed while it waited for approval").WithHint("ask again")
+	}
 	for i, x := range r.want.Refs {
 		s, _, err := b.book.Subject(ctx, r.action, x)
 		if err != nil {

@@ -89,6 +89,9 @@ func (b *Custody) Put(ctx context.Context, who identity.Caller, p Put) (Written,
 		if e.Title == "" {
 			e.Title = p.Item
 		}
+		if who.Kind() != identity.Person && len(p.URLs) > 0 {
+			return Written{}, b.g.Refused(who, "create", fault.New(fault.Denied, "create", e.Title, "an agent sets no addresses: they say where a value may go"))
+		}
 		return b.write(ctx, who, p.Ask, "create", e)
 	}
 	if who.Kind() != identity.Person {
