@@ -34,9 +34,6 @@ type stage struct {
 
 // direct tells the whole story and leaves nothing behind.
 func direct(ctx context.Context, bin string) (err error) {
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
 	s := &stage{story: newStory(os.Stdout), key: newKey()}
 	if s.dir, err = os.MkdirTemp("/tmp", "thumbturn-demo-"); err != nil { // short, since the path of a socket is
 		return err
@@ -45,6 +42,9 @@ func direct(ctx context.Context, bin string) (err error) {
 	if err := s.build(ctx, bin); err != nil {
 		return err
 	}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	fmt.Fprintf(s.story.out, "Thumbturn: one task, done twice by an agent with poisoned instructions (%s, loopback only)\n", s.dir)
 	for _, act := range []func(context.Context) error{s.without, s.open, s.with, s.tampering} {
 		if err := act(ctx); err != nil {

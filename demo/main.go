@@ -26,7 +26,7 @@ const (
 	roleAgent  = "role:agent"
 	rolePerson = "role:person"
 
-	// limit bounds the whole story; it takes a few seconds.
+	// limit bounds the story, a build apart; it takes a few seconds.
 	limit = 60 * time.Second
 )
 

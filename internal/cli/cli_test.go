@@ -332,9 +332,9 @@ func TestPolicyAndAudit(t *testing.T) {
 	dir := t.TempDir()
 	good, bad := filepath.Join(dir, "good"), filepath.Join(dir, "bad")
 	for name, text := range map[string]string{good: rules.Default(), bad: "permit(principal, action, resource);",
-		dir + "/cases": `{"cases":[{"name":"nobody","facts":{},"want":{"decision":"deny"}}]}`,
-		dir + "/wrong": `{"cases":[{"name":"nobody","facts":{},"want":{"decision":"allow"}}]}`,
-		dir + "/typo":  `{"cases":[{"name":"nobody","facts":{"calller":"x"},"want":{"decision":"deny"}}]}`} {
+		dir + "/cases": "agent reveal tier=standard => deny\n",
+		dir + "/wrong": "agent reveal tier=standard => allow\n",
+		dir + "/typo":  "agent reveal teir=standard => deny\n"} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -368,10 +368,10 @@ func TestPolicyAndAudit(t *testing.T) {
 			t.Errorf("%s: %+v", tt.line, got)
 		}
 	}
-	if got := runCLI(t, s, nil, "", "policy", "test", dir+"/cases"); got.code != 0 || !strings.HasPrefix(got.out, "ok    nobody: deny") {
+	if got := runCLI(t, s, nil, "", "policy", "test", dir+"/cases"); got.code != 0 || !strings.HasPrefix(got.out, "ok    agent reveal") {
 		t.Errorf("%+v", got)
 	}
-	if got := runCLI(t, s, nil, "", "policy", "test", dir+"/wrong"); got.code != 1 || !strings.HasPrefix(got.out, "FAIL  nobody: deny") {
+	if got := runCLI(t, s, nil, "", "policy", "test", dir+"/wrong"); got.code != 1 || !strings.HasPrefix(got.out, "FAIL  agent reveal") {
 		t.Errorf("%+v", got)
 	}
 	if b, err := os.ReadFile(export); err != nil || string(b) != "{}\n[]\n" {

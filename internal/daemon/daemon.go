@@ -117,8 +117,8 @@ func run(home api.Home, inherited []string) (again func() error, err error) {
 	if restart {
 		return p.restart, nil
 	}
-	_ = p.listen.Close()
-	return nil, nil
+	// The lock goes first: whoever finds nobody listening finds the home free.
+	return nil, errors.Join(p.lock.Release(), p.listen.Close())
 }
 
 // hold makes the folders, checks who may read them, takes the home's lock, and

@@ -5,8 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"syscall"
+	"net"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -89,27 +88,28 @@ func Stop(ctx context.Context, o Options) error {
 		return err
 	}
 	defer s.Close()
-	pid := s.Hello().PID
 	if err := s.Stop(ctx); err != nil {
 		return err
 	}
-	if !ended(ctx, pid) {
+	if !o.ended(ctx) {
 		return fault.New(fault.Unavailable, "daemon stop", "", "it is still ending").WithHint("look again with `thumbturn daemon status`")
 	}
 	return o.Console.Print(report{}, func(w io.Writer) { fmt.Fprintln(w, "stopped") })
 }
 
-// ended waits until a process of ours is gone, so that the next command finds
-// the home free.
-func ended(ctx context.Context, pid int) bool {
-	p, err := os.FindProcess(pid)
+// ended waits until nobody listens on the home's socket any more, so that the
+// next command finds the home free. The daemon closes it last.
+func (o Options) ended(ctx context.Context) bool {
+	home, err := o.Console.Home()
 	if err != nil {
 		return true
 	}
 	for range 500 {
-		if p.Signal(syscall.Signal(0)) != nil {
+		c, err := net.DialTimeout("unix", home.Socket(), time.Second)
+		if err != nil {
 			return true
 		}
+		_ = c.Close()
 		select {
 		case <-ctx.Done():
 			return false

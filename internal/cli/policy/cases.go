@@ -1,31 +1,13 @@
 package policy
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"path/filepath"
-	"slices"
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	rules "github.com/thumbturn/thumbturn/internal/policy"
 )
-
-// cases is a test file. The names of facts are those of the policy's attributes
-// in Go's spelling, in any letter case; an unknown one is an error.
-type cases struct {
-	Policy string `json:"policy"` // path from the test file on; empty means the built-in policy
-	Cases  []struct {
-		Name  string      `json:"name"`
-		Facts rules.Facts `json:"facts"`
-		Want  struct {
-			Decision string   `json:"decision"` // deny, ask or allow
-			Rules    []string `json:"rules"`    // where given, exactly these decided
-		} `json:"want"`
-	} `json:"cases"`
-}
 
 // check loads a policy, and lists on w what is wrong with it.
 func check(w io.Writer, name string, text []byte) (*rules.Set, error) {
@@ -43,27 +25,24 @@ func check(w io.Writer, name string, text []byte) (*rules.Set, error) {
 	return nil, fault.New(fault.Usage, "policy check", name, fmt.Sprintf("%d faults", len(all.Unwrap())))
 }
 
-// Test runs the cases of a file, one line each, and fails when one does.
-func Test(o Options, path string) error {
+// Test runs the cases of a file against a policy, a line each, and fails when
+// one does.
+func Test(o Options, path, draft string) error {
 	b, err := load(path)
 	if err != nil {
 		return err
 	}
-	var in cases
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
-		return fault.Wrap(fault.Usage, "policy test", path, err)
+	cases, err := rules.ParseCases(path, string(b))
+	if err != nil {
+		return err
 	}
-	if len(in.Cases) == 0 {
+	if len(cases) == 0 {
 		return fault.New(fault.Usage, "policy test", path, "there are no cases")
 	}
 	name, text := "the built-in policy", []byte(rules.Default())
-	if in.Policy != "" {
-		if name = in.Policy; !filepath.IsAbs(name) {
-			name = filepath.Join(filepath.Dir(path), name)
-		}
-		if text, err = load(name); err != nil {
+	if draft != "" {
+		name = draft
+		if text, err = load(draft); err != nil {
 			return err
 		}
 	}
@@ -72,17 +51,18 @@ func Test(o Options, path string) error {
 		return err
 	}
 	failed := 0
-	for _, c := range in.Cases {
-		v := set.Decide(c.Facts)
-		ok := v.Decision.String() == c.Want.Decision && (c.Want.Rules == nil || slices.Equal(c.Want.Rules, v.Rules))
+	for _, r := range rules.RunCases(set, cases) {
 		word := "ok  "
-		if !ok {
+		if r.Fault != "" {
 			word, failed = "FAIL", failed+1
 		}
-		fmt.Fprintf(o.Console.Out, "%s  %s: %s by %s (%s)\n", word, canon.Escape(c.Name), v.Decision, v.Rules, canon.Escape(v.Reason))
+		fmt.Fprintf(o.Console.Out, "%s  %s\n", word, canon.Escape(r.Case.Text))
+		if r.Fault != "" {
+			fmt.Fprintf(o.Console.Out, "      line %d: %s\n", r.Case.Line, canon.Escape(r.Fault))
+		}
 	}
 	if failed > 0 {
-		return fault.New(fault.Internal, "policy test", path, fmt.Sprintf("%d of %d cases failed", failed, len(in.Cases)))
+		return fault.New(fault.Conflict, "policy test", path, fmt.Sprintf("%d of %d cases failed", failed, len(cases)))
 	}
 	return nil
 }

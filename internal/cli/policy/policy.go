@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	rules "github.com/thumbturn/thumbturn/internal/policy"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
@@ -24,6 +26,7 @@ const maxText = 1 << 20
 type Options struct {
 	Console *console.Console
 	Ask     api.Ask
+	File    string // with the presence passphrase, in test homes
 }
 
 // New returns the policy command with its subcommands.
@@ -112,22 +115,22 @@ func newCheck(o Options) *cobra.Command {
 }
 
 func newTest(o Options) *cobra.Command {
-	return &cobra.Command{
+	draft := ""
+	cmd := &cobra.Command{
 		Use:   "test FILE",
 		Short: "Run test cases against a policy; needs no daemon",
-		Long: `Run test cases against a policy, without a daemon. The file is JSON:
+		Long: `Run test cases against a policy, without a daemon. The file has a case a line:
+who, what, facts, and the answer that they should get.
 
-  {"policy": "policy.cedar", "cases": [{"name": "agents may not read",
-    "facts": {"caller": "agent", "action": "reveal", "vault": "v", "tier": "standard"},
-    "want": {"decision": "deny", "rules": ["agent-reveal"]}}]}
-
-Without "policy" the built-in one is tested; without "rules" any may decide.`,
-		Example: "  thumbturn policy test cases.json",
+  agent reveal tier=standard => deny
+  person hold tier=presence => ask rule=person-deliver-presence
+  agent use tier=standard => ask lease=15m ceiling=use`,
+		Example: "  thumbturn policy test cases.txt\n  thumbturn policy test cases.txt --policy draft.cedar",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return Test(o, args[0])
-		},
+		RunE:    func(_ *cobra.Command, args []string) error { return Test(o, args[0], draft) },
 	}
+	cmd.Flags().StringVar(&draft, "policy", "", "test the policy in `FILE` instead of the built-in one")
+	return cmd
 }
 
 func newApply(o Options) *cobra.Command {
@@ -138,6 +141,7 @@ func newApply(o Options) *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 	}
 	cmd.Flags().AddGoFlagSet(console.AskFlags(&o.Ask))
+	cmd.Flags().StringVar(&o.File, "passphrase-file", "", "approve at once with the presence passphrase in `FILE` (test homes only)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return Apply(cmd.Context(), o, args) }
 	return cmd
 }
@@ -149,7 +153,22 @@ func Apply(ctx context.Context, o Options, args []string) error {
 		return err
 	}
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
-		if err := s.PolicyApply(ctx, api.PolicyApply{Ask: o.Ask, Text: string(text)}, o.Console.Waiting); err != nil {
+		old, err := s.Policy(ctx)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(rules.Diff(old.Text, string(text))) {
+			fmt.Fprintln(o.Console.Err, canon.Escape(strings.TrimRight(line, "\r\n")))
+		}
+		var refused error
+		waiting := o.Console.Waiting
+		if o.File != "" {
+			waiting = func(w api.Waiting) { refused = o.approve(ctx, w.Request) }
+		}
+		if err := s.PolicyApply(ctx, api.PolicyApply{Ask: o.Ask, Text: string(text)}, waiting); err != nil {
+			if refused != nil {
+				return refused
+			}
 			return o.Console.Parked(err)
 		}
 		p, err := s.Policy(ctx)
@@ -159,6 +178,22 @@ func Apply(ctx context.Context, o Options, args []string) error {
 		return o.Console.Print(map[string]string{"hash": p.Hash}, func(w io.Writer) {
 			fmt.Fprintf(w, "the policy is in force: %s\n", canon.Escape(p.Hash))
 		})
+	})
+}
+
+// approve answers the request on a connection of its own. When that fails the
+// request is denied, so that nobody waits for an answer that will not come.
+func (o Options) approve(ctx context.Context, id string) error {
+	return o.Console.Session(ctx, func(s *sdk.Client) error {
+		pass, auth, err := o.Console.Passphrase("presence passphrase: ", o.File)
+		if err == nil {
+			defer clear(pass)
+			err = s.Approve(ctx, api.RequestID{ID: id, Source: auth.Source}, pass)
+		}
+		if err != nil {
+			_ = s.Deny(ctx, id)
+		}
+		return err
 	})
 }
 

@@ -74,7 +74,10 @@ func Evidence(who identity.Caller) []byte {
 		p.Argv, p.Cwd, p.Exe.Path = ShownArgs(p.Argv), Shown(p.Cwd), Shown(p.Exe.Path)
 	}
 	clean(&e.Asker)
-	for i := range e.Ancestors {
+	for i := range e.Ancestors { // whose arguments are nobody's business here: their names are enough
+		if a := &e.Ancestors[i]; len(a.Argv) > 1 {
+			a.Argv = a.Argv[:1]
+		}
 		clean(&e.Ancestors[i])
 	}
 	return canon.Encode(e)

@@ -1,0 +1,208 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// shapes are seven ways to write a value down. The base64 ones are searched
+// without their last group, which depends on what follows.
+func shapes(v string) map[string][]byte {
+	rev := []byte(v)
+	slices.Reverse(rev)
+	cut := func(s string) []byte { return []byte(s[:len(s)/4*4-4]) }
+	return map[string][]byte{
+		"raw": []byte(v), "reversed": rev,
+		"base64": cut(base64.StdEncoding.EncodeToString([]byte(v))), "base64url": cut(base64.URLEncoding.EncodeToString([]byte(v))),
+		"hex": []byte(hex.EncodeToString([]byte(v))), "HEX": []byte(strings.ToUpper(hex.EncodeToString([]byte(v)))),
+		"percent": []byte(url.QueryEscape(v)),
+	}
+}
+
+func search(t *testing.T, where string, b []byte, values ...string) {
+	t.Helper()
+	for _, v := range values {
+		for name, shape := range shapes(v) {
+			if i := bytes.Index(b, shape); i >= 0 {
+				t.Errorf("%s holds %q as %s: …%q…", where, v, name, b[max(0, i-40):min(len(b), i+len(shape)+40)])
+			}
+		}
+	}
+}
+
+// One value passes every door, and then lies nowhere but where it was wanted.
+func TestCanary(t *testing.T) {
+	t.Parallel()
+	h := founded(t)
+	const second, bearer, proposed = "ghp_9f8E7d6C5b4A3s2D1f0GhJkLzXcVbNm12", "sk_live_4242abcdEFGH5353ijklMNOP", "prop-8sJd72Kd/qwe+zzY1"
+	tt := program("thumbturn")
+	h.set("op://dev/api/key", canary)
+	wantCode(t, h.person("item", "create", "--vault", "dev", "--title", "argv", "password="+second), 0)
+	wantCode(t, h.approved(h.person, "read", "op://dev/api/key"), 0)
+	env := []string{"KEY=op://dev/api/key"}
+	script := `printf '%s\n' "$KEY"; printf %s "$KEY" | base64 -w0; echo; printf %s "$KEY" | od -An -tx1 | tr -d ' \n'; echo; printf %s "$KEY" >&2; echo c2s/`
+	r := h.do(command{Argv: []string{tt, "run", "--", "sh", "-c", script}, Env: env})
+	wantCode(t, r, 0)
+	search(t, "masked output", []byte(r.String()), canary)
+	r = h.do(command{Argv: []string{tt, "run", "--", "sh", "-c", `test "$KEY" = '` + canary + `'`}, Env: env})
+	wantCode(t, r, 0)
+	for _, args := range [][]string{
+		{"run", "--no-wait", "--", "curl", "-H", "Authorization: Bearer " + bearer, "https://127.0.0.1:9/"},
+		{"run", "--no-wait", "--", "deploy", "--token", canary},
+		{"run", "--no-wait", "--", "env", "KEY=" + canary},
+		{"read", "--no-wait", canary}, {"read", "op://dev/" + bearer + "/x"}, {"set", second},
+		{"item", "get", second}, {"item", "create", "--vault", "dev", "password=" + bearer}, {"item", "delete", bearer},
+		{"vault", "create", "--no-wait", "--tier", bearer, "x"}, {bearer}, {"status", "--" + bearer},
+		{"read", "--no-wait", "--purpose", "for " + bearer, "op://dev/api/key"},
+	} {
+		for _, setsid := range []bool{true, false} {
+			h.do(command{Argv: append([]string{tt}, args...), Env: append(env, "T="+bearer), Setsid: setsid})
+		}
+	}
+	p := h.do(command{Argv: []string{tt, "set", "op://dev/api/key"}, Stdin: []byte(proposed), Setsid: true})
+	if p.Code != 0 && p.Code != 5 {
+		t.Errorf("an agent proposes: %v", p)
+	}
+	// What people and programs type as names is repeated to them, so the errors
+	// of this test's own arguments are not searched for what they named.
+	errs := h.said.String()
+	search(t, "standard error", []byte(errs), proposed, canary)
+	time.Sleep(300 * time.Millisecond) // late outcomes
+	export := h.ok("audit", "export")
+	search(t, "export", []byte(export), canary, second, bearer, proposed)
+	search(t, "events", []byte(h.ok("audit", "list", "--format", "json")), canary, second, bearer, proposed)
+	search(t, "requests", []byte(h.ok("requests", "--all", "--format", "json")), canary, second, bearer, proposed)
+	h.searchFiles(canary, second, bearer, proposed)
+	h.ok("lock")
+	for range 100 {
+		if strings.Contains(h.person("status").Out, "locked") {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	h.searchFiles(canary, second, bearer, proposed)
+	h.searchMemory(canary, second, proposed, unlockPhrase, presencePhrase)
+	h.stop()
+	h.searchFiles(canary, second, bearer, proposed)
+}
+
+func (h *home) searchFiles(values ...string) {
+	h.t.Helper()
+	err := filepath.WalkDir(h.dir, func(p string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(p)
+		if err == nil {
+			search(h.t, p, b, values...)
+		}
+		return err
+	})
+	if err != nil {
+		h.t.Error(err)
+	}
+}
+
+// searchMemory reads the daemon's whole memory.
+func (h *home) searchMemory(values ...string) {
+	h.t.Helper()
+	proc := "/proc/" + strconv.Itoa(h.pid())
+	if b, err := os.ReadFile(proc + "/limits"); err != nil || !coreOff(string(b)) {
+		h.t.Errorf("core dumps are not off: %v\n%s", err, b)
+	}
+	if os.Geteuid() != 0 {
+		h.t.Log("*** SKIP: only root can read the daemon's memory")
+		return
+	}
+	maps, err := os.Open(proc + "/maps")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer maps.Close()
+	mem, err := os.Open(proc + "/mem")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer mem.Close()
+	read := 0
+	for sc := bufio.NewScanner(maps); sc.Scan(); {
+		var from, to int64
+		var perm string
+		if n, _ := fmt.Sscanf(sc.Text(), "%x-%x %s", &from, &to, &perm); n != 3 || perm[0] != 'r' {
+			continue
+		}
+		const step = 1 << 20
+		buf := make([]byte, step+256)
+		for at := from; at < to; at += step {
+			n, _ := mem.ReadAt(buf[:min(int64(len(buf)), to-at)], at)
+			read += n
+			search(h.t, "memory "+sc.Text(), buf[:n], values...)
+		}
+	}
+	if read < 1<<20 {
+		h.t.Errorf("only %d bytes of memory could be read", read)
+	}
+}
+
+func coreOff(limits string) bool {
+	for line := range strings.Lines(limits) {
+		if f, ok := strings.CutPrefix(line, "Max core file size"); ok {
+			return strings.HasPrefix(strings.TrimSpace(f), "0  ")
+		}
+	}
+	return false
+}
+
+// The daemon's files under /proc belong to root and not to its user: it is not
+// dumpable, so nobody else of that user may attach or read its memory.
+func TestNotDumpable(t *testing.T) {
+	t.Parallel()
+	h := founded(t)
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(h.pid()) + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(b), "CoreDumping:\t1") {
+		t.Error("it dumps core")
+	}
+	root(t)
+	// As another user than root: the same program under uid 65534.
+	dir := h.file("nobody")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(h.dir), 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"THUMBTURN_HOME=" + dir}
+	r := h.do(command{Argv: []string{program("thumbturn"), "daemon", "start"}, Env: env, UID: 65534})
+	wantCode(t, r, 0)
+	defer h.do(command{Argv: []string{program("thumbturn"), "daemon", "stop"}, Env: env, UID: 65534})
+	pid, err := os.ReadFile(filepath.Join(dir, "run", "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"mem", "environ", "fd/0", "maps"} {
+		r := h.do(command{Argv: []string{"head", "-c1", "/proc/" + strings.TrimSpace(string(pid)) + "/" + file}, UID: 65534})
+		if r.Code == 0 || !strings.Contains(r.Err, "ermission denied") {
+			t.Errorf("%s can be read by its own user: %v", file, r)
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package spec_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
+)
+
+type requestVector struct {
+	Name   string       `json:"name"`
+	Raw    string       `json:"raw"`
+	Want   string       `json:"want"`
+	Digest *canon.Hash  `json:"digest,omitempty"`
+	Code   string       `json:"code,omitempty"`
+	Lines  []canon.Line `json:"lines,omitempty"`
+}
+
+// example is a request with something in every field.
+func example() canon.Request {
+	return canon.Request{V: 1, ID: itemID, Nonce: bytes.Repeat([]byte{5}, 32), Audience: device, Account: account, Action: "hold",
+		Caller:    canon.Asker{Kind: "agent", Label: "claude", Root: "4242.1000.3f04f383-58bc-47c7-9bcf-e8a9c7aaea49", UID: 1000},
+		Principal: canon.Fact{Value: "uid 1000", Derived: true}, Tenant: canon.Fact{Value: account, Derived: true},
+		Purpose: canon.Fact{Value: "ticket 7 \u202e\u2028\x1b[2J"},
+		Subjects: []canon.Subject{{Ref: "op://dev/github/token", Vault: vaultID, Item: itemID, Field: "token", Revision: 3,
+			Record: canon.Hash{1}, Binding: canon.Hash{2}, Writer: "person", Tier: canon.TierStandard}},
+		Place: canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: "/usr/bin/gh", Argv: canon.ArgvDigest([]string{"gh", "pr", "list"}),
+			Shown: []string{"gh", "pr", "list", "it's"}, Dir: "/home/ada/café", Names: []string{"GITHUB_TOKEN"}},
+		Uses: 1, Policy: canon.Hash{3}, Head: "thumbturn/" + device + "\n", Issued: 1795539465988, Expires: 1795539765988}
+}
+
+func makeRequests() []requestVector {
+	var out []requestVector
+	add := func(name, want, raw string) { out = append(out, requestVector{Name: name, Raw: raw, Want: want}) }
+	edit := func(name, want string, f func(*canon.Request)) {
+		r := example()
+		f(&r)
+		add(name, want, string(canon.Encode(r)))
+	}
+	edit("hold by an agent", "ok", func(*canon.Request) {})
+	edit("reveal in a test home", "ok", func(r *canon.Request) {
+		r.TestHome, r.Action, r.Place.Sink, r.Place.Grade, r.Place.Names = true, "reveal", "reveal", canon.GradeReveal, nil
+	})
+	edit("change of the policy", "ok", func(r *canon.Request) {
+		r.Action, r.Subjects, r.Change = "policy-apply", nil, canon.Hash{9}
+		r.Place = canon.Place{Sink: "statement", Grade: canon.GradeNone, Names: []string{"+ permit <all>"}}
+	})
+	cases := map[string]func(*canon.Request){
+		"version": func(r *canon.Request) { r.V = 2 }, "id": func(r *canon.Request) { r.ID = "7" },
+		"nonce": func(r *canon.Request) { r.Nonce = r.Nonce[:31] }, "nobody": func(r *canon.Request) { r.Caller.Kind = "" },
+		"no action": func(r *canon.Request) { r.Action = "" }, "no grade": func(r *canon.Request) { r.Place.Grade = "" },
+		"no life": func(r *canon.Request) { r.Expires = r.Issued }, "no use": func(r *canon.Request) { r.Uses = 0 },
+	}
+	for _, name := range sorted(cases) {
+		f := cases[name]
+		edit(name, "incomplete", f)
+	}
+	good := string(canon.Encode(example()))
+	texts := map[string]string{
+		"white space": strings.Replace(good, ":", ": ", 1), "line break at the end": good + "\n", "two messages": good + good, "empty": "",
+		"unknown member": strings.Replace(good, `"uses"`, `"any":1,"uses"`, 1), "member missing": strings.Replace(good, `"uses":1,`, "", 1),
+		"repeated member": strings.Replace(good, `"uses":1`, `"uses":1,"uses":1`, 1), "other case": strings.Replace(good, `"uses"`, `"Uses"`, 1),
+		"float": strings.Replace(good, `"uses":1`, `"uses":1.0`, 1), "exponent": strings.Replace(good, `"uses":1`, `"uses":1e0`, 1),
+		"other escape": strings.Replace(good, `/usr/bin`, `\/usr\/bin`, 1), "upper-case hash": strings.Replace(good, `"030000`, `"0A0000`, 1),
+		"unpadded base64": strings.Replace(good, `BQU="`, `BQU"`, 1), "not UTF-8": strings.Replace(good, "café", "caf\\ud800", 1),
+	}
+	for _, name := range sorted(texts) {
+		raw := texts[name]
+		add(name, "canonical", raw)
+	}
+	for i := range out {
+		var r canon.Request
+		if v := &out[i]; v.Want == "ok" && canon.Decode([]byte(v.Raw), &r) == nil {
+			d := canon.RequestDigest([]byte(v.Raw))
+			v.Digest, v.Code, v.Lines = &d, canon.ShortCode(d), canon.Lines(r)
+		}
+	}
+	return out
+}
+
+// shortCode is request.md §4 once more.
+func shortCode(d [32]byte) string {
+	const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+	var n uint64
+	for _, b := range d[:5] {
+		n = n<<8 | uint64(b)
+	}
+	s := make([]byte, 8)
+	for i := range s {
+		s[i] = alphabet[n>>(35-5*i)&31]
+	}
+	return string(s[:4]) + "-" + string(s[4:])
+}
+
+func TestVectorRequests(t *testing.T) {
+	count := map[string]int{}
+	for _, v := range vectors(t, "request/requests.json", makeRequests) {
+		count[v.Want]++
+		var r canon.Request
+		got := "ok"
+		if canon.Decode([]byte(v.Raw), &r) != nil {
+			got = "canonical"
+		} else if r.Check() != nil {
+			got = errIncomplete.Error()
+		}
+		if got != v.Want {
+			t.Errorf("%s: got %s, want %s", v.Name, got, v.Want)
+		}
+		if v.Want != "ok" {
+			continue
+		}
+		d := sha256.Sum256(append([]byte("thumbturn/request/v1\x00"), v.Raw...))
+		if v.Digest == nil || canon.Hash(d) != *v.Digest || canon.RequestDigest([]byte(v.Raw)) != *v.Digest || shortCode(d) != v.Code || canon.ShortCode(d) != v.Code {
+			t.Errorf("%s: digest %x, code %s", v.Name, d, shortCode(d))
+		}
+		if diff := cmp.Diff(v.Lines, canon.Lines(r)); diff != "" || len(v.Lines) == 0 {
+			t.Errorf("%s: %s", v.Name, diff)
+		}
+	}
+	for _, c := range []string{"ok", "canonical", "incomplete"} {
+		if count[c] == 0 {
+			t.Errorf("no vector of class %s", c)
+		}
+	}
+}
+
+type escapeVector struct {
+	Text canon.Bytes `json:"text"`
+	Want string      `json:"want"`
+}
+
+func TestVectorEscape(t *testing.T) {
+	for _, v := range vectors(t, "request/escape.json", func() []escapeVector {
+		var out []escapeVector
+		for _, s := range []string{"plain é 漢 🔑", "a\nb\tc", "\x1b]0;title\a", "\u202eevil\u200b", "\u00a0\u3000\u2028\u2029", "\xff\xfe", "\u3164\u2800\ufe0f\ue000", `back\slash`} {
+			out = append(out, escapeVector{[]byte(s), canon.Escape(s)})
+		}
+		return out
+	}) {
+		if got := canon.Escape(string(v.Text)); got != v.Want {
+			t.Errorf("%q: got %s, want %s", v.Text, got, v.Want)
+		}
+	}
+}
+
+type argvVector struct {
+	Argv   []string   `json:"argv"`
+	Digest canon.Hash `json:"digest"`
+}
+
+func TestVectorArgv(t *testing.T) {
+	for _, v := range vectors(t, "request/argv.json", func() []argvVector {
+		var out []argvVector
+		for _, a := range [][]string{{"ls"}, {"ls", ""}, {"l", "s"}, {"sh", "-c", "echo $X"}} {
+			out = append(out, argvVector{a, canon.ArgvDigest(a)})
+		}
+		return out
+	}) {
+		if d := sha256.Sum256(append([]byte("thumbturn/argv/v1\x00"), tuple(v.Argv...)...)); canon.Hash(d) != v.Digest {
+			t.Errorf("%q: %x", v.Argv, d)
+		}
+	}
+}
