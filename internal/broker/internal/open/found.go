@@ -97,10 +97,7 @@ func (k *Keyring) Found(account string, dev Device, testHome bool, unlock, prese
 	}
 	defer freeLedger()
 	g := canon.Genesis{V: 1, Account: account, Device: dev.ID, DeviceKey: dev.Key, DeviceKEM: dev.KEM, TestHome: testHome, Created: now}
-	_ = root(func(s []byte) error {
-		g.Root = canon.Bytes(ed25519.NewKeyFromSeed(s).Public().(ed25519.PublicKey))
-		return nil
-	})
+	_ = root(func(s []byte) error { g.Root = canon.Bytes(ed25519.NewKeyFromSeed(s)[32:]); return nil })
 	if g.Session, err = kemPublic(session); err != nil {
 		return nil, err
 	}
