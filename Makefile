@@ -30,8 +30,8 @@ lint: ## vet, format, staticcheck
 	@bad=$$(gofmt -l .); test -z "$$bad" || { echo "not gofmted:"; echo "$$bad"; exit 1; }
 	$(GO) run $(STATICCHECK) ./...
 
-bench: ## measure
-	$(GO) test -run xxx -bench . -benchmem ./bench/...
+bench: ## one table of ratios against floors and peers measured beside it
+	$(GO) run ./bench
 
 fuzz: ## every fuzz target for FUZZTIME
 	@FUZZTIME=$(FUZZTIME) GO=$(GO) bash .ci/fuzz

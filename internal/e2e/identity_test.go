@@ -29,7 +29,7 @@ func TestWhoIsWho(t *testing.T) {
 	h.set("op://dev/api/key", canary)
 	tt := program("thumbturn")
 	out := h.write("out", "")
-	inner := tt + " read --timeout 1s op://dev/api/key >" + out + " 2>&1; echo exit $? >>" + out
+	inner := tt + " whoami >&2; " + tt + " read --timeout 1s op://dev/api/key >" + out + " 2>&1; echo exit $? >>" + out
 	fake := filepath.Join(filepath.Dir(h.dir), "claude")
 	if err := os.Symlink("/bin/sh", fake); err != nil {
 		t.Fatal(err)

@@ -113,11 +113,15 @@ func Run(ctx context.Context, o Options, args []string) error {
 	if err != nil {
 		return err
 	}
-	m := o.matcher(env, values)
-	defer m.Wipe()
+	// The tables take a millisecond; the last look at the program takes another.
+	built := make(chan *mask.Matcher, 1)
+	go func() { built <- o.matcher(env, values) }()
 	// The last look at the program comes as late as it can: between it and the
 	// start lies nothing that waits.
-	if err := p.unchanged(ctx); err != nil {
+	err = p.unchanged(ctx)
+	m := <-built
+	defer m.Wipe()
+	if err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
