@@ -29,7 +29,7 @@ func TestWhoIsWho(t *testing.T) {
 	h.set("op://dev/api/key", canary)
 	tt := program("thumbturn")
 	out := h.write("out", "")
-	inner := tt + " whoami >&2; " + tt + " read --timeout 1s op://dev/api/key >" + out + " 2>&1; echo exit $? >>" + out
+	inner := tt + " read --timeout 1s op://dev/api/key >" + out + " 2>&1; echo exit $? >>" + out
 	fake := filepath.Join(filepath.Dir(h.dir), "claude")
 	if err := os.Symlink("/bin/sh", fake); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,6 @@ func TestWhoIsWho(t *testing.T) {
 		{"mark of an agent", command{Argv: []string{"sh", "-c", inner + "; true"}, Env: []string{"CLAUDECODE=1"}}, ""},
 		{"agent by name", command{Argv: []string{fake, "-c", inner + "; true"}}, ""},
 		{"agent by title", command{Argv: []string{"bash", "-c", `exec -a "claude --resume" sh -c "$0; true"`, inner}}, ""},
-		{"no new privileges", command{Argv: []string{"setpriv", "--no-new-privs", "sh", "-c", inner}}, "setpriv"},
 		{"another namespace", command{Argv: []string{"unshare", "--user", "--map-root-user", "sh", "-c", inner}}, "unshare"},
 	}
 	for _, tt := range tests {

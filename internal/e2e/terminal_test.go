@@ -76,6 +76,11 @@ func TestTerminal(t *testing.T) {
 	p.Send("thumbturn read --request " + id + " op://dev/api/key\r")
 	p.Expect(canary, waitLong)
 	p.Expect("ready> ", waitLong)
+	if _, err := exec.LookPath("setpriv"); err == nil {
+		p.Send("setpriv --no-new-privs thumbturn read --no-wait op://dev/api/key; echo sandboxed $?\r")
+		p.Expect("sandboxed 3", waitLong)
+		p.Expect("ready> ", waitLong)
+	}
 	// Under an agent nobody unlocks or approves.
 	// The client asks before the daemon refuses; whatever is typed is in vain.
 	p.Send("CLAUDECODE=1 sh -c 'thumbturn unlock'; echo status $?\r")

@@ -154,12 +154,12 @@ func (v view) flaw(waived bool) string {
 	if v.leader() < 0 {
 		return "the leader of its session is not among its parents"
 	}
+	lead := v.chain[v.leader()]
 	for i, p := range v.near() {
-		if why := v.flawOf(i, p, waived); why != "" {
+		if why := v.flawOf(i, p, waived && lead.NoNewPrivs); why != "" {
 			return why
 		}
 	}
-	lead := v.chain[v.leader()]
 	switch {
 	case waived:
 		return ""
@@ -173,9 +173,10 @@ func (v view) flaw(waived bool) string {
 	return ""
 }
 
-// flawOf is why process i of the near chain spoils it. A test home may lie in a
-// sandbox that sets NoNewPrivs for everything in it.
-func (v view) flawOf(i int, p Process, waived bool) string {
+// flawOf is why process i of the near chain spoils it. boxed says that the whole
+// session, its leader included, lives in a sandbox that sets NoNewPrivs, which a
+// test home may do.
+func (v view) flawOf(i int, p Process, boxed bool) string {
 	has := func(what string) bool { return slices.Contains(p.Unreadable, what) }
 	switch {
 	case has(unStatus):
@@ -184,7 +185,7 @@ func (v view) flawOf(i int, p Process, waived bool) string {
 		return "another user in the chain"
 	case p.SID != v.asker().SID:
 		return "another session in the chain"
-	case p.NoNewPrivs && !waived:
+	case p.NoNewPrivs && !boxed:
 		return "NoNewPrivs set"
 	// Our own client makes itself unreadable against its own user. For the
 	// asker alone that is evidence; in its parents it hides an agent.

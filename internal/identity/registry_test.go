@@ -294,7 +294,7 @@ func TestMarkTest(t *testing.T) {
 		{"background", func(w *world) { w.edit(askPID, func(p *Process) { p.TTY.Foreground = shellPID }) }, true},
 		{"agent above the leader", func(w *world) { w.insert(90, shellPID, "/opt/bin/claude") }, true},
 		{"agent in the chain", func(w *world) { w.insert(250, askPID, "/opt/bin/claude") }, false},
-		{"NoNewPrivs", func(w *world) { w.edit(askPID, func(p *Process) { p.NoNewPrivs = true }) }, true},
+		{"NoNewPrivs", func(w *world) { w.edit(askPID, func(p *Process) { p.NoNewPrivs = true }) }, false},
 		{"other namespaces", func(w *world) { w.edit(askPID, func(p *Process) { p.NS = Namespaces{} }) }, false},
 		{"orphan", func(w *world) { w.edit(askPID, func(p *Process) { p.PPID = 1 }) }, false},
 	} {
