@@ -52,7 +52,7 @@ func (c *Client) call(ctx context.Context, op api.Op, body any, values [][]byte,
 	if errors.Is(err, api.ErrFrame) {
 		return &api.Error{Kind: kindProtocol, Op: string(op), Msg: "the daemon's answer is malformed"}
 	}
-	return &api.Error{Kind: kindUnavailable, Op: string(op), Msg: "lost the connection to thumbturnd"}
+	return &api.Error{Kind: kindUnavailable, Op: string(op), Msg: lostMsg}
 }
 
 // remote is an answered failure: the connection stays good.
@@ -202,4 +202,12 @@ func stream[T any](f func(T) error) func(json.RawMessage) error {
 		}
 		return nil
 	}
+}
+
+const lostMsg = "lost the connection to thumbturnd"
+
+// lost reports whether a call failed because the other end went away.
+func lost(err error) bool {
+	e, ok := errors.AsType[*api.Error](err)
+	return ok && e.Msg == lostMsg
 }

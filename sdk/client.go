@@ -68,6 +68,20 @@ func Dial(ctx context.Context, home api.Home, opts Options) (*Client, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, opts.Timeout)
 	defer cancel()
+	for {
+		c, err := dial(ctx, home, opts)
+		if !lost(err) || ctx.Err() != nil {
+			return c, err
+		}
+		// The daemon replaces itself when it locks; nothing was asked of it yet.
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func dial(ctx context.Context, home api.Home, opts Options) (*Client, error) {
 	socket := home.Socket()
 	owner, err := checkFolder(filepath.Dir(socket))
 	if err != nil {

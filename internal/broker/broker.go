@@ -118,6 +118,7 @@ func (b *Broker) Release(ctx context.Context, who identity.Caller, want Want, to
 	if err != nil {
 		return Receipt{}, b.outcome(r, err)
 	}
+	b.openWindow(r)
 	// 6 check each record against its manifest and open it; 7 deliver all or none.
 	err = b.lend(ctx, permit, r.records, nil, func(values [][]byte) error {
 		return to.Deliver(ctx, sink.Delivery{Request: r.request.ID, Receipt: r.intent.Index(), Values: values})
@@ -264,7 +265,7 @@ func (b *Broker) refuse(r *release, err error) error {
 		if fault.Is(err, fault.Pending) {
 			t = canon.EventRequest
 		}
-		b.book.Ledger.Later(b.event(r, t, string(fault.KindOf(err)), err.Error()))
+		b.book.Ledger.Later(b.event(r, t, string(fault.KindOf(err)), gate.Shown(err.Error())))
 	}
 	return err
 }
@@ -273,12 +274,10 @@ func (b *Broker) refuse(r *release, err error) error {
 func (b *Broker) outcome(r *release, err error) error {
 	ev := b.event(r, canon.EventOutcome, "delivered", "")
 	if err != nil {
-		ev.Outcome, ev.Reason = "failed", err.Error()
-	} else {
-		b.openWindow(r)
+		ev.Outcome, ev.Reason = "failed", gate.Shown(err.Error())
 	}
 	ev.Intent = r.intent.Index() + 1
-	ev.Raw, ev.Evidence = nil, nil
+	ev.Raw = nil // the intent has it
 	b.book.Ledger.Later(ev)
 	return err
 }

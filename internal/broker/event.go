@@ -13,7 +13,7 @@ func (b *Broker) event(r *release, t canon.EventType, outcome, reason string) ca
 		d := r.digest
 		ev.Digest, ev.Raw = &d, r.raw
 	}
-	if r.who.Kind() != "" {
+	if r.who.Kind() != "" && (t == canon.EventIntent || t == canon.EventDenial) {
 		ev.Evidence = gate.Evidence(r.who)
 	}
 	for _, s := range r.subjects {

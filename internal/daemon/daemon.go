@@ -91,6 +91,9 @@ func report(home api.Home, err error) int {
 	if err == nil {
 		return 0
 	}
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Hint != "" {
+		err = fmt.Errorf("%w (%s)", err, e.Hint)
+	}
 	fmt.Fprintln(os.Stderr, "thumbturnd:", err)
 	if home.Run != "" {
 		line := fmt.Sprintf("%s %v\n", time.Now().UTC().Format(time.RFC3339), err)
@@ -131,15 +134,19 @@ func (p *process) hold(inherited []string) error {
 			return fault.Wrap(fault.Unavailable, "start", d, err).WithHint("is the disk read-only or full?")
 		}
 	}
-	if err := device.CheckPrivate(dirs...); err != nil {
+	// A draft of the policy may be readable: it is no secret, and its folder is closed.
+	if err := device.CheckPrivate(p.home.Data, p.home.Run, p.home.Device); err != nil {
 		return err
+	}
+	if fi, err := os.Stat(p.home.Config); err == nil && fi.Mode().Perm()&0o077 != 0 {
+		return fault.New(fault.Denied, "start", p.home.Config, "is open to others").WithHint("chmod 700 " + p.home.Config)
 	}
 	var err error
 	if p.lock, p.listen, err = adopt(inherited); err != nil {
 		return err
 	}
 	if p.lock == nil {
-		if p.lock, err = device.LockHome(p.home.Run); err != nil {
+		if p.lock, err = lockHome(p.home.Run); err != nil {
 			return err
 		}
 	}
@@ -149,6 +156,18 @@ func (p *process) hold(inherited []string) error {
 		}
 	}
 	return nil
+}
+
+// lockHome takes the home's lock, waiting a little for a daemon that is just
+// dying: its descriptors are closed only after it has stopped answering.
+func lockHome(dir string) (*device.Lock, error) {
+	for i := 0; ; i++ {
+		l, err := device.LockHome(dir)
+		if err == nil || !fault.Is(err, fault.Exists) || i == 20 {
+			return l, err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 // assemble opens device, database and account and wires the door.

@@ -46,11 +46,6 @@ func TestLargeField(t *testing.T) {
 		t.Errorf("%d bytes came back, %v", len(b), err)
 	}
 	// It runs into a pipe that nobody reads, and is stopped at once.
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = self
 	slow := exec.Command("sh", "-c", program("thumbturn")+" read op://dev/big/file | sleep 3")
 	slow.Env, slow.SysProcAttr = h.env(), &syscall.SysProcAttr{Setsid: true}
 	if err := slow.Start(); err != nil {

@@ -1,15 +1,14 @@
 package identity
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
+	"slices"
 )
 
 // Marked reports whether the caller's terminal session is marked as a person's.
 func (r *Registry) Marked(c Caller) bool {
-	if c.f == nil {
-		return false
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_, ok := r.marks[c.Session()]
@@ -32,14 +31,7 @@ func (c Caller) Chain() []string {
 	}
 	var out []string
 	for _, p := range c.f.view.chain {
-		name := filepath.Base(p.Exe.Path)
-		if p.Exe.Path == "" && len(p.Argv) > 0 {
-			name = filepath.Base(p.Argv[0])
-		}
-		if name == "" || name == "." {
-			name = "?"
-		}
-		out = append(out, fmt.Sprintf("%s (%d)", name, p.PID))
+		out = append(out, fmt.Sprintf("%s (%d)", filepath.Base(cmp.Or(p.Exe.Path, append(slices.Clip(p.Argv), "?")[0])), p.PID))
 	}
 	return out
 }
@@ -52,9 +44,7 @@ func (r *Registry) Starter(pid int) (program, agent string) {
 		if err != nil {
 			return program, agent
 		}
-		if program == "" {
-			program = filepath.Base(p.Exe.Path)
-		}
+		program = cmp.Or(program, filepath.Base(p.Exe.Path))
 		if label, ok := agentOf(p); ok && agent == "" && !editor(p) {
 			agent = label
 		}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -38,10 +39,10 @@ func (l *Ledger) write() {
 				late = nil
 				continue
 			}
-			group, more := l.gather(append(late, j))
+			runtime.Gosched() // whoever is about to ask joins this group
+			group := l.gather(append(late, j))
 			late = nil
 			l.commit(group)
-			_ = more
 		case <-timer.C:
 			if len(late) > 0 {
 				l.commit(late)
@@ -58,16 +59,16 @@ func (l *Ledger) write() {
 }
 
 // gather adds whatever else waits at this moment.
-func (l *Ledger) gather(group []*job) ([]*job, bool) {
+func (l *Ledger) gather(group []*job) []*job {
 	for len(group) < maxGroup {
 		select {
 		case j := <-l.jobs:
 			group = append(group, j)
 		default:
-			return group, false
+			return group
 		}
 	}
-	return group, true
+	return group
 }
 
 // draft is a group being laid out: rows, and the state they would lead to.

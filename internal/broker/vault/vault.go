@@ -7,6 +7,8 @@ package vault
 import (
 	"context"
 	"fmt"
+	"strings"
+	"sync"
 
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
@@ -32,7 +34,8 @@ type (
 
 // Custody is an account's vaults and items, for writing and listing.
 type Custody struct {
-	g *gate.Gate
+	g      *gate.Gate
+	create sync.Mutex // one creation at a time, so that no title is given twice
 }
 
 // New returns the vaults behind a gate.
@@ -74,16 +77,24 @@ func (b *Custody) Put(ctx context.Context, who identity.Caller, p Put) (Written,
 	if !b.g.Book.Keys.Unlocked() {
 		return Written{}, b.g.Refused(who, "write", open.ErrLocked)
 	}
-	v, err := b.g.Book.Vault("item "+string(p.Mode), p.Vault)
+	v, err := b.vaultOf(ctx, p)
 	if err != nil {
 		return Written{}, err
 	}
 	e := book.Edit{Vault: v, Category: p.Category, Tags: p.Tags, URLs: p.URLs, Changes: p.Changes, Title: p.Title, Writer: writer(who)}
-	if p.Mode != Create {
-		e.Item, err = b.g.Book.Find(ctx, "item "+string(p.Mode), p.Vault, p.Item)
-		if err != nil && !(p.Mode == Set && fault.Is(err, fault.NotFound)) {
-			return Written{}, err
+	if p.Mode != Edit {
+		b.create.Lock()
+		defer sync.OnceFunc(b.create.Unlock)()
+	}
+	e.Item, err = b.g.Book.Find(ctx, "item "+string(p.Mode), v.ID, p.Item)
+	switch {
+	case p.Mode == Create && err == nil || fault.Is(err, fault.Ambiguous):
+		if p.Mode == Create {
+			err = fault.New(fault.Exists, "item create", v.Title+"/"+p.Item, "there is an item of that title").WithHint("change it with `thumbturn item edit`, or choose another title")
 		}
+		return Written{}, err
+	case err != nil && (p.Mode == Edit || !fault.Is(err, fault.NotFound)):
+		return Written{}, err
 	}
 	if e.Item == nil {
 		if e.Title == "" {
@@ -98,6 +109,19 @@ func (b *Custody) Put(ctx context.Context, who identity.Caller, p Put) (Written,
 		return b.Propose(ctx, who, e)
 	}
 	return b.write(ctx, who, p.Ask, "edit", e)
+}
+
+// vaultOf finds the vault of a write; an edit may leave it out where the title
+// is the only one.
+func (b *Custody) vaultOf(ctx context.Context, p Put) (*Vault, error) {
+	if p.Vault == "" && p.Mode == Edit {
+		it, err := b.g.Book.Find(ctx, "item edit", "", p.Item)
+		if err != nil {
+			return nil, err
+		}
+		return it.Vault, nil
+	}
+	return b.g.Book.Vault("item "+string(p.Mode), p.Vault)
 }
 
 // Propose stores an agent's value beside the current one, pending: it never
@@ -252,7 +276,7 @@ func (b *Custody) ApplyPolicy(ctx context.Context, who identity.Caller, a gate.A
 	if p := b.g.Book.Policy(); p != nil {
 		old = p.Text()
 	}
-	lines := []string{policy.Diff(old, text)}
+	lines := strings.Split(strings.TrimSuffix(policy.Diff(old, text), "\n"), "\n")
 	hash := canon.Hash(set.Hash()).String()
 	req, g, err := b.g.Gesture(ctx, who, a, gate.Act{Action: "policy-apply", Lines: lines, Change: []string{hash}})
 	if err != nil {

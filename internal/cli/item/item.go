@@ -4,8 +4,10 @@
 package item
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -263,11 +265,15 @@ func newList(c *console.Console) *cobra.Command {
 // List prints items as they arrive. In JSON, a list cut short by an error lacks
 // its closing bracket, so that nobody takes it for whole.
 func List(ctx context.Context, o Options) error {
-	out := o.Console.Out
+	out := bufio.NewWriterSize(o.Console.Out, 64<<10)
 	n := 0
-	return o.Console.Session(ctx, func(s *sdk.Client) error {
+	err := o.Console.Session(ctx, func(s *sdk.Client) error {
 		err := s.Items(ctx, api.ItemList{Vault: o.Vault}, func(it api.Item) error {
-			n++
+			if n++; n == 2 { // the first line is shown at once
+				if err := out.Flush(); err != nil {
+					return err
+				}
+			}
 			if !o.Console.JSON() {
 				if n == 1 {
 					fmt.Fprintf(out, "%-26s  %-32s  %-20s  %s\n", "ID", "TITLE", "VAULT", "EDITED")
@@ -302,6 +308,7 @@ func List(ctx context.Context, o Options) error {
 		}
 		return err
 	})
+	return errors.Join(err, out.Flush())
 }
 
 func newDelete(c *console.Console) *cobra.Command {

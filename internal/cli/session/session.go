@@ -13,6 +13,7 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
@@ -43,6 +44,9 @@ each terminal, also while the vaults are open. Unlocking approves nothing.`,
 func Unlock(ctx context.Context, o Options) error {
 	o.Console.WarnHome()
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
+		if err := ownTerminal(ctx, s); err != nil {
+			return err
+		}
 		p, auth, err := o.Console.Passphrase("unlock passphrase: ", o.File)
 		if err != nil {
 			return err
@@ -53,6 +57,21 @@ func Unlock(ctx context.Context, o Options) error {
 		}
 		return state(o.Console, "unlocked")
 	})
+}
+
+// ownTerminal refuses before anything is typed where the daemon would refuse
+// afterwards: a passphrase typed under an agent is in the agent's hands.
+func ownTerminal(ctx context.Context, s *sdk.Client) error {
+	st, err := s.Status(ctx)
+	if err != nil || st.TestHome {
+		return err
+	}
+	w, err := s.Whoami(ctx)
+	if err == nil && w.UnderAgent != "" {
+		return fault.New(fault.Denied, "unlock", "", "refused under an agent ("+canon.Escape(w.UnderAgent)+")").
+			WithHint("run it in a terminal of your own")
+	}
+	return err
 }
 
 // NewLock returns the lock command.

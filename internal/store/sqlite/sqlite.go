@@ -94,6 +94,15 @@ func Open(path string, o Options) (*DB, error) {
 	return d, nil
 }
 
+// strays are rows beyond the head. No commit leaves any: somebody put them
+// there. They count for nothing, and would stand in the way of the next commit.
+var strays = []string{
+	"DELETE FROM statement WHERE n >= (SELECT statements FROM head)",
+	"DELETE FROM event WHERE n >= (SELECT events FROM head)",
+	// A tree of n leaves has 2n-popcount(n) nodes; node 2n lies past them all.
+	"DELETE FROM node WHERE idx >= (SELECT 2 * events FROM head)",
+}
+
 // OpenReadOnly opens an existing database for verification and writes nothing
 // to it; Commit on it is Unavailable. It needs the file in the schema of this
 // version. A copy in a folder that cannot be written can be read if it was

@@ -54,6 +54,11 @@ func openWriter(path string, o Options) (_ *writer, err error) {
 	if err := setUp(ctx, conn, o); err != nil {
 		return nil, errors.Join(classify(opOpen, err), conn.Close())
 	}
+	for _, sweep := range strays {
+		if _, err := conn.ExecContext(ctx, sweep); err != nil {
+			return nil, errors.Join(classify(opOpen, err), conn.Close())
+		}
+	}
 	w := &writer{pool: pool, conn: conn, turn: make(chan struct{}, 1)}
 	if err := w.prepare(ctx); err != nil {
 		return nil, errors.Join(err, w.release())

@@ -56,6 +56,7 @@ type Vault struct {
 // replay read of it.
 type entry struct {
 	id      string
+	n       int64 // place of the statement: items in this order lie together on the disk
 	version int64
 	head    canon.ItemHead
 	payload []byte
@@ -118,7 +119,7 @@ func (b *Book) take(n int64, s ledger.Signed, body []byte) error {
 		return bad(s.Subject, "signature is not of this account")
 	}
 	if s.Type == canon.TypeItem {
-		return b.takeItem(s, signed)
+		return b.takeItem(n, s, signed)
 	}
 	if !signed {
 		return bad(s.Subject, "a statement that decides is not signed")
@@ -169,7 +170,7 @@ func (b *Book) takeGenesis(s ledger.Signed, body []byte) error {
 
 // takeItem applies an item manifest. A change of title, binding, vault or state
 // of an item that holds a value counts only when the root key signed it.
-func (b *Book) takeItem(s ledger.Signed, signed bool) error {
+func (b *Book) takeItem(n int64, s ledger.Signed, signed bool) error {
 	h, err := canon.ReadItemHead(s.Payload)
 	if err != nil {
 		return bad(s.Subject, "malformed manifest")
@@ -185,7 +186,7 @@ func (b *Book) takeItem(s ledger.Signed, signed bool) error {
 	if old != nil {
 		b.untitle(old)
 	}
-	e := &entry{id: s.Subject, version: s.Version, head: h, payload: s.Payload}
+	e := &entry{id: s.Subject, n: n, version: s.Version, head: h, payload: s.Payload}
 	b.items[s.Subject] = e
 	if h.State == canon.StateCurrent {
 		b.title(e)

@@ -1,8 +1,11 @@
 package book
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -100,8 +103,33 @@ func suggest(e *fault.Error, name string, candidates []string, list string) erro
 	return e.WithHint("`" + list + "` shows what there is")
 }
 
-// Find finds an item by title or id in a vault and opens its metadata.
+// Find finds an item by title or id and opens its metadata; without a vault it
+// looks in all of them.
 func (b *Book) Find(ctx context.Context, op, vault, name string) (*Item, error) {
+	if vault != "" {
+		return b.find(ctx, op, vault, name)
+	}
+	var hit []*Item
+	var at []string
+	for _, v := range b.Vaults() {
+		it, err := b.find(ctx, op, v.ID, name)
+		if err == nil {
+			hit, at = append(hit, it), append(at, v.Title)
+		} else if !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+	}
+	switch len(hit) {
+	case 1:
+		return hit[0], nil
+	case 0:
+		return nil, fault.New(fault.NotFound, op, name, fmt.Sprintf("%q isn't an item", name)).WithHint("`thumbturn item list` shows what there is")
+	}
+	return nil, fault.New(fault.Ambiguous, op, name, fmt.Sprintf("more than one item matches %q", name)).
+		WithHint("say which vault with --vault: " + strings.Join(at, ", "))
+}
+
+func (b *Book) find(ctx context.Context, op, vault, name string) (*Item, error) {
 	v, err := b.Vault(op, vault)
 	if err != nil {
 		return nil, err
@@ -160,7 +188,7 @@ func (b *Book) Item(ctx context.Context, id string) (*Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := canon.Decode(text, &it.Meta); err != nil {
+	if err := json.Unmarshal(text, &it.Meta); err != nil { // we sealed it ourselves: no second encoding to fear
 		return nil, bad(id, "malformed metadata")
 	}
 	return it, nil
@@ -174,19 +202,19 @@ func (b *Book) metaContext(account string, it *Item) sealed.Context {
 // when vault is empty.
 func (b *Book) Each(ctx context.Context, vault string, each func(*Item) error) error {
 	b.mu.RLock()
-	ids := make([]string, 0, len(b.items))
-	for id, e := range b.items {
+	all := make([]*entry, 0, len(b.items))
+	for _, e := range b.items {
 		if e.head.State == canon.StateCurrent && (vault == "" || e.head.Vault == vault) {
-			ids = append(ids, id)
+			all = append(all, e)
 		}
 	}
 	b.mu.RUnlock()
-	sort.Strings(ids)
-	for _, id := range ids {
+	slices.SortFunc(all, func(x, y *entry) int { return cmp.Compare(x.n, y.n) })
+	for _, e := range all {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		it, err := b.Item(ctx, id)
+		it, err := b.Item(ctx, e.id)
 		if err != nil {
 			return err
 		}

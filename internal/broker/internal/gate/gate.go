@@ -273,7 +273,7 @@ func (b *Gate) Listing(who identity.Caller) error {
 // Refused records a denial of something other than a release.
 func (b *Gate) Refused(who identity.Caller, action string, err error) error {
 	ev := Did(who, canon.EventDenial, action, string(fault.KindOf(err)), "", "", "")
-	ev.Reason = err.Error()
+	ev.Reason = Shown(err.Error())
 	b.Book.Ledger.Later(ev)
 	return err
 }

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"regexp"
+	"strings"
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/identity"
@@ -26,6 +27,9 @@ var shapes = []*regexp.Regexp{
 // Shown returns text from outside as it may be recorded and displayed: without
 // what looks like a credential.
 func Shown(s string) string {
+	if !suspect(s) {
+		return s
+	}
 	for i, re := range shapes {
 		with := concealed
 		switch i {
@@ -39,6 +43,21 @@ func Shown(s string) string {
 		s = re.ReplaceAllString(s, with)
 	}
 	return s
+}
+
+// hints are what every shape above has one of, in lower case: most text has
+// none, and is spared the regular expressions.
+var hints = []string{"sk_", "rk_", "pk_", "sk-", "gh", "glpat", "xox", "akia", "aiza", "npm_", "eyj", "bearer", "basic",
+	"token", "://", "pass", "pwd", "secret", "key", "credential", "-----begin"}
+
+func suspect(s string) bool {
+	low := strings.ToLower(s)
+	for _, h := range hints {
+		if strings.Contains(low, h) {
+			return true
+		}
+	}
+	return false
 }
 
 // ShownArgs is Shown for an argument list. Our own writing commands are reduced
@@ -59,9 +78,10 @@ func ShownArgs(argv []string) []string {
 
 // writes reports whether an argument list so far is of ours and writes values.
 func writes(argv []string) bool {
-	own := regexp.MustCompile(`(^|/)thumbturn(\.exe)?$`)
 	return own.MatchString(argv[0]) && (argv[len(argv)-1] == "set" || len(argv) > 2 && argv[len(argv)-2] == "item")
 }
+
+var own = regexp.MustCompile(`(^|/)thumbturn(\.exe)?$`)
 
 var secretFlags = regexp.MustCompile(`(?i)^--?(?:u|user|pass(?:word|phrase)?|token|secret|api[_-]?key|oauth2-bearer)$`)
 
