@@ -212,11 +212,20 @@ func TestRequestsAndDeny(t *testing.T) {
 }
 
 func TestUnlockNeedsTerminal(t *testing.T) {
-	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpUnlock: {{}}}))
+	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpUnlock: {{}},
+		api.OpStatus: one(api.Status{}), api.OpWhoami: one(api.Whoami{Kind: "agent"})}))
 	if got := runCLI(t, s, nil, unlockPass+"\n", "unlock"); got.code != 1 || len(s.Calls()) != 0 {
 		t.Errorf("a passphrase came from standard input: %+v", got)
 	}
 	if got := runCLI(t, s, &person{answers: []string{unlockPass}}, "", "unlock"); got.code != 0 || got.out != "unlocked\n" {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestUnlockIsRefusedBeforeThePrompt(t *testing.T) {
+	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpStatus: one(api.Status{}), api.OpWhoami: one(api.Whoami{UnderAgent: "claude"})}))
+	p := &person{answers: []string{unlockPass}}
+	if got := runCLI(t, s, p, "", "unlock"); got.code != 3 || len(p.answers) != 1 {
+		t.Errorf("asked under an agent: %+v", got)
 	}
 }

@@ -44,8 +44,10 @@ each terminal, also while the vaults are open. Unlocking approves nothing.`,
 func Unlock(ctx context.Context, o Options) error {
 	o.Console.WarnHome()
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
-		if err := ownTerminal(ctx, s); err != nil {
-			return err
+		if o.File == "" && o.Console.Prompt.IsTerminal() {
+			if err := ownTerminal(ctx, s); err != nil {
+				return err
+			}
 		}
 		p, auth, err := o.Console.Passphrase("unlock passphrase: ", o.File)
 		if err != nil {
