@@ -119,13 +119,13 @@ func TestCreateAndOpen(t *testing.T) {
 // TestCreateCutShort: what Create writes before the keys does not hinder another
 // Create; a pin that has seen a ledger does.
 func TestCreateCutShort(t *testing.T) {
-	d, dir, data := create(t)
+	_, dir, data := create(t)
 	keys := filepath.Join(dir, "keys")
 	must(t, os.Remove(keys))
 	_, err := Open(dir, data)
 	wantKind(t, err, fault.Empty, "no device")
 	must(t, os.WriteFile(filepath.Join(dir, ".keys.1.tmp"), []byte("half"), 0o600))
-	d, err = Create(dir, data, seeded(2))
+	d, err := Create(dir, data, seeded(2))
 	must(t, err)
 	must(t, d.SetPin(Pin{Statements: 1}, true))
 	must(t, d.Close())

@@ -76,7 +76,7 @@ func TestLoosePermissions(t *testing.T) {
 	}
 	h.unlock()
 	if !hints {
-		t.Skip("KNOWN: the daemon's report drops the hint, so nobody is told the chmod to run")
+		t.Error("the daemon's report drops the hint, so nobody is told the chmod to run")
 	}
 }
 
@@ -200,7 +200,7 @@ func TestAskAfterLock(t *testing.T) {
 		h.unlock()
 		h.ok("lock")
 		if r := h.person("status"); r.Code != 0 {
-			t.Skipf("KNOWN: a client that comes while the daemon replaces itself loses its connection: %v", r)
+			t.Errorf("a client that comes while the daemon replaces itself loses its connection: %v", r)
 		}
 	}
 }

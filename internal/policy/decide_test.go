@@ -84,7 +84,7 @@ func TestDefaultHints(t *testing.T) {
 	if v = s.Decide(facts("agent", "edit", "standard")); !strings.Contains(v.Reason, "propose") {
 		t.Errorf("got %+v", v)
 	}
-	if v = s.Decide(facts("service", "list", "")); !strings.Contains(v.Reason, "service") || v.Rules != nil && len(v.Rules) > 0 {
+	if v = s.Decide(facts("service", "list", "")); !strings.Contains(v.Reason, "service") || len(v.Rules) > 0 {
 		t.Errorf("got %+v", v)
 	}
 }
