@@ -260,12 +260,8 @@ func (b *Broker) intend(ctx context.Context, r *release) error {
 
 // refuse records a denial and returns the error, made alike for strangers.
 func (b *Broker) refuse(r *release, err error) error {
-	if b.book != nil {
-		t := canon.EventDenial
-		if fault.Is(err, fault.Pending) {
-			t = canon.EventRequest
-		}
-		b.book.Ledger.Later(b.event(r, t, string(fault.KindOf(err)), gate.Shown(err.Error())))
+	if b.book != nil && !fault.Is(err, fault.Pending) { // a request that waits is on record already
+		b.book.Ledger.Later(b.event(r, canon.EventDenial, string(fault.KindOf(err)), gate.Shown(err.Error())))
 	}
 	return err
 }

@@ -154,6 +154,7 @@ func (b *Gate) Await(ctx context.Context, a Ask, t approve.Ticket, who string, m
 	case state == approve.Denied:
 		return t, approve.Proof{}, nil, fault.New(fault.Denied, "ask", t.ID, "a person denied it")
 	}
+	b.Book.Ledger.Later(canon.Event{Type: canon.EventDecision, Request: t.ID, Digest: &t.Digest, Outcome: "expired"})
 	return t, approve.Proof{}, nil, fault.New(fault.Pending, "ask", t.ID, "nobody answered in time").WithHint("ask again when somebody is there")
 }
 
