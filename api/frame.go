@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 )
 
 // Version is the protocol version. Both sides refuse any other.
@@ -66,9 +67,10 @@ func (e *Error) Error() string {
 // ErrFrame is returned for bytes that are no frame of this protocol.
 var ErrFrame = errors.New("api: malformed frame")
 
-// WriteHeader writes a JSON frame. The caller then writes h.Values value frames.
-func WriteHeader(w io.Writer, h Header) error {
-	h.V = Version
+// WriteMessage writes a header and its values. The values are neither copied nor
+// kept, and over a socket all travel together.
+func WriteMessage(w io.Writer, h Header, values ...[]byte) error {
+	h.V, h.Values = Version, len(values)
 	b, err := json.Marshal(h)
 	if err != nil {
 		return fmt.Errorf("api: %w", err)
@@ -76,33 +78,19 @@ func WriteHeader(w io.Writer, h Header) error {
 	if len(b) > MaxHeader {
 		return fmt.Errorf("api: message of %d bytes is over the limit of %d", len(b), MaxHeader)
 	}
-	return writeFrame(w, kindJSON, b)
-}
-
-// WriteValue writes one value frame. b is not kept.
-func WriteValue(w io.Writer, b []byte) error {
-	if len(b) > MaxValue {
-		return fmt.Errorf("api: value of %d bytes is over the limit of %d", len(b), MaxValue)
+	parts := net.Buffers{append(head(kindJSON, len(b)), b...)}
+	for _, v := range values {
+		if len(v) > MaxValue {
+			return fmt.Errorf("api: value of %d bytes is over the limit of %d", len(v), MaxValue)
+		}
+		parts = append(parts, head(kindValue, len(v)), v)
 	}
-	return writeFrame(w, kindValue, b)
-}
-
-// writeFrame writes a frame of up to 64 KiB in one call, so that a header and
-// its payload do not travel as two packets; larger payloads are not copied.
-func writeFrame(w io.Writer, kind byte, b []byte) error {
-	var head [5]byte
-	binary.BigEndian.PutUint32(head[:], uint32(len(b)))
-	head[4] = kind
-	if kind == kindJSON && len(b) <= 64<<10 {
-		_, err := w.Write(append(head[:], b...))
-		return err
-	}
-	if _, err := w.Write(head[:]); err != nil {
-		return err
-	}
-	_, err := w.Write(b)
+	_, err = parts.WriteTo(w)
 	return err
 }
+
+// head is what stands before a frame's payload of n bytes.
+func head(kind byte, n int) []byte { return append(binary.BigEndian.AppendUint32(nil, uint32(n)), kind) }
 
 // ReadHeader reads a JSON frame. io.EOF means the peer ended between messages.
 func ReadHeader(r io.Reader) (Header, error) {

@@ -14,13 +14,8 @@ func TestFramesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.SliceOf(rapid.Byte()), 0, 4).Draw(t, "values")
 		var b bytes.Buffer
-		if err := WriteHeader(&b, Header{Op: OpItemPut, Values: len(values), Body: []byte(`{"x":1}`)}); err != nil {
+		if err := WriteMessage(&b, Header{Op: OpItemPut, Body: []byte(`{"x":1}`)}, values...); err != nil {
 			t.Fatal(err)
-		}
-		for _, v := range values {
-			if err := WriteValue(&b, v); err != nil {
-				t.Fatal(err)
-			}
 		}
 		h, err := ReadHeader(&b)
 		if err != nil || h.V != Version || h.Op != OpItemPut || h.Values != len(values) {
@@ -54,7 +49,7 @@ func TestMalformedFrames(t *testing.T) {
 	if _, err := ReadValue(bytes.NewReader([]byte{0xff, 0xff, 0xff, 0xff, 'V'})); !errors.Is(err, ErrFrame) {
 		t.Errorf("a value over the limit: %v", err)
 	}
-	if err := WriteValue(io.Discard, make([]byte, MaxValue+1)); err == nil {
+	if err := WriteMessage(io.Discard, Header{}, make([]byte, MaxValue+1)); err == nil {
 		t.Error("a value over the limit was written")
 	}
 }
@@ -79,7 +74,7 @@ func TestFindHome(t *testing.T) {
 
 func FuzzReadHeader(f *testing.F) {
 	var b bytes.Buffer
-	_ = WriteHeader(&b, Header{Op: OpHello})
+	_ = WriteMessage(&b, Header{Op: OpHello})
 	f.Add(b.Bytes())
 	f.Add([]byte{0, 0, 0, 2, 'J', '{', '}'})
 	f.Fuzz(func(t *testing.T, b []byte) {

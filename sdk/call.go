@@ -76,7 +76,7 @@ func watch(ctx context.Context, conn net.Conn) func() {
 }
 
 func (c *Client) send(op api.Op, body any, values [][]byte) error {
-	h := api.Header{Op: op, Values: len(values)}
+	h := api.Header{Op: op}
 	if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
@@ -92,15 +92,7 @@ func (c *Client) send(op api.Op, body any, values [][]byte) error {
 	if len(values) > api.MaxValues {
 		return refused(op, "too many values in one request")
 	}
-	if err := api.WriteHeader(c.conn, h); err != nil {
-		return err
-	}
-	for _, v := range values {
-		if err := api.WriteValue(c.conn, v); err != nil {
-			return err
-		}
-	}
-	return nil
+	return api.WriteMessage(c.conn, h, values...)
 }
 
 // refused is a failure found before anything was sent.

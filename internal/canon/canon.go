@@ -118,13 +118,8 @@ func Encode(v any) []byte {
 // field order, white space and trailing bytes are refused: decoding then
 // encoding again must give the same bytes.
 func Decode(b []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	if err := json.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("canon: %w", err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("canon: bytes after the message")
 	}
 	if !bytes.Equal(Encode(v), b) {
 		return errors.New("canon: not in canonical form")

@@ -228,3 +228,23 @@ func FuzzDecodeRequest(f *testing.F) {
 		}
 	})
 }
+
+// TestEventEncode: an event's own encoding is the canonical one, byte for byte.
+func TestEventEncode(t *testing.T) {
+	digest := Digest("x\x00")
+	for name, ev := range map[string]Event{
+		"zero": {},
+		"full": {V: 1, Type: EventIntent, Time: 5, Request: "r<>&\u2028", Digest: &digest, Refs: []string{"op://a/b"}, Uses: 3,
+			Proof: json.RawMessage(`{"p":1}`), Raw: Encode(Request{V: 1, Action: "hold <&>"}), Evidence: Encode(map[string]string{"argv": "\u2028<x>"})},
+		"raw only":      {V: 1, Type: EventRequest, Raw: json.RawMessage(`{"a":"b"}`)},
+		"evidence only": {V: 1, Type: EventDenial, Evidence: json.RawMessage(`[]`)},
+	} {
+		if diff := cmp.Diff(string(Encode(ev)), string(ev.Encode())); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		var back Event
+		if err := Decode(ev.Encode(), &back); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -16,8 +16,8 @@ type Source interface {
 	// Process reads one process. It fails only if there is none; what cannot
 	// be read is named in Unreadable.
 	Process(pid int) (Process, error)
-	// Birth gives a process's start time and its parent now.
-	Birth(pid int) (start uint64, ppid int, err error)
+	// Pulse says cheaply which process has a pid now and what it executes.
+	Pulse(pid int) (Pulse, error)
 	// Digest is the SHA-256 of the executable of pid, in hex. It fails if that
 	// file is not the one exe describes.
 	Digest(ctx context.Context, pid int, exe Exe) (string, error)
@@ -41,6 +41,18 @@ type Peer struct {
 type Handle interface {
 	Alive() bool // false once the process has ended, or after Close
 	Close() error
+}
+
+// Pulse is a process at a moment: two that are equal are of one process, in one
+// place, which executed nothing else in between.
+type Pulse struct {
+	Start uint64 // see Root
+	PPID  int
+	SID   int
+	// Image differs after every exec: the name the kernel gives the process,
+	// the addresses of its code, stack and arguments, its executable's device
+	// and inode. Where they are hidden from us, the name remains.
+	Image string
 }
 
 // Namespaces are the links under /proc/pid/ns, such as "mnt:[4026531832]";
@@ -73,6 +85,7 @@ type Exe struct {
 	Mtime  int64  `json:"mtime"`  // nanoseconds since 1970
 	Ctime  int64  `json:"ctime"`  // nanoseconds since 1970
 	SHA256 string `json:"sha256"` // hex; only for the asker, its root and its leader
+	Image  string `json:"-"`      // see Pulse
 }
 
 // Process is the evidence about one process. Programs of the same user can
@@ -105,6 +118,8 @@ const (
 	unStatus  = "status" // uid and NoNewPrivs unknown
 	unChain   = "chain"  // this platform does not show parents
 )
+
+func (p Process) pulse() Pulse { return Pulse{p.Start, p.PPID, p.SID, p.Exe.Image} }
 
 func (p Process) foreground() bool { return p.TTY.Nr != 0 && p.PGID != 0 && p.TTY.Foreground == p.PGID }
 

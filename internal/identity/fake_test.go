@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"testing"
@@ -24,12 +25,13 @@ func (h *fakeHandle) Close() error { h.dead = true; return nil }
 
 func (w *world) Self() Self                       { return w.self }
 func (w *world) Peer(*net.UnixConn) (Peer, error) { return w.peer, nil }
-func (w *world) Birth(pid int) (uint64, int, error) {
+func (w *world) Pulse(pid int) (Pulse, error) {
 	p, ok := w.procs[pid]
 	if !ok {
-		return 0, 0, errors.New("no such process")
+		return Pulse{}, errors.New("no such process")
 	}
-	return p.Start, p.PPID, nil
+	p.Exe.Image = fmt.Sprint(p.Exe.Path, p.Exe.Inode)
+	return p.pulse(), nil
 }
 
 func (w *world) Process(pid int) (Process, error) {
@@ -40,6 +42,7 @@ func (w *world) Process(pid int) (Process, error) {
 	if !ok {
 		return Process{}, errors.New("no such process")
 	}
+	p.Exe.Image = fmt.Sprint(p.Exe.Path, p.Exe.Inode)
 	return p, nil
 }
 

@@ -18,6 +18,7 @@ package identity
 import (
 	"fmt"
 	"slices"
+	"sync"
 )
 
 // Kind is what a caller is. The zero Kind is nobody.
@@ -72,6 +73,10 @@ type finding struct {
 	label string
 	why   string
 	root  Root
+	mark  mark
+
+	once     sync.Once
+	recorded []byte
 }
 
 // at is what was found, and for the zero Caller a finding without evidence:
@@ -144,6 +149,14 @@ func (c Caller) Evidence() Evidence {
 		e.Ancestors = append(e.Ancestors, p)
 	}
 	return e
+}
+
+// Recorded is the evidence as render encodes it for the record; it is rendered
+// once for a caller, and not to be changed.
+func (c Caller) Recorded(render func(Evidence) []byte) []byte {
+	f := c.at()
+	f.once.Do(func() { f.recorded = render(c.Evidence()) })
+	return f.recorded
 }
 
 // Close releases the process descriptor. A closed Caller fails Recheck; copies

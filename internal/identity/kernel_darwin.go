@@ -43,33 +43,33 @@ func (k kernel) Peer(conn *net.UnixConn) (Peer, error) {
 	if err = errors.Join(err, failed); err != nil {
 		return Peer{}, err
 	}
-	start, _, err := k.Birth(pid)
+	now, err := k.Pulse(pid)
 	if err != nil {
 		return Peer{}, err
 	}
-	return Peer{PID: pid, UID: int(cred.Uid), Handle: held{k, pid, start}}, nil
+	return Peer{PID: pid, UID: int(cred.Uid), Handle: held{k, pid, now.Start}}, nil
 }
 
 func (k kernel) Process(pid int) (Process, error) {
-	start, _, err := k.Birth(pid)
+	now, err := k.Pulse(pid)
 	if err != nil {
 		return Process{}, err
 	}
-	return Process{PID: pid, Start: start, UID: -1, GID: -1, Exe: Exe{State: stateUnreadable},
+	return Process{PID: pid, Start: now.Start, UID: -1, GID: -1, Exe: Exe{State: stateUnreadable},
 		Unreadable: []string{unStatus, unArgv, unExe, unCwd, unEnviron, unNS, unChain}}, nil
 }
 
-// Birth gives no parent: see kernel.
-func (kernel) Birth(pid int) (uint64, int, error) {
+// Pulse gives no parent and no image: see kernel.
+func (kernel) Pulse(pid int) (Pulse, error) {
 	info, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
 	if err != nil {
-		return 0, 0, err
+		return Pulse{}, err
 	}
 	if int(info.Proc.P_pid) != pid {
-		return 0, 0, unix.ESRCH
+		return Pulse{}, unix.ESRCH
 	}
 	at := info.Proc.P_starttime
-	return uint64(at.Sec)*1_000_000 + uint64(at.Usec), 0, nil
+	return Pulse{Start: uint64(at.Sec)*1_000_000 + uint64(at.Usec)}, nil
 }
 
 func (kernel) Digest(context.Context, int, Exe) (string, error) {
@@ -84,8 +84,8 @@ type held struct {
 }
 
 func (h held) Alive() bool {
-	start, _, err := h.k.Birth(h.pid)
-	return err == nil && start == h.start
+	now, err := h.k.Pulse(h.pid)
+	return err == nil && now.Start == h.start
 }
 
 func (held) Close() error { return nil }

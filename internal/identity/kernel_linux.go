@@ -40,9 +40,16 @@ func (k *kernel) Self() Self { return k.self }
 
 func (k *kernel) Process(pid int) (Process, error) { return readProcess(pid, k.ground) }
 
-func (k *kernel) Birth(pid int) (uint64, int, error) {
+func (k *kernel) Pulse(pid int) (Pulse, error) {
 	s, err := procStat(pid)
-	return s.start, s.ppid, err
+	if err != nil {
+		return Pulse{}, err
+	}
+	var st unix.Stat_t
+	if unix.Stat(procPath(pid, "exe"), &st) != nil {
+		st = unix.Stat_t{} // unreadable now and before, or a change
+	}
+	return Pulse{s.start, s.ppid, s.sid, imageOf(s, uint64(st.Dev), st.Ino)}, nil
 }
 
 // Peer asks for SO_PEERPIDFD (Linux 6.5). Before that it opens the pid that
@@ -113,7 +120,7 @@ func (k *kernel) Digest(ctx context.Context, pid int, exe Exe) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, digestTime)
 	defer cancel()
 	key := exe
-	key.Path, key.State, key.SHA256 = "", "", ""
+	key.Path, key.State, key.SHA256, key.Image = "", "", "", ""
 	return k.hashes.get(ctx, key, func() (string, error) { return digestFile(ctx, procPath(pid, "exe"), key) })
 }
 

@@ -27,6 +27,7 @@ type stat struct {
 	state                            byte
 	ppid, pgid, sid, tty, foreground int
 	start                            uint64 // clock ticks since boot
+	image                            string // name, and addresses of code, stack, arguments and environment
 }
 
 // parseStat reads /proc/pid/stat. The name in parentheses is the process's own
@@ -54,7 +55,23 @@ func parseStat(text string) (stat, error) {
 		return stat{}, bad
 	}
 	s.start = start
+	s.image = text[:end] + ")"
+	for _, i := range imageFields {
+		if i < len(fields) {
+			s.image += " " + fields[i]
+		}
+	}
 	return s, nil
+}
+
+// imageFields are start_code, end_code, start_stack, arg_start, arg_end,
+// env_start and env_end of stat, counted from the state. The kernel draws their
+// addresses anew at each exec.
+var imageFields = [...]int{23, 24, 25, 45, 46, 47, 48}
+
+// imageOf is Pulse.Image.
+func imageOf(s stat, dev, inode uint64) string {
+	return s.image + " " + strconv.FormatUint(dev, 36) + ":" + strconv.FormatUint(inode, 36)
 }
 
 // status is the part of /proc/pid/status that we use.
@@ -64,19 +81,32 @@ type status struct {
 	pidDepth   int // nested pid namespaces below ours, 1 for our own
 }
 
-// parseStatus demands every line, each once: a missing one is not a zero.
+// parseStatus demands every line it uses, each once: a missing one is not a
+// zero.
 func parseStatus(text string) (status, error) {
 	bad := errors.New("identity: malformed status")
-	lines := map[string][]string{}
+	var uid, gid, nnp, ns []string
 	for line := range strings.Lines(text) {
 		key, rest, _ := strings.Cut(line, ":")
-		if _, twice := lines[key]; twice {
+		var to *[]string
+		switch key {
+		case "Uid":
+			to = &uid
+		case "Gid":
+			to = &gid
+		case "NoNewPrivs":
+			to = &nnp
+		case "NSpid":
+			to = &ns
+		default:
+			continue
+		}
+		if *to != nil {
 			return status{}, bad
 		}
-		lines[key] = strings.Fields(rest)
+		*to = strings.Fields(rest)
 	}
-	uid, gid, nnp, depth := lines["Uid"], lines["Gid"], lines["NoNewPrivs"], len(lines["NSpid"])
-	if len(uid) != 4 || len(gid) != 4 || len(nnp) != 1 || depth == 0 {
+	if len(uid) != 4 || len(gid) != 4 || len(nnp) != 1 || len(ns) == 0 {
 		return status{}, bad
 	}
 	u, err := strconv.Atoi(uid[1])
@@ -84,7 +114,7 @@ func parseStatus(text string) (status, error) {
 	if err != nil || err2 != nil || u < 0 || g < 0 {
 		return status{}, bad
 	}
-	return status{uid: u, gid: g, noNewPrivs: nnp[0] != "0", pidDepth: depth}, nil
+	return status{uid: u, gid: g, noNewPrivs: nnp[0] != "0", pidDepth: len(ns)}, nil
 }
 
 // ttyName makes a name from the device number of stat; the kernel's encoding
@@ -177,6 +207,7 @@ func readProcess(pid int, self ground) (Process, error) {
 	p.Argv, whole = procArgv(pid)
 	missing(unArgv, !whole)
 	p.Exe = procExe(pid)
+	p.Exe.Image = imageOf(s, p.Exe.Dev, p.Exe.Inode)
 	missing(unExe, p.Exe.State == stateUnreadable)
 	p.Cwd, err = os.Readlink(procPath(pid, "cwd"))
 	missing(unCwd, err != nil)

@@ -3,7 +3,10 @@ package identity
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -17,6 +20,7 @@ func TestParseStat(t *testing.T) {
 		if err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
+		want.image = "12 (" + name + ")"
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(stat{})); diff != "" {
 			t.Errorf("%q: %s", name, diff)
 		}
@@ -76,6 +80,45 @@ func TestTTYName(t *testing.T) {
 		if got := ttyName(nr); got != want {
 			t.Errorf("%#x: %q, want %q", nr, got, want)
 		}
+	}
+}
+
+// TestPulse: the same program executed again in one process is another image,
+// and a process at rest keeps its pulse.
+func TestPulse(t *testing.T) {
+	sh := exec.Command("/bin/sh", "-c", "read go; exec /bin/sh -c 'read go'")
+	in, err := sh.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sh.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = in.Close(); _ = sh.Wait() }()
+	k := &kernel{}
+	argv := func() string { a, _ := procArgv(sh.Process.Pid); return strings.Join(a, " ") }
+	for began := argv(); !strings.Contains(began, "exec"); began = argv() { // still the test, before its own exec
+		time.Sleep(time.Millisecond)
+	}
+	first, err := k.Pulse(sh.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := k.Pulse(sh.Process.Pid); err != nil || again != first {
+		t.Errorf("the pulse of a process at rest: %+v, then %+v, %v", first, again, err)
+	}
+	if p, err := readProcess(sh.Process.Pid, ground{}); err != nil || p.pulse() != first {
+		t.Errorf("the process as read: %+v, its pulse %+v, %v", p.pulse(), first, err)
+	}
+	if _, err := in.Write([]byte("\n")); err != nil {
+		t.Fatal(err)
+	}
+	for strings.Contains(argv(), "exec") {
+		time.Sleep(time.Millisecond)
+	}
+	then, err := k.Pulse(sh.Process.Pid)
+	if err != nil || then.Start != first.Start || then.Image == first.Image {
+		t.Errorf("after an exec: %+v, before %+v, %v", then, first, err)
 	}
 }
 

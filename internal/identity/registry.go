@@ -81,6 +81,10 @@ func unidentified(err error) error {
 	return e
 }
 
+// readings is how often a chain that moves while it is read is read again
+// before what held of it has to do.
+const readings = 3
+
 // read takes one consistent view of the peer and its ancestors.
 func (r *Registry) read(peer Peer) (view, error) {
 	self := r.src.Self()
@@ -93,13 +97,18 @@ func (r *Registry) read(peer Peer) (view, error) {
 		}
 		v.ref = first.NS
 	}
-	asker, err := r.src.Process(peer.PID)
-	if err != nil {
-		return view{}, err
+	for range readings {
+		asker, err := r.src.Process(peer.PID)
+		if err != nil {
+			return view{}, err
+		}
+		v.chain = []Process{asker}
+		climbed := r.climb(&v)
+		settled := r.settle(&v)
+		if v.whole = settled && climbed; settled {
+			break
+		}
 	}
-	v.chain = append(v.chain, asker)
-	climbed := r.climb(&v)
-	v.whole = r.settle(&v) && climbed
 	if !peer.Handle.Alive() { // so what was read under its pid was the peer's
 		return view{}, fault.New(fault.Denied, "identify", "", "the caller has ended")
 	}
@@ -127,12 +136,12 @@ func (r *Registry) climb(v *view) bool {
 // not, it cuts the chain: what was read above may belong to somebody else.
 func (r *Registry) settle(v *view) bool {
 	for i, p := range v.chain {
-		start, ppid, err := r.src.Birth(p.PID)
-		if err != nil || start != p.Start {
+		now, err := r.src.Pulse(p.PID)
+		if err != nil || now.Start != p.Start || now.Image != p.Exe.Image {
 			v.chain = v.chain[:max(i, 1)] // the peer's handle tells about the asker
 			return false
 		}
-		if ppid != p.PPID {
+		if now != p.pulse() {
 			v.chain = v.chain[:i+1]
 			return false
 		}
@@ -141,10 +150,21 @@ func (r *Registry) settle(v *view) bool {
 }
 
 func (r *Registry) judge(v view) *finding {
+	m := r.markOf(v)
+	f := v.judge(m.set, m.waived)
+	f.mark = m
+	return f
+}
+
+// mark is what the registry knows of a session: whether it is a person's, and
+// whether it needs no terminal.
+type mark struct{ set, waived bool }
+
+func (r *Registry) markOf(v view) mark {
 	r.mu.Lock()
-	waived, marked := r.marks[v.session()]
-	r.mu.Unlock()
-	return v.judge(marked, waived)
+	defer r.mu.Unlock()
+	waived, set := r.marks[v.session()]
+	return mark{set, waived}
 }
 
 // digest fills in the hashes of the executables of the asker, the root and the
@@ -162,7 +182,7 @@ func (r *Registry) digest(ctx context.Context, f *finding) {
 	}
 }
 
-// Recheck reads the evidence again and fails with fault.Denied if the process
+// Recheck reads the evidence again (see again) and fails with fault.Denied if the process
 // has ended, executes something else, moved elsewhere, or would now count for
 // less. It is called before a prompt and again before delivery.
 func (r *Registry) Recheck(c Caller) error {
@@ -174,12 +194,15 @@ func (r *Registry) Recheck(c Caller) error {
 	if !old.peer.Handle.Alive() {
 		return denied("the caller has ended")
 	}
-	v, err := r.read(old.peer)
+	v, steady, err := r.again(c.f)
 	if err != nil {
 		return denied("the caller cannot be read any more")
 	}
 	if what := changed(old.asker(), v.asker()); what != "" {
 		return denied("the caller's " + what + " changed since it asked")
+	}
+	if steady && r.markOf(v) == c.f.mark && v.asker().TTY == old.asker().TTY && v.asker().PGID == old.asker().PGID {
+		return nil // what decided then is as it was, the root among it
 	}
 	if now := r.judge(v); c.f.kind == Person && now.kind != Person {
 		return denied("the caller is no longer a person's: " + now.why)
@@ -188,6 +211,32 @@ func (r *Registry) Recheck(c Caller) error {
 		return denied("the root of the caller's session has ended")
 	}
 	return nil
+}
+
+// again is a new view of the peer. The asker is read anew; of its ancestors, up
+// to the leader and the root, only that they are the same, in the same place,
+// and executed nothing since. Where that does not hold, all is read anew. Those
+// further up matter to UnderAgent alone, whose answer is that of the accept.
+// steady says that none of them was read anew.
+func (r *Registry) again(old *finding) (v view, steady bool, err error) {
+	peer, chain := old.view.peer, old.view.chain
+	asker, err := r.src.Process(peer.PID)
+	if err != nil {
+		return view{}, false, err
+	}
+	top := slices.IndexFunc(chain, func(p Process) bool { return p.PID == old.root.PID })
+	top = max(top, old.view.leader()) + 1
+	v = old.view
+	v.chain = append([]Process{asker}, chain[1:max(top, 1)]...)
+	if asker.PPID != chain[0].PPID || !r.settle(&v) {
+		v, err = r.read(peer)
+		return v, false, err
+	}
+	if !peer.Handle.Alive() {
+		return view{}, false, fault.New(fault.Denied, "identify", "", "the caller has ended")
+	}
+	v.chain = append(v.chain, chain[len(v.chain):]...)
+	return v, true, nil
 }
 
 // changed names the first fact that differs between two readings of a process.
@@ -221,8 +270,8 @@ func (r *Registry) Alive(root Root) bool {
 	if root.PID == 0 || root.BootID == "" || root.BootID != r.src.Self().BootID {
 		return false
 	}
-	start, _, err := r.src.Birth(root.PID)
-	return err == nil && start == root.Start
+	now, err := r.src.Pulse(root.PID)
+	return err == nil && now.Start == root.Start
 }
 
 // Mark makes the caller's terminal session a person's, after an unlock. It

@@ -352,6 +352,49 @@ func TestRecheck(t *testing.T) {
 	}
 }
 
+// TestRecheckReadsWhatMayHaveChanged: a second look reads the asker, and its
+// ancestors only where one of them executed something.
+func TestRecheckReadsWhatMayHaveChanged(t *testing.T) {
+	w := terminal()
+	r := marked(t, w)
+	c := caller(t, r)
+	var read []int
+	w.hooks = []func(int){func(pid int) { read = append(read, pid) }}
+	if err := r.Recheck(c); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int{askPID}, read); diff != "" {
+		t.Errorf("at rest it read %s", diff)
+	}
+	read = nil
+	w.edit(sshdPID, func(p *Process) { p.Exe.Inode++ }) // above the leader
+	w.edit(shellPID, func(p *Process) { p.Exe.Inode++ })
+	if err := r.Recheck(c); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int{askPID, askPID, shellPID, sshdPID, 1}, read); diff != "" {
+		t.Errorf("after an exec it read %s", diff)
+	}
+}
+
+// TestChainThatNeverSettles: ancestors that keep moving are not relied upon.
+func TestChainThatNeverSettles(t *testing.T) {
+	w := terminal()
+	r := marked(t, w)
+	w.hooks = []func(int){func(pid int) {
+		if pid == 1 {
+			w.edit(shellPID, func(p *Process) { p.Exe.Inode++ })
+		}
+	}}
+	c := caller(t, r)
+	if c.Kind() == Person {
+		t.Errorf("a person's, with a leader that was never seen at rest: %s", c.Why())
+	}
+	if _, under := c.UnderAgent(); !under {
+		t.Error("an ancestry that does not settle passes for a whole one")
+	}
+}
+
 // TestRecheckAgent: the root of an agent's session may not end meanwhile, and
 // a Caller may not be used after Close.
 func TestRecheckAgent(t *testing.T) {

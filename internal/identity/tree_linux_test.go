@@ -143,12 +143,12 @@ func (c cut) Process(pid int) (Process, error) {
 	return p, err
 }
 
-func (c cut) Birth(pid int) (uint64, int, error) {
-	s, ppid, err := c.Source.Birth(pid)
+func (c cut) Pulse(pid int) (Pulse, error) {
+	p, err := c.Source.Pulse(pid)
 	if pid == c.at {
-		ppid = 0
+		p.PPID = 0
 	}
-	return s, ppid, err
+	return p, err
 }
 
 // pty opens a new terminal and returns both ends.

@@ -283,7 +283,7 @@ func (l *Ledger) job(e Entry) (*job, error) {
 		if ev.Type == "" {
 			return nil, fault.New(fault.Internal, "ledger", "", "an event without a type")
 		}
-		j.bodies = append(j.bodies, canon.Encode(ev))
+		j.bodies = append(j.bodies, ev.Encode())
 	}
 	return j, nil
 }

@@ -185,7 +185,7 @@ func (s *Server) handle(call Call) []Message {
 }
 
 func write(conn net.Conn, m Message) error {
-	h := api.Header{More: m.More, Error: m.Error, Values: len(m.Values)}
+	h := api.Header{More: m.More, Error: m.Error}
 	if m.Body != nil {
 		b, err := json.Marshal(m.Body)
 		if err != nil {
@@ -193,13 +193,5 @@ func write(conn net.Conn, m Message) error {
 		}
 		h.Body = b
 	}
-	if err := api.WriteHeader(conn, h); err != nil {
-		return err
-	}
-	for _, v := range m.Values {
-		if err := api.WriteValue(conn, v); err != nil {
-			return err
-		}
-	}
-	return nil
+	return api.WriteMessage(conn, h, m.Values...)
 }

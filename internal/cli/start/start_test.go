@@ -70,7 +70,7 @@ func pretend() error {
 	if err != nil {
 		return err
 	}
-	return api.WriteHeader(conn, api.Header{Body: body})
+	return api.WriteMessage(conn, api.Header{Body: body})
 }
 
 // starter returns one whose thumbturnd is this test program, and its home.

@@ -123,7 +123,7 @@ func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
 	who, err := s.Account.Who().Caller(ctx, conn)
 	if err != nil {
 		who.Close() // a stranger comes with his evidence
-		_ = api.WriteHeader(conn, failure(err))
+		_ = api.WriteMessage(conn, failure(err))
 		return
 	}
 	defer who.Close()
@@ -132,7 +132,7 @@ func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
 		h, err := api.ReadHeader(conn)
 		if err != nil {
 			if errors.Is(err, api.ErrFrame) {
-				_ = api.WriteHeader(conn, failure(fault.Wrap(fault.Protocol, "socket", "", err)))
+				_ = api.WriteMessage(conn, failure(fault.Wrap(fault.Protocol, "socket", "", err)))
 			}
 			return
 		}
@@ -143,7 +143,7 @@ func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
 		}
 		if err != nil && !c.sent {
 			_ = conn.SetWriteDeadline(time.Now().Add(patience))
-			if err := api.WriteHeader(conn, failure(err)); err != nil {
+			if err := api.WriteMessage(conn, failure(err)); err != nil {
 				return
 			}
 		}
@@ -227,15 +227,7 @@ func (c *call) send(v any, more bool, values ...[]byte) error {
 	if !more {
 		c.sent = true
 	}
-	if err := api.WriteHeader(c.conn, api.Header{Body: b, More: more, Values: len(values)}); err != nil {
-		return err
-	}
-	for _, x := range values {
-		if err := api.WriteValue(c.conn, x); err != nil {
-			return err
-		}
-	}
-	return nil
+	return api.WriteMessage(c.conn, api.Header{Body: b, More: more}, values...)
 }
 
 func failure(err error) api.Header {

@@ -88,8 +88,9 @@ var secretFlags = regexp.MustCompile(`(?i)^--?(?:u|user|pass(?:word|phrase)?|tok
 func secretFlag(s string) bool { return secretFlags.MatchString(s) }
 
 // Evidence encodes what is known of a caller, cleaned for the record.
-func Evidence(who identity.Caller) []byte {
-	e := who.Evidence()
+func Evidence(who identity.Caller) []byte { return who.Recorded(evidence) }
+
+func evidence(e identity.Evidence) []byte {
 	clean := func(p *identity.Process) {
 		p.Argv, p.Cwd, p.Exe.Path = ShownArgs(p.Argv), Shown(p.Cwd), Shown(p.Exe.Path)
 	}

@@ -30,13 +30,8 @@ func Send(ctx context.Context, conn *net.UnixConn, d sink.Delivery) error {
 	if err != nil {
 		return err
 	}
-	if err := api.WriteHeader(conn, api.Header{Values: len(d.Values), Body: body}); err != nil {
+	if err := api.WriteMessage(conn, api.Header{Body: body}, d.Values...); err != nil {
 		return fault.New(fault.Unavailable, "deliver", "", "the caller has gone")
-	}
-	for _, v := range d.Values {
-		if err := api.WriteValue(conn, v); err != nil {
-			return fault.New(fault.Unavailable, "deliver", "", "the caller has gone")
-		}
 	}
 	return nil
 }
