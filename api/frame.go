@@ -90,7 +90,9 @@ func WriteMessage(w io.Writer, h Header, values ...[]byte) error {
 }
 
 // head is what stands before a frame's payload of n bytes.
-func head(kind byte, n int) []byte { return append(binary.BigEndian.AppendUint32(nil, uint32(n)), kind) }
+func head(kind byte, n int) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(n)), kind)
+}
 
 // ReadHeader reads a JSON frame. io.EOF means the peer ended between messages.
 func ReadHeader(r io.Reader) (Header, error) {

@@ -127,9 +127,9 @@ type Whoami struct {
 type Vault struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
-	Tier  string `json:"tier"`
-	Items int    `json:"items"`
-	Epoch int64  `json:"epoch"`
+	Tier  string `json:"tier,omitempty"` // this and what follows: not in lists of items
+	Items int    `json:"items,omitempty"`
+	Epoch int64  `json:"epoch,omitempty"`
 }
 
 // Ask is common to what may need a person: how to wait, and which earlier

@@ -104,6 +104,9 @@ func quoteArg(s string) string {
 // and zero-width characters, private-use and invalid bytes become \u{…} or
 // \x… . Letters of every script stay as they are.
 func Escape(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return s
+	}
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])

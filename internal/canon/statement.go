@@ -321,9 +321,25 @@ type ItemHead struct {
 	Vault   string
 	Epoch   int64
 	State   State
+	Meta    Hash
 	Title   Hash
 	Binding Hash
 	Values  bool // the revision names at least one record
+}
+
+// ItemWriter reads the writer of an item manifest's payload, without decoding
+// the rest. Inside a JSON string the mark that it looks for would have its
+// quotation marks escaped.
+func ItemWriter(payload []byte) string {
+	const mark = `"writer":`
+	i := bytes.LastIndex(payload, []byte(mark))
+	if i < 0 {
+		return ""
+	}
+	text, _, _ := bytes.Cut(payload[i+len(mark):], []byte(`,"created":`))
+	var s string
+	_ = json.Unmarshal(text, &s) // it was encoded by us; what is no string has no writer
+	return s
 }
 
 // ReadItemHead reads the head of an item manifest's payload.
@@ -341,15 +357,13 @@ func ReadItemHead(payload []byte) (ItemHead, error) {
 	h.Vault = field(`{"v":1,"vault":"`, `",`)
 	epoch := field(`"epoch":`, `,`)
 	h.State = State(field(`"state":"`, `",`))
-	field(`"meta":"`, `",`)
+	meta := field(`"meta":"`, `",`)
 	title, binding := field(`"title":"`, `",`), field(`"binding":"`, `",`)
 	h.Values = bytes.HasPrefix(rest, []byte(`"records":[{`))
 	var err error
 	if h.Epoch, err = strconv.ParseInt(epoch, 10, 64); err != nil || !ok {
 		return h, errors.New("canon: not an item manifest")
 	}
-	if err := h.Title.UnmarshalText([]byte(title)); err != nil {
-		return h, err
-	}
-	return h, h.Binding.UnmarshalText([]byte(binding))
+	return h, errors.Join(h.Meta.UnmarshalText([]byte(meta)), h.Title.UnmarshalText([]byte(title)),
+		h.Binding.UnmarshalText([]byte(binding)))
 }

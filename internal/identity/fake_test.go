@@ -120,5 +120,6 @@ func marked(t *testing.T, w *world) *Registry {
 		t.Fatal(err)
 	}
 	r.src = w
+	clear(r.known)
 	return r
 }

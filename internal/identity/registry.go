@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
@@ -19,6 +20,7 @@ type Options struct {
 	Human  int
 	// TestHome is the home's own flag, from its genesis statement.
 	TestHome bool
+	Now      func() time.Time // nil means time.Now
 }
 
 // Registry makes Callers and remembers which terminal sessions are a person's.
@@ -29,11 +31,29 @@ type Registry struct {
 
 	mu    sync.Mutex       // also guards opts.TestHome
 	marks map[Session]bool // a person's sessions; true where no terminal is needed
+	known map[int]reading  // of ancestors above a session's leader, by pid
 }
+
+// reading is a process as it was read at a time.
+type reading struct {
+	p  Process
+	at time.Time
+}
+
+// An ancestor above the leader of its session decides nothing alone: it can only
+// bring the name of an agent. While its pulse is the same it is not read again
+// for a time, for terminals are deep and callers many.
+const (
+	knownFor = 5 * time.Second
+	maxKnown = 256
+)
 
 // New returns a Registry without marks.
 func New(src Source, opts Options) *Registry {
-	return &Registry{src: src, opts: opts, marks: map[Session]bool{}}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	return &Registry{src: src, opts: opts, marks: map[Session]bool{}, known: map[int]reading{}}
 }
 
 // TestHome reports whether the refusals under an agent are waived here; who
@@ -122,7 +142,11 @@ func (r *Registry) climb(v *view) bool {
 		if len(v.chain) > maxDepth {
 			return false
 		}
-		parent, err := r.src.Process(p.PPID)
+		read := r.src.Process
+		if v.leader() >= 0 {
+			read = r.far
+		}
+		parent, err := read(p.PPID)
 		if err != nil || parent.PID != p.PPID || parent.Start > p.Start {
 			return false
 		}
@@ -130,6 +154,30 @@ func (r *Registry) climb(v *view) bool {
 		p = parent
 	}
 	return !slices.Contains(v.asker().Unreadable, unChain)
+}
+
+// far reads a process, or takes it as it was read lately if it has not executed
+// anything since.
+func (r *Registry) far(pid int) (Process, error) {
+	r.mu.Lock()
+	old, ok := r.known[pid]
+	r.mu.Unlock()
+	if ok && r.opts.Now().Sub(old.at) < knownFor {
+		if now, err := r.src.Pulse(pid); err == nil && now == old.p.pulse() {
+			return old.p, nil
+		}
+	}
+	p, err := r.src.Process(pid)
+	if err != nil {
+		return p, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.known) >= maxKnown {
+		clear(r.known)
+	}
+	r.known[pid] = reading{p, r.opts.Now()}
+	return p, nil
 }
 
 // settle reads every link again and reports whether all held. Where one did
@@ -227,15 +275,20 @@ func (r *Registry) again(old *finding) (v view, steady bool, err error) {
 	top := slices.IndexFunc(chain, func(p Process) bool { return p.PID == old.root.PID })
 	top = max(top, old.view.leader()) + 1
 	v = old.view
-	v.chain = append([]Process{asker}, chain[1:max(top, 1)]...)
-	if asker.PPID != chain[0].PPID || !r.settle(&v) {
+	v.chain = slices.Clone(chain)
+	v.chain[0] = asker
+	same := asker.PPID == chain[0].PPID
+	for _, p := range chain[1:max(top, 1)] {
+		now, err := r.src.Pulse(p.PID)
+		same = same && err == nil && now == p.pulse()
+	}
+	if !same {
 		v, err = r.read(peer)
 		return v, false, err
 	}
 	if !peer.Handle.Alive() {
 		return view{}, false, fault.New(fault.Denied, "identify", "", "the caller has ended")
 	}
-	v.chain = append(v.chain, chain[len(v.chain):]...)
 	return v, true, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -372,8 +373,33 @@ func TestRecheckReadsWhatMayHaveChanged(t *testing.T) {
 	if err := r.Recheck(c); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]int{askPID, askPID, shellPID, sshdPID, 1}, read); diff != "" {
+	if diff := cmp.Diff([]int{askPID, askPID, shellPID, sshdPID}, read); diff != "" {
 		t.Errorf("after an exec it read %s", diff)
+	}
+}
+
+// TestFarAncestors: one above the leader is read again once it executed
+// something, or after a time, since it may have renamed itself.
+func TestFarAncestors(t *testing.T) {
+	w := terminal()
+	r := marked(t, w)
+	now := time.Now()
+	r.opts.Now = func() time.Time { return now }
+	under := func() string { label, _ := caller(t, r).UnderAgent(); return label }
+	if got := under(); got != "" {
+		t.Fatalf("under %q", got)
+	}
+	w.edit(sshdPID, func(p *Process) { p.Argv = []string{"claude"} })
+	if got := under(); got != "" {
+		t.Errorf("read anew at once: %q", got)
+	}
+	now = now.Add(knownFor)
+	if got := under(); got != "claude" {
+		t.Errorf("after its time: %q", got)
+	}
+	w.edit(sshdPID, func(p *Process) { p.Argv, p.Exe = nil, Exe{Path: "/usr/bin/codex", Inode: 99} })
+	if got := under(); got != "codex" {
+		t.Errorf("after an exec: %q", got)
 	}
 }
 
@@ -381,6 +407,8 @@ func TestRecheckReadsWhatMayHaveChanged(t *testing.T) {
 func TestChainThatNeverSettles(t *testing.T) {
 	w := terminal()
 	r := marked(t, w)
+	now := time.Now()
+	r.opts.Now = func() time.Time { now = now.Add(knownFor); return now }
 	w.hooks = []func(int){func(pid int) {
 		if pid == 1 {
 			w.edit(shellPID, func(p *Process) { p.Exe.Inode++ })

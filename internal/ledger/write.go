@@ -39,7 +39,6 @@ func (l *Ledger) write() {
 				late = nil
 				continue
 			}
-			runtime.Gosched() // whoever is about to ask joins this group
 			group := l.gather(append(late, j))
 			late = nil
 			l.commit(group)
@@ -58,14 +57,19 @@ func (l *Ledger) write() {
 	}
 }
 
-// gather adds whatever else waits at this moment.
+// gather adds whatever else waits, and whoever is about to ask: it lets others
+// run as long as that brings more. A caller who is alone waits for nobody.
 func (l *Ledger) gather(group []*job) []*job {
-	for len(group) < maxGroup {
-		select {
-		case j := <-l.jobs:
-			group = append(group, j)
-		default:
-			return group
+	for began := 0; began < len(group); {
+		began = len(group)
+		runtime.Gosched()
+		for more := true; more && len(group) < maxGroup; {
+			select {
+			case j := <-l.jobs:
+				group = append(group, j)
+			default:
+				more = false
+			}
 		}
 	}
 	return group

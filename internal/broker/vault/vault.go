@@ -86,7 +86,11 @@ func (b *Custody) Put(ctx context.Context, who identity.Caller, p Put) (Written,
 		b.create.Lock()
 		defer sync.OnceFunc(b.create.Unlock)()
 	}
-	e.Item, err = b.g.Book.Find(ctx, "item "+string(p.Mode), v.ID, p.Item)
+	find := b.g.Book.Seek
+	if p.Mode == Edit {
+		find = b.g.Book.Find
+	}
+	e.Item, err = find(ctx, "item "+string(p.Mode), v.ID, p.Item)
 	switch {
 	case p.Mode == Create && err == nil || fault.Is(err, fault.Ambiguous):
 		if p.Mode == Create {

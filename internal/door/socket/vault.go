@@ -18,7 +18,8 @@ func vaultOf(v *vault.Vault) api.Vault {
 func itemOf(it *vault.Item, fields bool) api.Item {
 	out := api.Item{ID: it.ID, Title: it.Meta.Title, Version: it.Version, Vault: vaultOf(it.Vault), Category: it.Meta.Category,
 		Tags: it.Meta.Tags, URLs: it.Meta.URLs, Editor: it.Writer, Created: it.Meta.Created, Updated: it.Meta.Updated}
-	if !fields {
+	if !fields { // many of one vault
+		out.Vault = api.Vault{ID: it.Vault.ID, Name: it.Vault.Title}
 		return out
 	}
 	proposed := map[string]bool{}
@@ -114,16 +115,14 @@ func (c *call) itemList() error {
 		return err
 	}
 	batch := []api.Item{}
-	flush := func() error {
-		err := c.more(batch)
-		batch = batch[:0]
-		return err
-	}
+	full := 16 // the first come soon, the rest in fewer messages
 	err = c.s.Broker.List(c.ctx, c.who, in.Vault, func(it *vault.Item) error {
-		if batch = append(batch, itemOf(it, false)); len(batch) == 64 {
-			return flush()
+		if batch = append(batch, itemOf(it, false)); len(batch) < full {
+			return nil
 		}
-		return nil
+		err := c.more(batch)
+		batch, full = batch[:0], 256
+		return err
 	})
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -19,6 +20,36 @@ const opCommit = "commit"
 // a checkpoint. It is above the size it has in daily use, so that commits
 // overwrite blocks the file system has already given out, which syncs faster.
 const logLimit = 16 << 20
+
+// logSize is what the log grows to before SQLite moves it into the database
+// and starts it again: logPages pages of 4 KiB with their headers, and a little
+// more.
+const (
+	logSize  = 13 << 20
+	logPages = 3000
+)
+
+// layOut fills the log with zeros up to logSize: a commit that overwrites syncs
+// in half the time of one that lengthens the file. Frames of zeros end the log
+// for SQLite, which reads no further than the last frame whose checksum is right.
+// It is only for speed; a disk that is too full for it gets the space back.
+func layOut(path string) {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0) // SQLite holds no lock on this file
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil || fi.Size() >= logSize {
+		return
+	}
+	if _, err = f.WriteAt(make([]byte, logSize-fi.Size()), fi.Size()); err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		_ = f.Truncate(fi.Size()) // as it was
+	}
+}
 
 // writer is the one connection that writes.
 type writer struct {
@@ -59,6 +90,9 @@ func openWriter(path string, o Options) (_ *writer, err error) {
 			return nil, errors.Join(classify(opOpen, err), conn.Close())
 		}
 	}
+	if o.maxPages == 0 {
+		layOut(path + "-wal")
+	}
 	w := &writer{pool: pool, conn: conn, turn: make(chan struct{}, 1)}
 	if err := w.prepare(ctx); err != nil {
 		return nil, errors.Join(err, w.release())
@@ -89,7 +123,7 @@ func setUp(ctx context.Context, c *sql.Conn, o Options) error {
 		return fault.New(fault.Unavailable, opOpen, "", "this file system cannot hold a write-ahead log").
 			WithHint("keep the data folder on a local disk, not on a network share")
 	}
-	if _, err := c.ExecContext(ctx, fmt.Sprintf("PRAGMA journal_size_limit = %d", logLimit)); err != nil {
+	if _, err := c.ExecContext(ctx, fmt.Sprintf("PRAGMA journal_size_limit = %d; PRAGMA wal_autocheckpoint = %d", logLimit, logPages)); err != nil {
 		return err
 	}
 	if err := migrate(ctx, c); err != nil {

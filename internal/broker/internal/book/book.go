@@ -42,6 +42,7 @@ type Book struct {
 	items   map[string]*entry
 	policy  *policy.Set
 	titles  map[string]map[canon.Hash][]string // by vault: title tag to item ids
+	opened  map[string]*Item                   // lately opened, by id; good while the version is the latest
 }
 
 // Vault is a vault with its name opened.
@@ -56,7 +57,6 @@ type Vault struct {
 // replay read of it.
 type entry struct {
 	id      string
-	n       int64 // place of the statement: items in this order lie together on the disk
 	version int64
 	head    canon.ItemHead
 	payload []byte
@@ -103,6 +103,7 @@ func (b *Book) Load(ctx context.Context) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.opened = nil
 	b.genesis, b.roster, b.vaults, b.items, b.policy, b.titles = n.genesis, n.roster, n.vaults, n.items, n.policy, n.titles
 	return nil
 }
@@ -119,7 +120,7 @@ func (b *Book) take(n int64, s ledger.Signed, body []byte) error {
 		return bad(s.Subject, "signature is not of this account")
 	}
 	if s.Type == canon.TypeItem {
-		return b.takeItem(n, s, signed)
+		return b.takeItem(s, signed)
 	}
 	if !signed {
 		return bad(s.Subject, "a statement that decides is not signed")
@@ -170,7 +171,7 @@ func (b *Book) takeGenesis(s ledger.Signed, body []byte) error {
 
 // takeItem applies an item manifest. A change of title, binding, vault or state
 // of an item that holds a value counts only when the root key signed it.
-func (b *Book) takeItem(n int64, s ledger.Signed, signed bool) error {
+func (b *Book) takeItem(s ledger.Signed, signed bool) error {
 	h, err := canon.ReadItemHead(s.Payload)
 	if err != nil {
 		return bad(s.Subject, "malformed manifest")
@@ -186,7 +187,7 @@ func (b *Book) takeItem(n int64, s ledger.Signed, signed bool) error {
 	if old != nil {
 		b.untitle(old)
 	}
-	e := &entry{id: s.Subject, n: n, version: s.Version, head: h, payload: s.Payload}
+	e := &entry{id: s.Subject, version: s.Version, head: h, payload: s.Payload}
 	b.items[s.Subject] = e
 	if h.State == canon.StateCurrent {
 		b.title(e)
@@ -262,7 +263,7 @@ func (b *Book) SetGenesis(g canon.Genesis) {
 func (b *Book) Reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.vaults, b.items, b.titles = map[string]*Vault{}, map[string]*entry{}, map[string]map[canon.Hash][]string{}
+	b.vaults, b.items, b.titles, b.opened = map[string]*Vault{}, map[string]*entry{}, map[string]map[canon.Hash][]string{}, nil
 }
 
 // Descriptors returns the vaults in order of their ids; names may be unopened.
@@ -314,7 +315,7 @@ func RefNames(text, item string) bool {
 func (b *Book) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.vaults, b.items, b.titles, b.policy = nil, nil, nil, nil
+	b.vaults, b.items, b.titles, b.policy, b.opened = nil, nil, nil, nil, nil
 }
 
 // Write appends signed statements with blobs and events, and applies them to

@@ -1,29 +1,35 @@
 package book
 
 import (
-	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"slices"
 	"sort"
 	"strings"
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/sealed"
+	"github.com/thumbturn/thumbturn/internal/store"
 	"github.com/thumbturn/thumbturn/ref"
 )
 
 // Meta is the metadata of an item: everything but concealed values. It is one
 // padded blob per revision, sealed under the vault's index key.
 type Meta struct {
+	About
+	Fields []Field `json:"fields"`
+}
+
+// About is the metadata of an item but for its fields, as lists need it.
+type About struct {
 	V        int      `json:"v"`
 	Title    string   `json:"title"`
 	Category string   `json:"category"`
 	Tags     []string `json:"tags,omitempty"`
 	URLs     []string `json:"urls,omitempty"`
-	Fields   []Field  `json:"fields"`
 	Created  int64    `json:"created"`
 	Updated  int64    `json:"updated"`
 }
@@ -73,18 +79,22 @@ func (b *Book) Count() (vaults, items int) {
 
 // Vault finds a vault by name or id.
 func (b *Book) Vault(op, name string) (*Vault, error) {
-	var names []string
 	var hit []Vault
-	for _, v := range b.Vaults() {
-		if v.ID == name || Fold(v.Title) == Fold(name) {
-			hit = append(hit, v)
+	b.mu.RLock()
+	for _, v := range b.vaults {
+		if !v.Deleted && (v.ID == name || Fold(v.Title) == Fold(name)) {
+			hit = append(hit, *v)
 		}
-		names = append(names, v.Title)
 	}
+	b.mu.RUnlock()
 	switch len(hit) {
 	case 1:
 		return &hit[0], nil
 	case 0:
+		var names []string
+		for _, v := range b.Vaults() {
+			names = append(names, v.Title)
+		}
 		e := fault.New(fault.NotFound, op, name, fmt.Sprintf("%q isn't a vault in this account", name))
 		return nil, suggest(e, name, names, "thumbturn vault list")
 	}
@@ -92,6 +102,7 @@ func (b *Book) Vault(op, name string) (*Vault, error) {
 	for _, v := range hit {
 		list = append(list, v.Title+": "+v.ID)
 	}
+	sort.Strings(list)
 	return nil, fault.New(fault.Ambiguous, op, name, fmt.Sprintf("more than one vault matches %q", name)).WithHint("use the id: " + strings.Join(list, ", "))
 }
 
@@ -104,15 +115,19 @@ func suggest(e *fault.Error, name string, candidates []string, list string) erro
 }
 
 // Find finds an item by title or id and opens its metadata; without a vault it
-// looks in all of them.
+// looks in all of them. Where there is none it suggests the nearest title.
 func (b *Book) Find(ctx context.Context, op, vault, name string) (*Item, error) {
 	if vault != "" {
-		return b.find(ctx, op, vault, name)
+		it, err := b.Seek(ctx, op, vault, name)
+		if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.NotFound && e.Hint == "" {
+			return nil, b.nearest(ctx, e, vault, name)
+		}
+		return it, err
 	}
 	var hit []*Item
 	var at []string
 	for _, v := range b.Vaults() {
-		it, err := b.find(ctx, op, v.ID, name)
+		it, err := b.Seek(ctx, op, v.ID, name)
 		if err == nil {
 			hit, at = append(hit, it), append(at, v.Title)
 		} else if !fault.Is(err, fault.NotFound) {
@@ -129,7 +144,9 @@ func (b *Book) Find(ctx context.Context, op, vault, name string) (*Item, error) 
 		WithHint("say which vault with --vault: " + strings.Join(at, ", "))
 }
 
-func (b *Book) find(ctx context.Context, op, vault, name string) (*Item, error) {
+// Seek is Find in one vault for those who expect to find nothing: it opens no
+// other item.
+func (b *Book) Seek(ctx context.Context, op, vault, name string) (*Item, error) {
 	v, err := b.Vault(op, vault)
 	if err != nil {
 		return nil, err
@@ -149,10 +166,7 @@ func (b *Book) find(ctx context.Context, op, vault, name string) (*Item, error) 
 	case 1:
 		return b.Item(ctx, ids[0])
 	case 0:
-		e := fault.New(fault.NotFound, op, at, fmt.Sprintf("%q isn't an item in the %q vault", name, v.Title))
-		var titles []string
-		_ = b.Each(ctx, v.ID, func(it *Item) error { titles = append(titles, it.Meta.Title); return nil })
-		return nil, suggest(e, name, titles, "thumbturn item list --vault "+v.Title)
+		return nil, fault.New(fault.NotFound, op, at, fmt.Sprintf("%q isn't an item in the %q vault", name, v.Title))
 	}
 	sort.Strings(ids)
 	for i, id := range ids {
@@ -162,63 +176,145 @@ func (b *Book) find(ctx context.Context, op, vault, name string) (*Item, error) 
 		WithHint("specify the item by its id: op://" + strings.Join(ids, "/…, op://") + "/…")
 }
 
-// Item opens the metadata of an item by id.
+// candidates is how many titles are looked at for a suggestion: a typing error
+// must not open a hundred thousand items.
+const candidates = 2000
+
+var enough = errors.New("book: enough")
+
+func (b *Book) nearest(ctx context.Context, e *fault.Error, vault, name string) error {
+	v, err := b.Vault(e.Op, vault)
+	if err != nil {
+		return err
+	}
+	var titles []string
+	_ = b.Each(ctx, v.ID, func(it *Item) error {
+		if titles = append(titles, it.Meta.Title); len(titles) == candidates {
+			return enough
+		}
+		return nil
+	})
+	return suggest(e, name, titles, "thumbturn item list --vault "+v.Title)
+}
+
+// maxOpened bounds the metadata kept open between two uses of an item. It is no
+// more than what the index key opens anyway, and goes at lock.
+const maxOpened = 1024
+
+// Item opens the metadata of an item by id. The item is not to be changed.
 func (b *Book) Item(ctx context.Context, id string) (*Item, error) {
 	b.mu.RLock()
 	e := b.items[id]
-	var v *Vault
+	var v Vault
 	if e != nil {
-		c := *b.vaults[e.head.Vault]
-		v = &c
+		v = *b.vaults[e.head.Vault]
 	}
-	account := b.genesis.Account
+	known := b.opened[id]
 	b.mu.RUnlock()
 	if e == nil {
 		return nil, fault.New(fault.NotFound, "item", id, "no such item")
 	}
-	it := &Item{ID: id, Version: e.version, Vault: v}
-	if err := canon.Decode(e.payload, &it.Item); err != nil {
-		return nil, bad(id, "malformed manifest")
+	if known != nil && known.Version == e.version {
+		it := *known
+		it.Vault = &v
+		return &it, nil
 	}
-	raw, err := b.Fetch(ctx, it.Item.Meta, id)
+	raw, err := b.Fetch(ctx, e.head.Meta, id)
 	if err != nil {
 		return nil, err
 	}
-	text, err := b.Keys.Meta(b.metaContext(account, it), raw)
+	it, text, err := b.openItem(e, &v, raw)
 	if err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal(text, &it.Meta); err != nil { // we sealed it ourselves: no second encoding to fear
 		return nil, bad(id, "malformed metadata")
 	}
+	if err := canon.Decode(e.payload, &it.Item); err != nil {
+		return nil, bad(id, "malformed manifest")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.opened == nil || len(b.opened) >= maxOpened {
+		b.opened = map[string]*Item{}
+	}
+	if b.items != nil { // else it was closed meanwhile
+		b.opened[id] = it
+	}
 	return it, nil
+}
+
+// openItem opens metadata that is known to be what the manifest names. Of the
+// manifest it gives the head and the writer: no records.
+func (b *Book) openItem(e *entry, v *Vault, raw []byte) (it *Item, meta []byte, err error) {
+	h := e.head
+	it = &Item{ID: e.id, Version: e.version, Vault: v, Item: canon.Item{V: 1, Vault: h.Vault, Epoch: h.Epoch, State: h.State,
+		Meta: h.Meta, Title: h.Title, Binding: h.Binding, Writer: canon.ItemWriter(e.payload)}}
+	meta, err = b.Keys.Meta(b.metaContext(b.Genesis().Account, it), raw)
+	return it, meta, err
 }
 
 func (b *Book) metaContext(account string, it *Item) sealed.Context {
 	return sealed.Context{Type: sealed.TypeMeta, Account: account, Vault: it.Vault.ID, Epoch: it.Epoch, Item: it.ID}
 }
 
-// Each opens the current items of a vault one after the other, or of all vaults
-// when vault is empty.
+// Each opens the current items of a vault, or of all vaults when vault is empty,
+// vault by vault, in the order in which they were last written. They come
+// without fields and records.
 func (b *Book) Each(ctx context.Context, vault string, each func(*Item) error) error {
-	b.mu.RLock()
-	all := make([]*entry, 0, len(b.items))
-	for _, e := range b.items {
-		if e.head.State == canon.StateCurrent && (vault == "" || e.head.Vault == vault) {
-			all = append(all, e)
+	for _, v := range b.Vaults() {
+		if vault != "" && vault != v.ID {
+			continue
 		}
-	}
-	b.mu.RUnlock()
-	slices.SortFunc(all, func(x, y *entry) int { return cmp.Compare(x.n, y.n) })
-	for _, e := range all {
-		if err := ctx.Err(); err != nil {
+		if err := b.eachOf(ctx, &v, each); err != nil {
 			return err
 		}
-		it, err := b.Item(ctx, e.id)
+	}
+	return nil
+}
+
+// eachOf reads a vault's metadata in the order of the disk: one query an item
+// would take ten times as long. What is not found that way, because it was
+// written meanwhile or its row was tampered with, is read by its hash.
+func (b *Book) eachOf(ctx context.Context, v *Vault, each func(*Item) error) error {
+	seen := map[string]bool{}
+	err := b.Store.List(ctx, v.ID, store.Meta, func(x store.Blob) error {
+		b.mu.RLock()
+		e := b.items[x.Item]
+		b.mu.RUnlock()
+		if e == nil || e.head.Meta != canon.Hash(x.Hash) || e.head.State != canon.StateCurrent || e.head.Vault != v.ID {
+			return ctx.Err() // an earlier revision, or deleted
+		}
+		if canon.Hash(sha256.Sum256(x.Bytes)) != e.head.Meta {
+			return fault.New(fault.Tampered, "open", e.id, "its record is not the one the manifest names")
+		}
+		it, text, err := b.openItem(e, v, x.Bytes)
 		if err != nil {
 			return err
 		}
-		if err := each(it); err != nil {
+		if err := json.Unmarshal(text, &it.Meta.About); err != nil {
+			return bad(e.id, "malformed metadata")
+		}
+		seen[e.id] = true
+		return each(it)
+	})
+	if err != nil {
+		return err
+	}
+	var rest []string
+	b.mu.RLock()
+	for id, e := range b.items {
+		if e.head.State == canon.StateCurrent && e.head.Vault == v.ID && !seen[id] {
+			rest = append(rest, id)
+		}
+	}
+	b.mu.RUnlock()
+	for _, id := range rest {
+		it, err := b.Item(ctx, id)
+		if err == nil {
+			err = each(it)
+		}
+		if err != nil {
 			return err
 		}
 	}
