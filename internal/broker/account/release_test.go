@@ -278,6 +278,20 @@ func TestFaultAtEachStep(t *testing.T) {
 		}
 		return b
 	}
+	// What was read at step 1 is changed in memory as the intent is written.
+	var read []byte
+	keep := func(b store.Blob) store.Blob {
+		if b.Kind == store.Record {
+			read = b.Bytes
+		}
+		return b
+	}
+	spoilt := func(b store.Batch) error {
+		if len(b.Consume) > 0 {
+			read[len(read)-1] ^= 1
+		}
+		return nil
+	}
 	for _, c := range []struct {
 		step   string
 		ref    string
@@ -299,6 +313,7 @@ func TestFaultAtEachStep(t *testing.T) {
 			return err
 		}, nil, nil, fault.Denied, false},
 		{"4 intent cannot be written", "op://prod/Stripe/credential", h.yes, intentFails, nil, fault.Unavailable, false},
+		{"6 the record changes after the intent", "op://prod/Stripe/credential", h.yes, spoilt, keep, fault.Tampered, true},
 	} {
 		h.clock.move(10*time.Second, 10*time.Second) // past a denial's cool-down
 		from := h.events()
@@ -309,9 +324,98 @@ func TestFaultAtEachStep(t *testing.T) {
 			t.Errorf("%s: delivered %q, %v; want %s", c.step, got, err, c.want)
 		}
 		says := h.ledgerSays(from)
-		if (says["intent/allowed"] > 0) != c.intent || says["outcome/delivered"] > 0 {
+		if (says["intent/allowed"] > 0) != c.intent || c.intent != (says["outcome/failed"] > 0) || says["outcome/delivered"] > 0 {
 			t.Errorf("%s: the ledger says %v", c.step, says)
 		}
+	}
+}
+
+// Step 2: what the policy forbids ends before anybody is asked.
+func TestPolicyRefuses(t *testing.T) {
+	h := newHome(t)
+	ctx := context.Background()
+	r, _ := ref.Parse("op://dev/Stripe/credential")
+	asked := 0
+	ask := broker.Ask{Waiting: func(t approve.Ticket) (func(), error) {
+		asked++
+		go func() { _ = h.yes(t.ID) }()
+		return func() {}, nil
+	}}
+	var err error
+	_, server := h.pair()
+	from := h.events()
+	if h.who.Kind() == identity.Agent {
+		_, err = h.broker.Release(ctx, h.who, broker.Want{Ask: ask, Refs: []ref.Ref{r}}, reveal.To(server, api.Program{}, nil))
+	} else {
+		text, _, e := h.broker.Policy(h.who)
+		if e == nil {
+			e = h.broker.ApplyPolicy(ctx, h.who, ask, text+"\n@id(\"no-hold\")\nforbid (principal, action == Action::\"hold\", resource);\n")
+		}
+		if e != nil {
+			t.Fatal(e)
+		}
+		asked, from = 0, h.events()
+		_, err = h.broker.Release(ctx, h.who, broker.Want{Ask: ask, Refs: []ref.Ref{r}}, handoff.To(server, api.Program{}, nil, nil))
+	}
+	if !fault.Is(err, fault.Denied) || asked > 0 {
+		t.Errorf("%v, and %d were asked", err, asked)
+	}
+	if says := h.ledgerSays(from); says["denial/denied"] != 1 || says["intent/allowed"] != 0 {
+		t.Errorf("the ledger says %v", says)
+	}
+}
+
+// Step 8: an outcome that cannot be written takes nothing back, and the intent
+// stands without it.
+func TestOutcomeFails(t *testing.T) {
+	h := newHome(t)
+	from := h.events()
+	intended := false
+	h.db.set(func(b store.Batch) error {
+		if len(b.Consume) > 0 {
+			intended = true
+			return nil
+		}
+		if intended {
+			return fault.New(fault.Unavailable, "commit", "", "disk full")
+		}
+		return nil
+	}, nil)
+	got, err := h.release("op://prod/Stripe/credential", h.yes)
+	time.Sleep(400 * time.Millisecond) // the outcome comes late
+	h.db.set(nil, nil)
+	if got != canary || err != nil {
+		t.Fatalf("delivered %q, %v", got, err)
+	}
+	if says := h.ledgerSays(from); says["intent/allowed"] != 1 || says["outcome/delivered"] != 0 || says["outcome/failed"] != 0 {
+		t.Errorf("the ledger says %v", says)
+	}
+}
+
+// A place of delivery that never reads is given up after a time, and the outcome
+// says that it failed.
+func TestSinkNeverReads(t *testing.T) {
+	h := newHome(t)
+	big := bytes.Repeat([]byte(canary), (8<<20)/len(canary))
+	_, err := h.broker.Put(context.Background(), h.who, vault.Put{Mode: vault.Create, Vault: "prod", Item: "Big", Changes: []vault.Change{{
+		Field: vault.Field{Label: "credential", Type: "CONCEALED", Concealed: true}, Value: big}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := h.events()
+	r, _ := ref.Parse("op://prod/Big/credential")
+	_, server := h.pair()
+	ask := broker.Ask{Waiting: func(t approve.Ticket) (func(), error) {
+		go func() { _ = h.yes(t.ID) }()
+		return func() {}, nil
+	}}
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+	defer cancel()
+	if _, err := h.broker.Release(ctx, h.who, broker.Want{Ask: ask, Refs: []ref.Ref{r}}, handoff.To(server, api.Program{}, nil, nil)); err == nil {
+		t.Fatal("delivered to one who does not read")
+	}
+	if says := h.ledgerSays(from); says["intent/allowed"] != 1 || says["outcome/failed"] != 1 || says["outcome/delivered"] != 0 {
+		t.Errorf("the ledger says %v", says)
 	}
 }
 
