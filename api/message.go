@@ -21,6 +21,10 @@ const (
 	OpItemList    Op = "item.list" // streamed
 	OpItemDelete  Op = "item.delete"
 
+	OpGrantCreate Op = "grant.create"
+	OpGrantList   Op = "grant.list"
+	OpGrantRevoke Op = "grant.revoke"
+
 	OpRelease Op = "release" // reply values: one for each Want.Refs, in order
 
 	OpRequests Op = "request.list"

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/internal/broker/grant"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
@@ -40,8 +41,9 @@ type Clock = approve.Clock
 // Broker is the waist. New makes one; its zero value refuses everything.
 type Broker struct {
 	*vault.Custody
-	g    *gate.Gate
-	book *book.Book
+	g      *gate.Gate
+	book   *book.Book
+	grants *grant.Keeper
 
 	mu     sync.Mutex
 	leases map[string]*lease
@@ -51,7 +53,7 @@ type Broker struct {
 // nobody else can name a book.
 func New(b *book.Book, desk *approve.Desk, who *identity.Registry, clock Clock, rand io.Reader) *Broker {
 	g := &gate.Gate{Book: b, Desk: desk, Who: who, Clock: clock, Rand: rand}
-	return &Broker{Custody: vault.New(g), g: g, book: b, leases: map[string]*lease{}}
+	return &Broker{Custody: vault.New(g), g: g, book: b, grants: grant.New(g), leases: map[string]*lease{}}
 }
 
 // Want names the secrets of one release.
@@ -59,6 +61,7 @@ type Want struct {
 	Ask
 	Refs  []ref.Ref
 	Agent bool // the place is a program known to be an agent
+	Image grant.Image
 }
 
 // Receipt is the place of a release in the ledger.
@@ -79,6 +82,7 @@ type release struct {
 	request  canon.Request
 	digest   canon.Hash
 	verdict  policy.Verdict
+	grants   []grant.Grant // that the verdict rests on; none if it needs none
 	proof    approve.Proof
 	gesture  *open.Gesture
 	intent   ledger.Intent
@@ -253,8 +257,12 @@ func (b *Broker) intend(ctx context.Context, r *release) error {
 	if r.proof.Covers(r.digest) {
 		ev.Proof = canon.Encode(r.proof.Evidence())
 	}
-	in, err := b.book.Ledger.Intend(ctx, ev, r.request.ID)
-	r.intent = in
+	var err error
+	if len(r.grants) > 0 {
+		r.intent, err = b.grants.Intend(ctx, r.grants, ev, r.request.ID)
+	} else {
+		r.intent, err = b.book.Ledger.Intend(ctx, ev, r.request.ID)
+	}
 	return err
 }
 
@@ -278,12 +286,26 @@ func (b *Broker) outcome(r *release, err error) error {
 	return err
 }
 
-// decide asks the policy about every subject; the strictest answer counts.
+// decide asks the policy. What is not allowed as it is, may be under a grant.
 func (b *Broker) decide(r *release) error {
 	set := b.book.Policy()
 	if set == nil {
 		return fault.New(fault.Denied, r.action, "", "no policy is in force")
 	}
+	r.verdict = b.ask(set, r, false)
+	if r.verdict.Decision != policy.Allow && r.action == "hold" && r.want.Request == "" {
+		covering := b.grants.Covering(r.who, grant.Use{Place: r.to.Place(), Image: r.want.Image, Subjects: r.subjects})
+		if len(covering) > 0 {
+			if v := b.ask(set, r, true); v.Decision == policy.Allow {
+				r.verdict, r.grants = v, covering
+			}
+		}
+	}
+	return gate.Refusal(r.verdict, r.action, refsOf(r.subjects))
+}
+
+// ask asks the policy about every subject; the strictest answer counts.
+func (b *Broker) ask(set *policy.Set, r *release, granted bool) (out policy.Verdict) {
 	for i, s := range r.subjects {
 		f := b.g.Facts(r.who, r.action, r.want.Ask)
 		f.Digest, f.Vault, f.Tier, f.Item, f.Field = r.digest, s.Vault, string(s.Tier), s.Item, s.Field
@@ -292,14 +314,15 @@ func (b *Broker) decide(r *release) error {
 			f.Name = v.Title
 		}
 		f.Window = r.action == "reveal" && s.Tier == canon.TierStandard && b.window(r.who)
+		f.Grant = granted
 		v := set.Decide(f)
 		if i == 0 {
-			r.verdict = v
+			out = v
 		} else {
-			r.verdict = r.verdict.Stricter(v)
+			out = out.Stricter(v)
 		}
 	}
-	return gate.Refusal(r.verdict, r.action, refsOf(r.subjects))
+	return out
 }
 
 func sameRecords(a, c []canon.Subject) bool {

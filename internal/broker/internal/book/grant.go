@@ -45,11 +45,15 @@ func (b *Book) takeGrant(s ledger.Signed, signed bool) error {
 	return nil
 }
 
-// Live reports whether a grant is in its time, by the wall clock and by the time
-// since boot, which goes on in suspend and which nobody sets.
-func (b *Book) Live(g Grant) bool {
+// Live reports whether a grant is there, not taken back, and in its time: by the
+// wall clock, and by the time since boot, which goes on in suspend and which
+// nobody sets.
+func (b *Book) Live(id string) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	g := b.grants[id]
 	now := b.Clock.Now().UnixMilli()
-	return !g.Revoked && now >= g.Created && now < g.Until && b.Clock.SinceBoot() < g.boot
+	return g != nil && !g.Revoked && now >= g.Created && now < g.Until && b.Clock.SinceBoot() < g.boot
 }
 
 // Grants returns all grants, the oldest first, with what they pin.
