@@ -105,6 +105,16 @@ type home struct {
 
 func newHome(t *testing.T) *home {
 	t.Helper()
+	kernel, err := identity.Kernel()
+	if err != nil {
+		t.Skipf("SKIP: no evidence on this platform: %v", err)
+	}
+	return foundHome(t, kernel, true)
+}
+
+// foundHome is newHome among the processes of src.
+func foundHome(t *testing.T, src identity.Source, test bool) *home {
+	t.Helper()
 	h := &home{t: t, dir: t.TempDir(), clock: &hand{wall: time.Now(), boot: time.Hour}}
 	ctx := context.Background()
 	data := filepath.Join(h.dir, "data")
@@ -120,12 +130,8 @@ func newHome(t *testing.T) *home {
 		t.Fatal(err)
 	}
 	h.db = &fakeStore{Store: db}
-	kernel, err := identity.Kernel()
-	if err != nil {
-		t.Skipf("SKIP: no evidence on this platform: %v", err)
-	}
 	h.acc, h.broker, err = account.Open(ctx, account.Options{Store: h.db, Device: h.dev, Clock: h.clock, Rand: rand.Reader,
-		Who: func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }})
+		Who: func(test bool) *identity.Registry { return identity.New(src, identity.Options{TestHome: test}) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +141,11 @@ func newHome(t *testing.T) *home {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.who.Close)
-	_, err = h.acc.Init(ctx, h.who, true, "file", []byte(unlockPass), []byte(presencePass))
+	source := "terminal"
+	if test {
+		source = "file"
+	}
+	_, err = h.acc.Init(ctx, h.who, test, source, []byte(unlockPass), []byte(presencePass))
 	if err != nil && !fault.Is(err, fault.Denied) { // a session without a leader here cannot be marked: everybody stays an agent
 		t.Fatal(err)
 	}
