@@ -35,11 +35,13 @@ func TestCovers(t *testing.T) {
 		t.Error("fewer references are not covered")
 	}
 	changes := map[string]func(*canon.GrantTerms, *Use, *int){
-		"zero terms":       func(g *canon.GrantTerms, _ *Use, _ *int) { *g = canon.GrantTerms{} },
-		"zero both":        func(g *canon.GrantTerms, u *Use, uid *int) { *g, *u, *uid = canon.GrantTerms{}, Use{}, 0 },
-		"another version":  func(g *canon.GrantTerms, _ *Use, _ *int) { g.V = 2 },
-		"other revisions":  func(g *canon.GrantTerms, _ *Use, _ *int) { g.Revisions = "pinned" },
-		"grade reveal":     func(g *canon.GrantTerms, u *Use, _ *int) { g.Grade, u.Place.Grade = canon.GradeReveal, canon.GradeReveal },
+		"zero terms":      func(g *canon.GrantTerms, _ *Use, _ *int) { *g = canon.GrantTerms{} },
+		"zero both":       func(g *canon.GrantTerms, u *Use, uid *int) { *g, *u, *uid = canon.GrantTerms{}, Use{}, 0 },
+		"another version": func(g *canon.GrantTerms, _ *Use, _ *int) { g.V = 2 },
+		"other revisions": func(g *canon.GrantTerms, _ *Use, _ *int) { g.Revisions = "pinned" },
+		"grade reveal": func(g *canon.GrantTerms, u *Use, _ *int) {
+			g.Grade, u.Place.Grade = canon.GradeReveal, canon.GradeReveal
+		},
 		"another grade":    func(_ *canon.GrantTerms, u *Use, _ *int) { u.Place.Grade = canon.GradeReveal },
 		"another sink":     func(_ *canon.GrantTerms, u *Use, _ *int) { u.Place.Sink = "reveal" },
 		"another user":     func(_ *canon.GrantTerms, _ *Use, uid *int) { *uid = 0 },

@@ -226,7 +226,9 @@ func show(w io.Writer, g api.Grant) {
 		}
 		shown := make([]string, len(p.Argv))
 		for i, a := range p.Argv {
-			shown[i] = strconv.Quote(canon.Escape(a))
+			if shown[i] = canon.Escape(a); a == "" || strings.ContainsAny(a, " '\"\\") {
+				shown[i] = "'" + strings.ReplaceAll(shown[i], "'", `'\''`) + "'"
+			}
 		}
 		line("Command", strings.Join(shown, " "))
 		line("In", canon.Escape(p.Dir))
