@@ -536,7 +536,7 @@ func TestGrantOrders(t *testing.T) {
 		"no end":          {func(o *grant.Order) { o.Life = 0 }, []string{db}, fault.Usage},
 		"past":            {func(o *grant.Order) { o.Life, o.Until = 0, h.clock.Now().Add(-time.Minute) }, []string{db}, fault.Usage},
 		"for ever":        {func(o *grant.Order) { o.Life = 10000 * 24 * time.Hour }, []string{db}, fault.Usage},
-		"too many uses":   {func(o *grant.Order) { o.Uses = 1001 }, []string{db}, fault.Usage},
+		"too many uses":   {func(o *grant.Order) { o.Uses = 10_001 }, []string{db}, fault.Usage},
 		"negative uses":   {func(o *grant.Order) { o.Uses = -1 }, []string{db}, fault.Usage},
 		"no hash":         {func(o *grant.Order) { o.Program.Hash = "" }, []string{db}, fault.Usage},
 		"half a script":   {func(o *grant.Order) { o.Program.IntHash = "" }, []string{db}, fault.Usage},

@@ -24,7 +24,7 @@ import (
 // Limits of a grant. Its uses are found by trying after a start (see spend).
 const (
 	maxLife   = 366 * 24 * time.Hour
-	maxUses   = 1000
+	maxUses   = 10_000
 	maxFields = 256
 )
 

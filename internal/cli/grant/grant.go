@@ -80,7 +80,7 @@ END is a time from now, such as 12h or 30d, or a moment such as
 	f.StringVar(&o.Until, "until", "", "its `END`: 30d, 12h, or 2027-01-31T00:00:00Z")
 	f.StringArrayVar(&o.Job.Refs, "ref", nil, "a `REFERENCE` that the program may have; of a standard vault")
 	f.StringVar(&o.Job.Dir, "dir", "", "the `DIRECTORY` in which the program will run, instead of this one")
-	f.Int64Var(&o.Uses, "uses", 0, "end it after `N` uses (at most 1000)")
+	f.Int64Var(&o.Uses, "uses", 0, "end it after `N` uses (at most 10000)")
 	f.AddGoFlagSet(console.AskFlags(&o.Ask))
 	return cmd
 }
