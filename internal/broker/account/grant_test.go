@@ -323,6 +323,21 @@ func TestGrantServesItsJob(t *testing.T) {
 	h.refused("while locked", backup(), fault.Locked)
 }
 
+// A person needs no grant for what the policy allows them, and spends none.
+func TestGrantIsNotSpentByPersons(t *testing.T) {
+	h := newTheatre(t, false)
+	o := order()
+	o.Uses = 1
+	h.granted(o)
+	mine := backup()
+	mine.pid = personPID
+	h.given("by hand", mine)
+	h.given("by hand again", mine)
+	h.given("the job", backup())
+	h.refused("the job again", backup(), fault.Denied)
+	h.given("by hand, when it is used up", mine)
+}
+
 // A new revision of the value is what the job gets then.
 func TestGrantFollowsRevisions(t *testing.T) {
 	h := newTheatre(t, false)
