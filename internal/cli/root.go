@@ -22,6 +22,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/cli/item"
 	"github.com/thumbturn/thumbturn/internal/cli/policy"
+	"github.com/thumbturn/thumbturn/internal/cli/project"
 	"github.com/thumbturn/thumbturn/internal/cli/read"
 	"github.com/thumbturn/thumbturn/internal/cli/request"
 	"github.com/thumbturn/thumbturn/internal/cli/run"
@@ -170,6 +171,7 @@ person.`,
 		request.NewList(c), request.NewApprove(c), request.NewDeny(c),
 		audit.New(a), audit.NewRestore(a),
 		policy.New(policy.Options{Console: c}),
+		project.New(project.Options{Console: c, Dir: os.Getwd}),
 		daemon.New(daemon.Options{Console: c, Running: p.running}),
 		service.New(service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}),
 		p.versionCommand(c),
