@@ -118,7 +118,7 @@ func (o Options) filled(ctx context.Context, t template) ([]byte, error) {
 	err := o.Console.Session(ctx, func(s *sdk.Client) error {
 		_, values, err := s.Release(ctx, want, o.Console.Waiting)
 		if err != nil {
-			return o.Console.Parked(t.located(err))
+			return o.Console.Parked(o.located(ctx, s, t, err))
 		}
 		defer sdk.Wipe(values...)
 		text, err = t.fill(values, index)

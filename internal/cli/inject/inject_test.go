@@ -190,7 +190,12 @@ hint: write it as %27 or use the id of that part
 
 func TestErrorsOfTheDaemonNameThePlace(t *testing.T) {
 	answer := &api.Error{}
-	s := sdktest.Start(t, func(sdktest.Call) []sdktest.Message { return []sdktest.Message{{Error: answer}} })
+	s := sdktest.Start(t, func(c sdktest.Call) []sdktest.Message {
+		if c.Op == api.OpItemGet {
+			return []sdktest.Message{{Body: api.Item{}}}
+		}
+		return []sdktest.Message{{Error: answer}}
+	})
 	const text = "a: op://dev/one/x\nb: op://dev/none/x {{ op://Dev/None/y }}\n"
 	for _, tt := range []struct {
 		e    api.Error
@@ -214,6 +219,41 @@ func TestErrorsOfTheDaemonNameThePlace(t *testing.T) {
 	}
 	*answer = api.Error{Kind: "pending", Ref: "r9"}
 	if got := inject(t, s, nobody{}, text, "--no-wait"); got.code != 5 || got.out != "r9\n" || !strings.Contains(got.err, "--request r9") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The daemon names the first reference that leads nowhere; the others are found.
+func TestAllLostReferencesAtOnce(t *testing.T) {
+	lookup := "not-found"
+	s := sdktest.Start(t, func(c sdktest.Call) []sdktest.Message {
+		if c.Op == api.OpRelease {
+			return []sdktest.Message{{Error: &api.Error{Kind: "not-found", Op: "reveal", Ref: "dev/b", Msg: "no item b", Hint: "look"}}}
+		}
+		var in api.ItemGet
+		c.Into(t, &in)
+		switch {
+		case in.Vault == "none":
+			return []sdktest.Message{{Error: &api.Error{Kind: lookup, Op: "item get", Ref: "none", Msg: "no vault"}}}
+		case in.Item == "b" || !in.NoWait:
+			t.Errorf("asked for %+v", in)
+		case in.Item == "c":
+			return []sdktest.Message{{Error: &api.Error{Kind: lookup, Op: "item get", Ref: "dev/c", Msg: "no item c"}}}
+		}
+		return []sdktest.Message{{Body: api.Item{}}}
+	})
+	const text = "op://dev/a/x\n op://dev/c/x op://dev/b/x\nop://Dev/B/y op://none/a/x op://none/b/x op://dev/a/y"
+	want := "stdin:2:2: dev/c: no item c\nstdin:2:15: dev/b: no item b (look)\nstdin:3:14: none: no vault\n" +
+		"thumbturn: inject stdin: 3 references lead nowhere; nothing was written\n"
+	if got := inject(t, s, nobody{}, text); got != (result{1, "", want}) {
+		t.Errorf("%+v", got)
+	}
+	if n := len(s.Calls()); n != 4 { // the request, a, c and none
+		t.Errorf("%d calls", n)
+	}
+	lookup = "locked"
+	want = "thumbturn: stdin:2:15: dev/b: no item b\nhint: look\n"
+	if got := inject(t, s, nobody{}, text); got != (result{1, "", want}) {
 		t.Errorf("%+v", got)
 	}
 }

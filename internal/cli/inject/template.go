@@ -8,7 +8,6 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/ref"
@@ -118,14 +117,7 @@ func (o Options) refused(t template, err error) error {
 	if len(lines) == 1 {
 		summary = "nothing was written"
 	}
-	if o.Console.JSON() {
-		summary = strings.Join(append(lines, summary), "\n")
-	} else {
-		for _, l := range lines {
-			o.Console.Say("%s", canon.Escape(l))
-		}
-	}
-	return fault.New(fault.Usage, "inject", t.name, summary).WithHint(hint)
+	return o.fail(fault.Usage, t, lines, summary, hint)
 }
 
 // each takes apart what the parser joined.
@@ -183,42 +175,4 @@ func (t template) fill(values [][]byte, index map[ref.Ref]int) ([]byte, error) {
 		return nil, fault.New(fault.Internal, "inject", t.name, "a reference has no value")
 	}
 	return text, nil
-}
-
-// located adds to an error about one reference where it stands.
-func (t template) located(err error) error {
-	e := console.Fault(err)
-	if e == nil || (e.Kind != fault.NotFound && e.Kind != fault.Ambiguous) {
-		return err
-	}
-	at := -1
-	for _, r := range t.parsed.Refs() {
-		if !names(e.Ref, r) {
-			continue
-		}
-		_, missing := t.parsed.AppendTo(nil, func(x ref.Ref) ([]byte, bool) { return nil, !x.Equal(r) })
-		for _, bad := range each(missing) {
-			if at < 0 || bad.Pos < at {
-				at = bad.Pos
-			}
-		}
-	}
-	if at < 0 {
-		return err
-	}
-	c := *e
-	c.Op, c.Ref, c.Msg = "", t.places()(at), strings.TrimSpace(strings.TrimPrefix(e.Error(), e.Op))
-	c.Err = nil
-	return &c
-}
-
-// names reports whether the daemon means r, or the item or vault of r, by what.
-func names(what string, r ref.Ref) bool {
-	item := r.Vault + "/" + r.Item
-	for _, s := range []string{r.String(), r.Vault, item, "op://" + item} {
-		if what != "" && strings.EqualFold(what, s) {
-			return true
-		}
-	}
-	return false
 }

@@ -251,7 +251,10 @@ func forWhat(n need) string {
 func commandLine(argv []string) string {
 	out := make([]string, len(argv))
 	for i, a := range argv {
-		out[i] = atomicfile.Quote(a)
+		word := strings.TrimLeft(a, "-")
+		if out[i] = a; word != "" || a == "" {
+			out[i] = a[:len(a)-len(word)] + atomicfile.Quote(word)
+		}
 	}
 	return strings.Join(out, " ")
 }
