@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -189,12 +190,12 @@ hint: write it as %27 or use the id of that part
 }
 
 func TestErrorsOfTheDaemonNameThePlace(t *testing.T) {
-	answer := &api.Error{}
+	var answer atomic.Pointer[api.Error]
 	s := sdktest.Start(t, func(c sdktest.Call) []sdktest.Message {
 		if c.Op == api.OpItemGet {
 			return []sdktest.Message{{Body: api.Item{}}}
 		}
-		return []sdktest.Message{{Error: answer}}
+		return []sdktest.Message{{Error: answer.Load()}}
 	})
 	const text = "a: op://dev/one/x\nb: op://dev/none/x {{ op://Dev/None/y }}\n"
 	for _, tt := range []struct {
@@ -212,12 +213,12 @@ func TestErrorsOfTheDaemonNameThePlace(t *testing.T) {
 			"thumbturn: reveal op://dev/one/x: not for agents\nhint: use thumbturn run\n"},
 		{api.Error{Kind: "locked", Msg: "locked"}, 4, "thumbturn: locked\nhint: unlock with: thumbturn unlock\n"},
 	} {
-		*answer = tt.e
+		answer.Store(&tt.e)
 		if got := inject(t, s, nobody{}, text); got != (result{tt.code, "", tt.want}) {
 			t.Errorf("%+v: %+v", tt.e, got)
 		}
 	}
-	*answer = api.Error{Kind: "pending", Ref: "r9"}
+	answer.Store(&api.Error{Kind: "pending", Ref: "r9"})
 	if got := inject(t, s, nobody{}, text, "--no-wait"); got.code != 5 || got.out != "r9\n" || !strings.Contains(got.err, "--request r9") {
 		t.Errorf("%+v", got)
 	}
@@ -225,7 +226,8 @@ func TestErrorsOfTheDaemonNameThePlace(t *testing.T) {
 
 // The daemon names the first reference that leads nowhere; the others are found.
 func TestAllLostReferencesAtOnce(t *testing.T) {
-	lookup := "not-found"
+	var lookup atomic.Value
+	lookup.Store("not-found")
 	s := sdktest.Start(t, func(c sdktest.Call) []sdktest.Message {
 		if c.Op == api.OpRelease {
 			return []sdktest.Message{{Error: &api.Error{Kind: "not-found", Op: "reveal", Ref: "dev/b", Msg: "no item b", Hint: "look"}}}
@@ -234,11 +236,11 @@ func TestAllLostReferencesAtOnce(t *testing.T) {
 		c.Into(t, &in)
 		switch {
 		case in.Vault == "none":
-			return []sdktest.Message{{Error: &api.Error{Kind: lookup, Op: "item get", Ref: "none", Msg: "no vault"}}}
+			return []sdktest.Message{{Error: &api.Error{Kind: lookup.Load().(string), Op: "item get", Ref: "none", Msg: "no vault"}}}
 		case in.Item == "b" || !in.NoWait:
 			t.Errorf("asked for %+v", in)
 		case in.Item == "c":
-			return []sdktest.Message{{Error: &api.Error{Kind: lookup, Op: "item get", Ref: "dev/c", Msg: "no item c"}}}
+			return []sdktest.Message{{Error: &api.Error{Kind: lookup.Load().(string), Op: "item get", Ref: "dev/c", Msg: "no item c"}}}
 		}
 		return []sdktest.Message{{Body: api.Item{}}}
 	})
@@ -251,7 +253,7 @@ func TestAllLostReferencesAtOnce(t *testing.T) {
 	if n := len(s.Calls()); n != 4 { // the request, a, c and none
 		t.Errorf("%d calls", n)
 	}
-	lookup = "locked"
+	lookup.Store("locked")
 	want = "thumbturn: stdin:2:15: dev/b: no item b\nhint: look\n"
 	if got := inject(t, s, nobody{}, text); got != (result{1, "", want}) {
 		t.Errorf("%+v", got)

@@ -104,7 +104,7 @@ func TestRefused(t *testing.T) {
 		"world-writable file":      {func(_, p string) error { return os.Chmod(p, 0o646) }, "everybody can write to it"},
 		"world-writable directory": {func(d, _ string) error { return os.Chmod(d, 0o777) }, "everybody can write to its directory"},
 		"link": {func(d, p string) error { return errors.Join(os.Rename(p, d+"/real"), os.Symlink(d+"/real", p)) },
-			"symbolic links"},
+			"is a symbolic link"},
 		"directory": {func(_, p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o700)) }, "not a regular file"},
 		"FIFO":      {func(_, p string) error { return errors.Join(os.Remove(p), syscall.Mkfifo(p, 0o600)) }, "not a regular file"},
 		"too large": {func(_, p string) error {

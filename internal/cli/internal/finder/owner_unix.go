@@ -3,6 +3,7 @@
 package finder
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -10,7 +11,11 @@ import (
 
 // open follows no link at the end of path, and does not wait for a FIFO.
 func open(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, errors.New("is a symbolic link, not a regular file")
+	}
+	return f, err
 }
 
 func mine(fi fs.FileInfo) bool {
