@@ -262,7 +262,8 @@ type State string
 const (
 	StateCurrent  State = "current"
 	StatePending  State = "pending"  // proposed by an agent, waits for a person
-	StateArchived State = "archived" // a tombstone: nothing of it opens
+	StateArchived State = "archived" // out of the way: nothing of it opens until it is brought back
+	StateDeleted  State = "deleted"  // a tombstone: it names no records
 )
 
 // FieldHash names one sealed value by the hash of its record, and the revision

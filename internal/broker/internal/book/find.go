@@ -32,6 +32,7 @@ type About struct {
 	URLs     []string `json:"urls,omitempty"`
 	Created  int64    `json:"created"`
 	Updated  int64    `json:"updated"`
+	Expires  int64    `json:"expires,omitempty"` // unix milliseconds; 0 is never
 }
 
 // Field describes a field. Text is the value of one that is not concealed.
@@ -43,6 +44,7 @@ type Field struct {
 	Purpose   string `json:"purpose,omitempty"`
 	Concealed bool   `json:"concealed"`
 	Text      string `json:"text,omitempty"`
+	Size      int64  `json:"size,omitempty"` // bytes of the value
 }
 
 // Item is an item's latest manifest with its metadata opened.
@@ -379,6 +381,7 @@ func (b *Book) Subject(ctx context.Context, op string, r ref.Ref) (canon.Subject
 	if !ok {
 		return canon.Subject{}, 0, fault.New(fault.NotFound, op, r.String(), "the field has no value").WithHint("set it: thumbturn set " + it.Reference(f))
 	}
-	return canon.Subject{Ref: it.Reference(f), Vault: it.Vault.ID, Item: it.ID, Field: f.ID, Revision: v.Revision,
+	named := ref.Ref{Vault: it.Vault.Title, Item: it.Meta.Title, Section: f.Section, Field: f.Label, Query: r.Query}
+	return canon.Subject{Ref: named.String(), Vault: it.Vault.ID, Item: it.ID, Field: f.ID, Revision: v.Revision,
 		Record: v.Hash, Binding: it.Binding, Writer: it.Writer, Tier: it.Vault.Tier}, v.Epoch, nil
 }
