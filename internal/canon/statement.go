@@ -343,6 +343,9 @@ func ItemWriter(payload []byte) string {
 	return s
 }
 
+// ItemPending reports whether a proposal waits in an item manifest's payload.
+func ItemPending(payload []byte) bool { return bytes.Contains(payload, []byte(`"pending":{`)) }
+
 // ReadItemHead reads the head of an item manifest's payload.
 func ReadItemHead(payload []byte) (ItemHead, error) {
 	var h ItemHead

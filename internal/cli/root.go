@@ -101,7 +101,7 @@ func (p Program) running(ctx context.Context) (*sdk.Client, error) {
 // exit status (fault.ExitCode).
 func (p Program) Run(ctx context.Context, args []string) int {
 	c := &console.Console{In: p.In, Out: p.Out, Err: p.Err, Prompt: p.Prompt, Getenv: p.getenv,
-		Home: p.home, Dial: p.dial, InputIsTerminal: p.InputIsTerminal, Format: wantedFormat(args)}
+		Home: p.home, Dial: p.dial, InputIsTerminal: p.InputIsTerminal, Now: p.Now, Rand: p.Rand, Format: wantedFormat(args)}
 	root := p.tree(c)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

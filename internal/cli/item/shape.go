@@ -28,6 +28,9 @@ type (
 		Editor   string        `json:"last_edited_by,omitempty"`
 		Created  string        `json:"created_at"`
 		Updated  string        `json:"updated_at"`
+		Expires  string        `json:"expires_at,omitempty"` // ours
+		Archived bool          `json:"archived,omitempty"`   // ours
+		Pending  bool          `json:"pending,omitempty"`    // ours: a proposed value waits
 		URLs     []urlJSON     `json:"urls,omitempty"`
 		Sections []sectionJSON `json:"sections,omitempty"`
 		Fields   []fieldJSON   `json:"fields,omitempty"`
@@ -63,7 +66,10 @@ type revealed map[int][]byte
 func shapeItem(it api.Item, values revealed) (itemJSON, error) {
 	out := itemJSON{ID: it.ID, Title: it.Title, Tags: it.Tags, Version: it.Version,
 		Vault: vaultJSON{it.Vault.ID, it.Vault.Name}, Category: it.Category, Editor: it.Editor,
-		Created: stamp(it.Created), Updated: stamp(it.Updated)}
+		Created: stamp(it.Created), Updated: stamp(it.Updated), Archived: it.Archived, Pending: it.Pending}
+	if it.Expires != 0 {
+		out.Expires = stamp(it.Expires)
+	}
 	for i, u := range it.URLs {
 		out.URLs = append(out.URLs, urlJSON{Primary: i == 0, Href: u})
 	}
@@ -126,6 +132,12 @@ func printItem(w io.Writer, it api.Item, values revealed) {
 	row("Version", fmt.Sprint(it.Version))
 	row("Category", it.Category)
 	row("Tags", strings.Join(it.Tags, ", "))
+	if it.Expires != 0 {
+		row("Expires", stamp(it.Expires))
+	}
+	if it.Archived {
+		row("Archived", "yes; `thumbturn item unarchive` brings it back")
+	}
 	if len(it.Fields) > 0 {
 		fmt.Fprintln(w, "Fields:")
 	}

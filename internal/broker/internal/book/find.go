@@ -247,11 +247,15 @@ func (b *Book) Item(ctx context.Context, id string) (*Item, error) {
 }
 
 // openItem opens metadata that is known to be what the manifest names. Of the
-// manifest it gives the head and the writer: no records.
+// manifest it gives the head, the writer, and whether a proposal waits: no
+// records.
 func (b *Book) openItem(e *entry, v *Vault, raw []byte) (it *Item, meta []byte, err error) {
 	h := e.head
 	it = &Item{ID: e.id, Version: e.version, Vault: v, Item: canon.Item{V: 1, Vault: h.Vault, Epoch: h.Epoch, State: h.State,
 		Meta: h.Meta, Title: h.Title, Binding: h.Binding, Writer: canon.ItemWriter(e.payload)}}
+	if canon.ItemPending(e.payload) {
+		it.Pending = &canon.Proposal{}
+	}
 	meta, err = b.Keys.Meta(b.metaContext(b.Genesis().Account, it), raw)
 	return it, meta, err
 }
@@ -376,6 +380,10 @@ func (b *Book) Subject(ctx context.Context, op string, r ref.Ref) (canon.Subject
 	f, err := it.Field(op, r)
 	if err != nil {
 		return canon.Subject{}, 0, err
+	}
+	if r.Query == ref.QueryOTP && f.Type != "OTP" {
+		return canon.Subject{}, 0, fault.New(fault.Usage, op, r.String(), "the field is no one-time password").
+			WithHint("such a field has the type otp: thumbturn item edit ITEM 'name[otp]=otpauth://...'")
 	}
 	v, ok := it.Value(f.ID)
 	if !ok {
