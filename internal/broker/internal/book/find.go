@@ -19,12 +19,20 @@ import (
 // Meta is the metadata of an item: everything but concealed values. It is one
 // padded blob per revision, sealed under the vault's index key.
 type Meta struct {
-	About
-	Fields []Field `json:"fields"`
+	V        int      `json:"v"`
+	Title    string   `json:"title"`
+	Category string   `json:"category"`
+	Tags     []string `json:"tags,omitempty"`
+	URLs     []string `json:"urls,omitempty"`
+	Fields   []Field  `json:"fields"`
+	Created  int64    `json:"created"`
+	Updated  int64    `json:"updated"`
+	Expires  int64    `json:"expires,omitempty"` // unix milliseconds; 0 is never
 }
 
-// About is the metadata of an item but for its fields, as lists need it.
-type About struct {
+// about is the metadata of an item but for its fields, as lists need it: to
+// decode those of many items takes longer than anything else.
+type about struct {
 	V        int      `json:"v"`
 	Title    string   `json:"title"`
 	Category string   `json:"category"`
@@ -32,7 +40,11 @@ type About struct {
 	URLs     []string `json:"urls,omitempty"`
 	Created  int64    `json:"created"`
 	Updated  int64    `json:"updated"`
-	Expires  int64    `json:"expires,omitempty"` // unix milliseconds; 0 is never
+	Expires  int64    `json:"expires,omitempty"`
+}
+
+func (a about) meta() Meta {
+	return Meta{V: a.V, Title: a.Title, Category: a.Category, Tags: a.Tags, URLs: a.URLs, Created: a.Created, Updated: a.Updated, Expires: a.Expires}
 }
 
 // Field describes a field. Text is the value of one that is not concealed.
@@ -298,9 +310,11 @@ func (b *Book) eachOf(ctx context.Context, v *Vault, each func(*Item) error) err
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal(text, &it.Meta.About); err != nil {
+		var a about
+		if err := json.Unmarshal(text, &a); err != nil {
 			return bad(e.id, "malformed metadata")
 		}
+		it.Meta = a.meta()
 		seen[e.id] = true
 		return each(it)
 	})

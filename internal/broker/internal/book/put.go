@@ -54,7 +54,7 @@ func (b *Book) Draft(e Edit) (*Draft, error) {
 		if err != nil {
 			return nil, err
 		}
-		it = &Item{ID: id, Vault: e.Vault, Meta: Meta{About: About{V: 1, Category: "API_CREDENTIAL", Created: now}},
+		it = &Item{ID: id, Vault: e.Vault, Meta: Meta{V: 1, Category: "API_CREDENTIAL", Created: now},
 			Item: canon.Item{V: 1, Vault: e.Vault.ID, Epoch: e.Vault.Epoch, Created: now}}
 	}
 	d := &Draft{ID: it.ID, Meta: it.Meta}
