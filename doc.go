@@ -20,7 +20,7 @@
 //	floor 2a  internal/store (+ sqlite, storetest)                      ciphertext and hashes
 //	floor 1   internal/{policy,sealed,canon,proof,agent}                pure: no I/O, no clock, no goroutine
 //	floor 0   ref  api  internal/{fault,mask,dotenv,atomicfile,term,
-//	          digest}                                                   import nothing of ours
+//	          digest,recipe}                                                 import nothing of ours
 //
 // Of all programs only thumbturnd links the code that can decrypt.
 package thumbturn

@@ -12,6 +12,8 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/shape"
+	"github.com/thumbturn/thumbturn/internal/recipe"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
@@ -27,8 +29,6 @@ type Options struct {
 	Fields   string
 	Reveal   bool
 	OTP      bool
-	To       string // destination vault
-	Revision int64
 	Write    Writing
 	Filter   Filter
 }
@@ -45,8 +45,7 @@ type Writing struct {
 func New(c *console.Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "item", Short: "Create, show, change and delete items", Args: cobra.NoArgs,
 		Example: "  thumbturn item list\n  thumbturn item get github --vault work"}
-	cmd.AddCommand(newCreate(c), newGet(c), newList(c), newEdit(c), newDelete(c), newArchive(c), newUnarchive(c),
-		newMove(c), newHistory(c), newRevert(c), newPending(c), newActivate(c), newReject(c), newTemplate(c))
+	cmd.AddCommand(newCreate(c), newGet(c), newList(c), newEdit(c), newDelete(c), newTemplate(c))
 	return cmd
 }
 
@@ -100,7 +99,7 @@ func (o *Options) writeFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.URLs, "url", nil, "a `URL` the item belongs to; may be repeated")
 	f.StringVar(&o.Write.Template, "template", "", "take fields from the JSON in `FILE`; assignments beat it")
 	f.StringVar(&o.Write.Recipe, "generate-password", "", "make a password by `RECIPE`: letters,digits,symbols,LENGTH")
-	f.Lookup("generate-password").NoOptDefVal = defaultRecipe
+	f.Lookup("generate-password").NoOptDefVal = recipe.Default
 	f.StringVar(&o.Write.Expires, "expires", "", "`WHEN` the item should be renewed: 90d, 2027-01-31 or never")
 	f.BoolVar(&o.Write.DryRun, "dry-run", false, "show what would be written, and write nothing")
 	cmd.Flags().AddGoFlagSet(console.AskFlags(&o.Ask))
@@ -125,11 +124,11 @@ func (o Options) send(ctx context.Context, s *sdk.Client, in api.ItemPut, values
 	if got.Proposed {
 		o.Console.Say("the new value is proposed; a person has to activate it")
 	}
-	shaped, err := shapeItem(got.Item, nil)
+	shaped, err := shape.Of(got.Item, nil)
 	if err != nil {
 		return err
 	}
-	return o.Console.Print(shaped, func(w io.Writer) { printItem(w, got.Item, nil) })
+	return o.Console.Print(shaped, func(w io.Writer) { shape.Print(w, got.Item, nil) })
 }
 
 func newGet(c *console.Console) *cobra.Command {
@@ -179,7 +178,7 @@ func Get(ctx context.Context, o Options, name string) error {
 				return err
 			}
 		}
-		values := revealed{}
+		values := shape.Values{}
 		defer func() {
 			for _, v := range values {
 				clear(v)
@@ -193,16 +192,16 @@ func Get(ctx context.Context, o Options, name string) error {
 		if o.Fields != "" {
 			return printFields(o.Console, it, sel, chosen, values)
 		}
-		shaped, err := shapeItem(it, values)
+		shaped, err := shape.Of(it, values)
 		if err != nil {
 			return err
 		}
-		return o.Console.Print(shaped, func(w io.Writer) { printItem(w, it, values) })
+		return o.Console.Print(shaped, func(w io.Writer) { shape.Print(w, it, values) })
 	})
 }
 
 // reveal asks for the chosen concealed values in one request.
-func (o Options) reveal(ctx context.Context, s *sdk.Client, it api.Item, chosen []int, into revealed) error {
+func (o Options) reveal(ctx context.Context, s *sdk.Client, it api.Item, chosen []int, into shape.Values) error {
 	want := api.Want{Ask: o.Ask, Sink: "reveal"}
 	var at []int
 	for _, i := range chosen {
@@ -236,11 +235,11 @@ func newDelete(c *console.Console) *cobra.Command {
 			if err := o.Console.Confirm("delete " + canon.Escape(args[0]) + "?"); err != nil {
 				return err
 			}
-			if archive {
-				return Archive(cmd.Context(), o, args[0], false)
-			}
 			return o.Console.Session(cmd.Context(), func(s *sdk.Client) error {
 				in := api.ItemGet{Ask: o.Ask, Vault: o.Vault, Item: args[0]}
+				if archive {
+					return o.Console.Parked(s.ItemArchive(cmd.Context(), in, o.Console.Waiting))
+				}
 				return o.Console.Parked(s.ItemDelete(cmd.Context(), in, o.Console.Waiting))
 			})
 		},

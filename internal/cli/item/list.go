@@ -16,6 +16,7 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/shape"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
@@ -102,11 +103,11 @@ func List(ctx context.Context, o Options) error {
 					fmt.Fprintf(out, "%-26s  %-32s  %-20s  %s\n", "ID", "TITLE", "VAULT", "EDITED")
 				}
 				_, err := fmt.Fprintf(out, "%-26s  %-32s  %-20s  %s\n", it.ID, canon.Escape(it.Title),
-					canon.Escape(it.Vault.Name), stamp(it.Updated))
+					canon.Escape(it.Vault.Name), shape.Stamp(it.Updated))
 				return err
 			}
 			it.Fields = nil
-			shaped, err := shapeItem(it, nil)
+			shaped, err := shape.Of(it, nil)
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/recipe"
 )
 
 // NewSet returns the set command.
@@ -28,7 +29,7 @@ made here and never shown: an agent can renew a secret that it cannot read.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Write.Recipe, "generate-password", "", "make the value by `RECIPE`: letters,digits,symbols,LENGTH")
-	f.Lookup("generate-password").NoOptDefVal = defaultRecipe
+	f.Lookup("generate-password").NoOptDefVal = recipe.Default
 	f.AddGoFlagSet(console.AskFlags(&o.Ask))
 	return cmd
 }
@@ -55,11 +56,11 @@ func Set(ctx context.Context, o Options, reference string) error {
 func (o Options) value(reference string) ([]byte, error) {
 	switch {
 	case o.Write.Recipe != "":
-		r, err := parseRecipe(o.Write.Recipe)
+		r, err := recipe.Parse(o.Write.Recipe)
 		if err != nil {
-			return nil, err
+			return nil, console.Usage("%v", err)
 		}
-		return r.generate(o.Console.Rand)
+		return r.Generate(o.Console.Rand)
 	case o.Console.InputIsTerminal:
 		return o.Console.Prompt.Hidden("value of " + canon.Escape(reference) + ": ")
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/shape"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
@@ -25,20 +26,20 @@ const maxTemplate = 32 << 20
 type template struct {
 	Title    string          `json:"title"`
 	Category string          `json:"category"`
-	Vault    *vaultJSON      `json:"vault,omitempty"`
+	Vault    *shape.Vault    `json:"vault,omitempty"`
 	Tags     []string        `json:"tags,omitempty"`
-	URLs     []urlJSON       `json:"urls,omitempty"`
-	Sections []sectionJSON   `json:"sections,omitempty"`
+	URLs     []shape.URL     `json:"urls,omitempty"`
+	Sections []shape.Section `json:"sections,omitempty"`
 	Fields   []templateField `json:"fields"`
 }
 
 type templateField struct {
-	ID      string       `json:"id"`
-	Section *sectionJSON `json:"section,omitempty"`
-	Type    string       `json:"type"`
-	Purpose string       `json:"purpose,omitempty"`
-	Label   string       `json:"label"`
-	Value   string       `json:"value"`
+	ID      string         `json:"id"`
+	Section *shape.Section `json:"section,omitempty"`
+	Type    string         `json:"type"`
+	Purpose string         `json:"purpose,omitempty"`
+	Label   string         `json:"label"`
+	Value   string         `json:"value"`
 }
 
 // parseTemplate reads a template. Members that it does not know are passed over:

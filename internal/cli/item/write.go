@@ -10,6 +10,8 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/shape"
+	"github.com/thumbturn/thumbturn/internal/recipe"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
@@ -119,15 +121,15 @@ func (o Options) content(in *api.ItemPut, t template, args []string, old *api.It
 	if o.Write.Recipe == "" {
 		return values, nil
 	}
-	r, err := parseRecipe(o.Write.Recipe)
+	r, err := recipe.Parse(o.Write.Recipe)
 	if err != nil {
-		return nil, err
+		return nil, console.Usage("%v", err)
 	}
 	name := "password"
 	if in.Category == "API_CREDENTIAL" {
 		name = "credential"
 	}
-	made, err := r.generate(o.Console.Rand)
+	made, err := r.Generate(o.Console.Rand)
 	if err != nil {
 		return nil, err
 	}
@@ -142,13 +144,13 @@ func (o Options) preview(in api.ItemPut) error {
 	if in.Expires != nil {
 		it.Expires = *in.Expires
 	}
-	shaped, err := shapeItem(it, nil)
+	shaped, err := shape.Of(it, nil)
 	if err != nil {
 		return err
 	}
 	return o.Console.Print(shaped, func(w io.Writer) {
 		_, _ = io.WriteString(w, "would write:\n")
-		printItem(w, it, nil)
+		shape.Print(w, it, nil)
 	})
 }
 

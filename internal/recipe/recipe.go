@@ -1,16 +1,15 @@
-package item
+// Package recipe makes passwords by a recipe.
+package recipe
 
 import (
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
-
-	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 )
 
-// recipe is what a generated password is made of; 1Password's grammar:
-// letters,digits,symbols,<1-64> in any order.
-type recipe struct {
+// Recipe is what a generated password is made of. Parse makes one.
+type Recipe struct {
 	classes []string // each has at least one character in the password
 	length  int
 }
@@ -22,15 +21,16 @@ const (
 	symbols = "!@.-_*"
 )
 
-const (
-	defaultRecipe = "letters,digits,symbols,32"
-	maxPassword   = 64
-)
+// Default is the recipe of a password of which nothing is said.
+const Default = "letters,digits,symbols,32"
 
-// parseRecipe reads a recipe. Without a class it has all, without a length 32
+const maxPassword = 64
+
+// Parse reads letters,digits,symbols,<1-64> in any order, 1Password's grammar.
+// Without a class it has all, without a length 32
 // characters.
-func parseRecipe(s string) (recipe, error) {
-	r := recipe{length: 32}
+func Parse(s string) (Recipe, error) {
+	r := Recipe{length: 32}
 	for word := range strings.SplitSeq(s, ",") {
 		switch word = strings.TrimSpace(word); word {
 		case "letters":
@@ -43,7 +43,7 @@ func parseRecipe(s string) (recipe, error) {
 		default:
 			n, err := strconv.Atoi(word)
 			if err != nil || n < 1 || n > maxPassword {
-				return r, console.Usage("a password recipe is a list of letters, digits, symbols and a length from 1 to %d", maxPassword)
+				return r, fmt.Errorf("a password recipe is a list of letters, digits, symbols and a length from 1 to %d", maxPassword)
 			}
 			r.length = n
 		}
@@ -52,14 +52,14 @@ func parseRecipe(s string) (recipe, error) {
 		r.classes = []string{letters, digits, symbols}
 	}
 	if r.length < len(r.classes) {
-		return r, console.Usage("a password of %d characters has no room for one of each kind", r.length)
+		return r, fmt.Errorf("a password of %d characters has no room for one of each kind", r.length)
 	}
 	return r, nil
 }
 
-// generate makes a password: every character is drawn alike from all classes,
+// Generate makes a password: every character is drawn alike from all classes,
 // and drawn again as a whole until each class is there.
-func (r recipe) generate(random io.Reader) ([]byte, error) {
+func (r Recipe) Generate(random io.Reader) ([]byte, error) {
 	all := strings.Join(r.classes, "")
 	for {
 		out := make([]byte, r.length)

@@ -1,4 +1,6 @@
-package item
+// Package revision is what becomes of an item in time: the commands item history,
+// revert, pending, activate, reject, archive, unarchive and move.
+package revision
 
 import (
 	"context"
@@ -10,9 +12,24 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
-	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/shape"
 	"github.com/thumbturn/thumbturn/sdk"
 )
+
+// Options is what the commands of this package take; each uses a part.
+type Options struct {
+	Console  *console.Console
+	Ask      api.Ask
+	Vault    string
+	Field    string
+	To       string // destination vault
+	Revision int64
+}
+
+// Commands returns the commands, to be put under item.
+func Commands(c *console.Console) []*cobra.Command {
+	return []*cobra.Command{newArchive(c), newUnarchive(c), newMove(c), newHistory(c), newRevert(c), newPending(c), newActivate(c), newReject(c)}
+}
 
 func newArchive(c *console.Console) *cobra.Command {
 	return command(c, &cobra.Command{
@@ -84,7 +101,7 @@ func newReject(c *console.Console) *cobra.Command {
 }
 
 func fieldFlag(cmd *cobra.Command, o *Options) {
-	cmd.Flags().StringVar(&o.Fields, "field", "", "only this `FIELD`, by label or id; else all that waits")
+	cmd.Flags().StringVar(&o.Field, "field", "", "only this `FIELD`, by label or id; else all that waits")
 }
 
 // command completes a command over one item: its flags, and what it runs.
@@ -144,7 +161,7 @@ func Revert(ctx context.Context, o Options, name string) error {
 // Decide answers a proposal.
 func Decide(ctx context.Context, o Options, name string, accept bool) error {
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
-		got, err := s.ItemDecide(ctx, api.ItemDecide{ItemGet: o.names(name), Field: o.Fields, Accept: accept}, o.Console.Waiting)
+		got, err := s.ItemDecide(ctx, api.ItemDecide{ItemGet: o.names(name), Field: o.Field, Accept: accept}, o.Console.Waiting)
 		if err != nil {
 			return o.Console.Parked(err)
 		}
@@ -153,11 +170,11 @@ func Decide(ctx context.Context, o Options, name string, accept bool) error {
 }
 
 func (o Options) show(it api.Item) error {
-	shaped, err := shapeItem(it, nil)
+	shaped, err := shape.Of(it, nil)
 	if err != nil {
 		return err
 	}
-	return o.Console.Print(shaped, func(w io.Writer) { printItem(w, it, nil) })
+	return o.Console.Print(shaped, func(w io.Writer) { shape.Print(w, it, nil) })
 }
 
 // History lists revisions.
@@ -169,7 +186,7 @@ func History(ctx context.Context, o Options, name string) error {
 		}
 		shaped := []revisionJSON{}
 		for _, r := range all {
-			it, err := shapeItem(r.Item, nil)
+			it, err := shape.Of(r.Item, nil)
 			if err != nil {
 				return err
 			}
@@ -182,14 +199,14 @@ func History(ctx context.Context, o Options, name string) error {
 				if r.Current {
 					note = " (current)"
 				}
-				fmt.Fprintf(w, "%-8d  %-20s  %-20s  %s%s\n", r.Version, stamp(r.Updated), canon.Escape(r.Editor), canon.Escape(r.Title), note)
+				fmt.Fprintf(w, "%-8d  %-20s  %-20s  %s%s\n", r.Version, shape.Stamp(r.Updated), canon.Escape(r.Editor), canon.Escape(r.Title), note)
 			}
 		})
 	})
 }
 
 type revisionJSON struct {
-	itemJSON
+	shape.JSON
 	Current bool `json:"current"`
 }
 
@@ -219,7 +236,7 @@ func Pending(ctx context.Context, o Options) error {
 		if err != nil {
 			return err
 		}
-		waiting := []fieldJSON{}
+		waiting := []shape.Field{}
 		for _, id := range ids {
 			it, err := s.ItemGet(ctx, api.ItemGet{Item: id}, o.Console.Waiting)
 			if err != nil {
@@ -227,7 +244,7 @@ func Pending(ctx context.Context, o Options) error {
 			}
 			for _, f := range it.Fields {
 				if f.Pending {
-					shaped, err := shapeField(f, nil, "")
+					shaped, err := shape.FieldOf(f, nil, "")
 					if err != nil {
 						return err
 					}
@@ -241,21 +258,4 @@ func Pending(ctx context.Context, o Options) error {
 			}
 		})
 	})
-}
-
-// code prints the one-time code of an item.
-func (o Options) code(ctx context.Context, s *sdk.Client, it api.Item) error {
-	for _, f := range it.Fields {
-		if f.Type != "OTP" || f.Reference == "" || !f.Value {
-			continue
-		}
-		want := api.Want{Ask: o.Ask, Sink: "reveal", Refs: []string{f.Reference + "?attribute=otp"}}
-		_, values, err := s.Release(ctx, want, o.Console.Waiting)
-		if err != nil {
-			return o.Console.Parked(err)
-		}
-		_, err = fmt.Fprintf(o.Console.Out, "%s\n", values[0])
-		return err
-	}
-	return fault.New(fault.NotFound, "item get", it.Title, "the item has no one-time password")
 }

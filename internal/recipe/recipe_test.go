@@ -1,4 +1,4 @@
-package item
+package recipe
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 )
 
 func TestRecipe(t *testing.T) {
-	for s, want := range map[string]recipe{
-		defaultRecipe:       {[]string{letters, digits, symbols}, 32},
+	for s, want := range map[string]Recipe{
+		Default:             {[]string{letters, digits, symbols}, 32},
 		"":                  {[]string{letters, digits, symbols}, 32},
 		"20":                {[]string{letters, digits, symbols}, 20},
 		"digits,6":          {[]string{digits}, 6},
@@ -19,7 +19,7 @@ func TestRecipe(t *testing.T) {
 		"symbols,1,letters": {nil, 0}, // no room for both
 		"0":                 {nil, 0}, "65": {nil, 0}, "words": {nil, 0}, "letters,-3": {nil, 0},
 	} {
-		got, err := parseRecipe(s)
+		got, err := Parse(s)
 		if (err == nil) != (want.length > 0) {
 			t.Errorf("%q: %v", s, err)
 			continue
@@ -33,8 +33,8 @@ func TestRecipe(t *testing.T) {
 func TestGenerate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := []string{letters, digits, symbols}
-		r := recipe{classes: all[:rapid.IntRange(1, 3).Draw(t, "classes")], length: rapid.IntRange(3, maxPassword).Draw(t, "length")}
-		a, err := r.generate(rand.Reader)
+		r := Recipe{classes: all[:rapid.IntRange(1, 3).Draw(t, "classes")], length: rapid.IntRange(3, maxPassword).Draw(t, "length")}
+		a, err := r.Generate(rand.Reader)
 		if err != nil || len(a) != r.length {
 			t.Fatalf("%q, %v", a, err)
 		}
@@ -49,11 +49,11 @@ func TestGenerate(t *testing.T) {
 			}
 		}
 	})
-	if _, err := (recipe{[]string{digits}, 8}).generate(bytes.NewReader([]byte{1, 2})); err == nil {
+	if _, err := (Recipe{[]string{digits}, 8}).Generate(bytes.NewReader([]byte{1, 2})); err == nil {
 		t.Error("a password without randomness")
 	}
 	// Bytes beyond the last whole multiple are drawn again, or low digits would come more often.
-	got, err := (recipe{[]string{digits}, 2}).generate(bytes.NewReader([]byte{255, 251, 250, 7, 9}))
+	got, err := (Recipe{[]string{digits}, 2}).Generate(bytes.NewReader([]byte{255, 251, 250, 7, 9}))
 	if err != nil || string(got) != "79" {
 		t.Errorf("%q, %v", got, err)
 	}
