@@ -18,9 +18,11 @@ import (
 	"github.com/thumbturn/thumbturn/internal/cli/audit"
 	"github.com/thumbturn/thumbturn/internal/cli/daemon"
 	"github.com/thumbturn/thumbturn/internal/cli/initialize"
+	"github.com/thumbturn/thumbturn/internal/cli/inject"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/cli/item"
 	"github.com/thumbturn/thumbturn/internal/cli/policy"
+	"github.com/thumbturn/thumbturn/internal/cli/project"
 	"github.com/thumbturn/thumbturn/internal/cli/read"
 	"github.com/thumbturn/thumbturn/internal/cli/request"
 	"github.com/thumbturn/thumbturn/internal/cli/revision"
@@ -166,9 +168,11 @@ person.`,
 		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
 		run.New(run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd, Exit: os.Exit}),
 		item.NewSet(c), items(c), vault.New(c), read.New(c, os.Getwd),
+		inject.New(inject.Options{Console: c, Environ: p.Environ, Dir: os.Getwd}),
 		request.NewList(c), request.NewApprove(c), request.NewDeny(c),
 		audit.New(a), audit.NewRestore(a),
 		policy.New(policy.Options{Console: c}),
+		project.New(project.Options{Console: c, Dir: os.Getwd}),
 		daemon.New(daemon.Options{Console: c, Running: p.running}),
 		service.New(service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}),
 		p.versionCommand(c),
