@@ -17,6 +17,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker/grant"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/form"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/sink"
@@ -41,6 +42,7 @@ type Clock = approve.Clock
 // Broker is the waist. New makes one; its zero value refuses everything.
 type Broker struct {
 	*vault.Custody
+	*grant.Office
 	g      *gate.Gate
 	book   *book.Book
 	grants *grant.Keeper
@@ -53,7 +55,8 @@ type Broker struct {
 // nobody else can name a book.
 func New(b *book.Book, desk *approve.Desk, who *identity.Registry, clock Clock, rand io.Reader) *Broker {
 	g := &gate.Gate{Book: b, Desk: desk, Who: who, Clock: clock, Rand: rand}
-	return &Broker{Custody: vault.New(g), g: g, book: b, grants: grant.New(g), leases: map[string]*lease{}}
+	keeper, office := grant.New(g)
+	return &Broker{Custody: vault.New(g), Office: office, g: g, book: b, grants: keeper, leases: map[string]*lease{}}
 }
 
 // Want names the secrets of one release.
@@ -76,6 +79,7 @@ type release struct {
 	want     Want
 	to       Sink
 	action   string
+	needs    []string // compartments beside those of the subjects
 	subjects []canon.Subject
 	records  []open.Record
 	raw      []byte
@@ -92,7 +96,11 @@ type release struct {
 // to, or nothing at all. An error means that nothing was delivered, unless it
 // came from the place of delivery itself; the ledger says which.
 func (b *Broker) Release(ctx context.Context, who identity.Caller, want Want, to Sink) (Receipt, error) {
-	r := &release{who: who, want: want, to: to, action: actionOf(to, want)}
+	return b.pass(ctx, &release{who: who, want: want, to: to, action: actionOf(to, want)})
+}
+
+// pass is the waist itself: the steps of a release, one after the other.
+func (b *Broker) pass(ctx context.Context, r *release) (Receipt, error) {
 	if err := b.resolve(ctx, r); err != nil {
 		return Receipt{}, b.refuse(r, err)
 	}
@@ -110,7 +118,7 @@ func (b *Broker) Release(ctx context.Context, who identity.Caller, want Want, to
 	if err := b.human(ctx, r); err != nil {
 		return Receipt{}, b.refuse(r, err)
 	}
-	if err := b.g.Who.Recheck(who); err != nil {
+	if err := b.g.Who.Recheck(r.who); err != nil {
 		return Receipt{}, b.refuse(r, err)
 	}
 	// 4 intent, durable; if it cannot be written, refuse.
@@ -125,7 +133,7 @@ func (b *Broker) Release(ctx context.Context, who identity.Caller, want Want, to
 	b.openWindow(r)
 	// 6 check each record against its manifest and open it; 7 deliver all or none.
 	err = b.lend(ctx, permit, r.records, nil, func(values [][]byte) error {
-		return to.Deliver(ctx, sink.Delivery{Request: r.request.ID, Receipt: r.intent.Index(), Values: values})
+		return r.to.Deliver(ctx, sink.Delivery{Request: r.request.ID, Receipt: r.intent.Index(), Values: values})
 	})
 	// 8 outcome.
 	return Receipt{Request: r.request.ID, Intent: r.intent.Index()}, b.outcome(r, err)
@@ -139,7 +147,9 @@ func (b *Broker) lend(ctx context.Context, p open.Permit, rest []open.Record, va
 		return deliver(values)
 	}
 	return b.book.Keys.Open(ctx, p, rest[0], func(text []byte) error {
-		return b.lend(ctx, p, rest[1:], append(values, text), deliver)
+		return form.Lend(rest[0].Ref, text, b.g.Clock.Now(), func(shaped []byte) error {
+			return b.lend(ctx, p, rest[1:], append(values, shaped), deliver)
+		})
 	})
 }
 
@@ -222,7 +232,7 @@ func (b *Broker) human(ctx context.Context, r *release) error {
 	if r.verdict.Decision == policy.Allow || r.proof.Covers(r.digest) {
 		return nil
 	}
-	t := b.g.Ticket(r.who, r.request, r.raw, r.verdict, presenceVaults(r.subjects))
+	t := b.g.Ticket(r.who, r.request, r.raw, r.verdict, append(presenceVaults(r.subjects), r.needs...))
 	proof, opened, err := b.g.Ask(ctx, r.who, r.want.Ask, t)
 	if err != nil {
 		return err
@@ -257,12 +267,8 @@ func (b *Broker) intend(ctx context.Context, r *release) error {
 	if r.proof.Covers(r.digest) {
 		ev.Proof = canon.Encode(r.proof.Evidence())
 	}
-	var err error
-	if len(r.grants) > 0 {
-		r.intent, err = b.grants.Intend(ctx, r.grants, ev, r.request.ID)
-	} else {
-		r.intent, err = b.book.Ledger.Intend(ctx, ev, r.request.ID)
-	}
+	in, err := b.grants.Intend(ctx, r.grants, ev, r.request.ID)
+	r.intent = in
 	return err
 }
 
@@ -288,17 +294,12 @@ func (b *Broker) outcome(r *release, err error) error {
 
 // decide asks the policy. What is not allowed as it is, may be under a grant.
 func (b *Broker) decide(r *release) error {
-	set := b.book.Policy()
-	if set == nil {
-		return fault.New(fault.Denied, r.action, "", "no policy is in force")
-	}
+	set := b.book.Policy() // none denies
 	r.verdict = b.ask(set, r, false)
-	if r.verdict.Decision != policy.Allow && r.action == "hold" && r.want.Request == "" {
-		covering := b.grants.Covering(r.who, grant.Use{Place: r.to.Place(), Image: r.want.Image, Subjects: r.subjects})
-		if len(covering) > 0 {
-			if v := b.ask(set, r, true); v.Decision == policy.Allow {
-				r.verdict, r.grants = v, covering
-			}
+	if r.verdict.Decision != policy.Allow && r.want.Request == "" {
+		covering := b.grants.Covering(r.who, grant.Use{Action: r.action, Place: r.to.Place(), Image: r.want.Image, Subjects: r.subjects})
+		if v := b.ask(set, r, true); len(covering) > 0 && v.Decision == policy.Allow {
+			r.verdict, r.grants = v, covering
 		}
 	}
 	return gate.Refusal(r.verdict, r.action, refsOf(r.subjects))
@@ -308,15 +309,16 @@ func (b *Broker) decide(r *release) error {
 func (b *Broker) ask(set *policy.Set, r *release, granted bool) (out policy.Verdict) {
 	for i, s := range r.subjects {
 		f := b.g.Facts(r.who, r.action, r.want.Ask)
-		f.Digest, f.Vault, f.Tier, f.Item, f.Field = r.digest, s.Vault, string(s.Tier), s.Item, s.Field
+		f.Digest, f.Vault, f.Tier, f.Item, f.Field, f.Grant = r.digest, s.Vault, string(s.Tier), s.Item, s.Field, granted
 		f.Program, f.Grade, f.Sink = filepath.Base(r.to.Place().Program), string(r.to.Place().Grade), r.to.Place().Sink
+		if r.action == actionMove { // the policy knows it as an act of government, not as a delivery
+			f.Grade = ""
+		}
 		if v, err := b.book.Vault(r.action, s.Vault); err == nil {
 			f.Name = v.Title
 		}
 		f.Window = r.action == "reveal" && s.Tier == canon.TierStandard && b.window(r.who)
-		f.Grant = granted
-		v := set.Decide(f)
-		if i == 0 {
+		if v := set.Decide(f); i == 0 {
 			out = v
 		} else {
 			out = out.Stricter(v)
@@ -330,7 +332,7 @@ func sameRecords(a, c []canon.Subject) bool {
 		return false
 	}
 	for i := range a {
-		if a[i].Record != c[i].Record || a[i].Binding != c[i].Binding {
+		if a[i].Record != c[i].Record || a[i].Binding != c[i].Binding || a[i].Ref != c[i].Ref {
 			return false
 		}
 	}

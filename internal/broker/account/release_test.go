@@ -109,11 +109,47 @@ func newHome(t *testing.T) *home {
 	if err != nil {
 		t.Skipf("SKIP: no evidence on this platform: %v", err)
 	}
-	return foundHome(t, kernel, true)
+	return newHomeOf(t, kernel, true)
 }
 
-// foundHome is newHome among the processes of src.
-func foundHome(t *testing.T, src identity.Source, test bool) *home {
+// leading is the kernel, for which this process leads a session of its own: so
+// it can be marked as a person's, whatever started it.
+type leading struct{ identity.Source }
+
+func (l leading) Process(pid int) (identity.Process, error) {
+	p, err := l.Source.Process(pid)
+	if pid == os.Getpid() {
+		p.SID, p.NoNewPrivs, p.Marks = pid, false, nil
+	}
+	return p, err
+}
+
+func (l leading) Pulse(pid int) (identity.Pulse, error) {
+	p, err := l.Source.Pulse(pid)
+	if pid == os.Getpid() {
+		p.SID = pid
+	}
+	return p, err
+}
+
+// newPersonsHome is newHome with a caller who is a person.
+func newPersonsHome(t *testing.T) *home {
+	t.Helper()
+	kernel, err := identity.Kernel()
+	if err != nil {
+		t.Skipf("SKIP: no evidence on this platform: %v", err)
+	}
+	h := newHomeOf(t, leading{kernel}, true)
+	h.who.Close()
+	_, server := h.pair()
+	if h.who, err = h.acc.Who().Caller(context.Background(), server); err != nil || h.who.Kind() != identity.Person {
+		t.Fatalf("not a person: %v, %s", err, h.who.Why())
+	}
+	return h
+}
+
+// newHomeOf is newHome among the processes of src.
+func newHomeOf(t *testing.T, src identity.Source, test bool) *home {
 	t.Helper()
 	h := &home{t: t, dir: t.TempDir(), clock: &hand{wall: time.Now(), boot: time.Hour}}
 	ctx := context.Background()
@@ -342,7 +378,11 @@ func TestFaultAtEachStep(t *testing.T) {
 
 // Step 2: what the policy forbids ends before anybody is asked.
 func TestPolicyRefuses(t *testing.T) {
-	h := newHome(t)
+	t.Run("whoever", func(t *testing.T) { policyRefuses(t, newHome(t)) })
+	t.Run("person", func(t *testing.T) { policyRefuses(t, newPersonsHome(t)) })
+}
+
+func policyRefuses(t *testing.T, h *home) {
 	ctx := context.Background()
 	r, _ := ref.Parse("op://dev/Stripe/credential")
 	asked := 0
@@ -615,4 +655,116 @@ func TestCanaryIsNowhere(t *testing.T) {
 	if !bytes.Contains(all.Bytes(), []byte("[concealed]")) {
 		t.Error("nothing was concealed: the test looks at the wrong place")
 	}
+}
+
+// What was approved is one form of a value: leave for a one-time code is no
+// leave for the seed that it is made from.
+func TestApprovalOfACodeGivesNoSeed(t *testing.T) {
+	h := newHome(t)
+	ctx := context.Background()
+	const seed = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+	_, err := h.broker.Put(ctx, h.who, vault.Put{Mode: vault.Create, Vault: "prod", Item: "mail", Changes: []vault.Change{{
+		Field: vault.Field{Label: "seed", Type: "OTP", Concealed: true}, Value: []byte(seed)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(name, request string) (string, error) {
+		r, err := ref.Parse(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, server := h.pair()
+		got := make(chan string, 1)
+		go func() {
+			_ = client.SetReadDeadline(time.Now().Add(10 * time.Second))
+			if hd, err := api.ReadHeader(client); err == nil && hd.Values == 1 {
+				b, _ := api.ReadValue(client)
+				got <- string(b)
+				return
+			}
+			got <- ""
+		}()
+		_, err = h.broker.Release(ctx, h.who, broker.Want{Ask: broker.Ask{NoWait: true, Request: request}, Refs: []ref.Ref{r}},
+			handoff.To(server, api.Program{Argv: []string{"a"}}, nil, nil))
+		_ = server.CloseWrite()
+		return <-got, err
+	}
+	_, err = ask("op://prod/mail/seed?attribute=otp", "")
+	e, _ := errors.AsType[*fault.Error](err)
+	if !fault.Is(err, fault.Pending) {
+		t.Fatalf("parked: %v", err)
+	}
+	if err := h.yes(e.Ref); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ask("op://prod/mail/seed", e.Ref); got != "" || err == nil {
+		t.Fatalf("an approved code gave %q, %v", got, err)
+	}
+	if got, err := ask("op://prod/mail/seed?attribute=otp", e.Ref); len(got) != 6 || err != nil {
+		t.Errorf("the code: %q, %v", got, err)
+	}
+}
+
+// A move passes the waist: nothing is written when nobody approves it, when the
+// intent cannot be written, or when the record is not the one named.
+func TestMove(t *testing.T) {
+	h := newPersonsHome(t)
+	ctx := context.Background()
+	move := func(answer func(string) error) error {
+		ask := broker.Ask{Waiting: func(t approve.Ticket) (func(), error) {
+			go func() {
+				if err := answer(t.ID); err != nil {
+					_ = h.broker.Deny(ctx, h.who, t.ID)
+				}
+			}()
+			return func() {}, nil
+		}}
+		_, err := h.broker.Move(ctx, h.who, ask, "dev", "Stripe", "team")
+		return err
+	}
+	ask := broker.Ask{Waiting: func(t approve.Ticket) (func(), error) { go func() { _ = h.yes(t.ID) }(); return func() {}, nil }}
+	if _, err := h.broker.CreateVault(ctx, h.who, ask, "team", canon.TierPresence); err != nil {
+		t.Fatal(err)
+	}
+	full := fault.New(fault.Unavailable, "commit", "", "disk full")
+	for name, c := range map[string]struct {
+		answer func(string) error
+		commit func(store.Batch) error
+		want   fault.Kind
+	}{
+		"denied":       {func(string) error { return full }, nil, fault.Denied},
+		"no intent":    {h.yes, func(b store.Batch) error { return when(len(b.Consume) > 0, full) }, fault.Unavailable},
+		"no statement": {h.yes, func(b store.Batch) error { return when(len(b.Statements) > 0, full) }, fault.Unavailable},
+	} {
+		h.clock.move(10*time.Second, 10*time.Second)
+		h.db.set(c.commit, nil)
+		err := move(c.answer)
+		h.db.set(nil, nil)
+		if !fault.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got, err := h.release("op://dev/Stripe/credential", h.yes); got != canary || err != nil {
+			t.Fatalf("%s: afterwards %q, %v", name, got, err)
+		}
+	}
+	h.clock.move(10*time.Second, 10*time.Second)
+	if err := move(h.yes); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.release("op://team/Stripe/credential", h.yes); got != canary || err != nil {
+		t.Errorf("moved: %q, %v", got, err)
+	}
+	if _, err := h.release("op://dev/Stripe/credential", h.yes); !fault.Is(err, fault.NotFound) {
+		t.Errorf("still where it was: %v", err)
+	}
+	if v, err := h.acc.Verify(ctx); err != nil || len(v.Problems) > 0 {
+		t.Errorf("verify: %v, %v", v.Problems, err)
+	}
+}
+
+func when(yes bool, err error) error {
+	if yes {
+		return err
+	}
+	return nil
 }
