@@ -14,8 +14,8 @@
 //	          sdk                                                       imports api and ref only
 //	floor 4a  internal/daemon                                           assembles the daemon process
 //	          internal/door/{socket,egress,web,connect,sshagent,team}   protocol to caller, want and sink
-//	floor 3   internal/broker (+ into, sign, handoff, reveal,
-//	          internal/open, internal/sink)                             the waist
+//	floor 3   internal/broker (+ into, sign, handoff, reveal, vault,
+//	          grant, internal/open, internal/sink)                             the waist
 //	floor 2b  internal/{identity,approve,ledger,device}                 durable facts
 //	floor 2a  internal/store (+ sqlite, storetest)                      ciphertext and hashes
 //	floor 1   internal/{policy,sealed,canon,proof,agent,project}        pure: no I/O, no clock, no goroutine

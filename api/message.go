@@ -26,6 +26,10 @@ const (
 	OpItemRevert  Op = "item.revert"
 	OpItemDecide  Op = "item.decide"
 
+	OpGrantCreate Op = "grant.create"
+	OpGrantList   Op = "grant.list"
+	OpGrantRevoke Op = "grant.revoke"
+
 	OpRelease Op = "release" // reply values: one for each Want.Refs, in order
 
 	OpRequests Op = "request.list"

@@ -89,6 +89,7 @@ func TestVectorContexts(t *testing.T) {
 			{Type: "value", Account: account, Vault: vaultID, Epoch: 1, Item: itemID, Field: "token", Revision: 3},
 			{Type: "meta", Account: account, Vault: vaultID, Epoch: 1, Item: itemID},
 			{Type: "vault-name", Account: account, Vault: vaultID, Epoch: 2},
+			{Type: "grant", Account: account, Vault: vaultID, Epoch: 1, Item: itemID},
 			{Type: "vault-seed", Account: account, Vault: vaultID, Epoch: 1},
 			{Type: "index-key", Account: account, Vault: vaultID, Epoch: 1},
 			{Type: "ledger-seed", Account: account},

@@ -10,11 +10,10 @@ import (
 	"context"
 	"io"
 	"path/filepath"
-	"sort"
-	"strconv"
 	"sync"
 
 	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/internal/broker/grant"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/form"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
@@ -41,8 +40,9 @@ type Clock = approve.Clock
 // Broker is the waist. New makes one; its zero value refuses everything.
 type Broker struct {
 	*vault.Custody
-	g    *gate.Gate
-	book *book.Book
+	g      *gate.Gate
+	book   *book.Book
+	grants *grant.Keeper
 
 	mu     sync.Mutex
 	leases map[string]*lease
@@ -52,7 +52,7 @@ type Broker struct {
 // nobody else can name a book.
 func New(b *book.Book, desk *approve.Desk, who *identity.Registry, clock Clock, rand io.Reader) *Broker {
 	g := &gate.Gate{Book: b, Desk: desk, Who: who, Clock: clock, Rand: rand}
-	return &Broker{Custody: vault.New(g), g: g, book: b, leases: map[string]*lease{}}
+	return &Broker{Custody: vault.New(g), g: g, book: b, grants: grant.New(g), leases: map[string]*lease{}}
 }
 
 // Want names the secrets of one release.
@@ -60,6 +60,7 @@ type Want struct {
 	Ask
 	Refs  []ref.Ref
 	Agent bool // the place is a program known to be an agent
+	Image grant.Image
 }
 
 // Receipt is the place of a release in the ledger.
@@ -81,6 +82,7 @@ type release struct {
 	request  canon.Request
 	digest   canon.Hash
 	verdict  policy.Verdict
+	grants   []grant.Grant // that the verdict rests on; none if it needs none
 	proof    approve.Proof
 	gesture  *open.Gesture
 	intent   ledger.Intent
@@ -213,7 +215,7 @@ func (b *Broker) describe(ctx context.Context, r *release) error {
 		if err := canon.Decode(t.Raw, &r.request); err != nil {
 			return fault.Wrap(fault.Internal, "release", r.want.Request, err)
 		}
-		if !sameRecords(r.request.Subjects, r.subjects) {
+		if !canon.SameRecords(r.request.Subjects, r.subjects) {
 			return fault.New(fault.Conflict, "release", r.want.Request, "a value or its binding changed since it was approved").WithHint("ask again")
 		}
 	}
@@ -226,7 +228,7 @@ func (b *Broker) human(ctx context.Context, r *release) error {
 	if r.verdict.Decision == policy.Allow || r.proof.Covers(r.digest) {
 		return nil
 	}
-	t := b.g.Ticket(r.who, r.request, r.raw, r.verdict, append(presenceVaults(r.subjects), r.needs...))
+	t := b.g.Ticket(r.who, r.request, r.raw, r.verdict, append(canon.PresenceVaults(r.subjects), r.needs...))
 	proof, opened, err := b.g.Ask(ctx, r.who, r.want.Ask, t)
 	if err != nil {
 		return err
@@ -235,7 +237,7 @@ func (b *Broker) human(ctx context.Context, r *release) error {
 	r.gesture, _ = opened.(*open.Gesture)
 	// What was approved must still be what is current, under the policy that asked.
 	if p := b.book.Policy(); p == nil || p.Hash() != r.request.Policy {
-		return fault.New(fault.Conflict, r.action, refsOf(r.subjects), "the policy changed while it waited for approval").WithHint("ask again")
+		return fault.New(fault.Conflict, r.action, canon.Refs(r.subjects), "the policy changed while it waited for approval").WithHint("ask again")
 	}
 	for i, x := range r.want.Refs {
 		s, _, err := b.book.Subject(ctx, r.action, x)
@@ -261,8 +263,12 @@ func (b *Broker) intend(ctx context.Context, r *release) error {
 	if r.proof.Covers(r.digest) {
 		ev.Proof = canon.Encode(r.proof.Evidence())
 	}
-	in, err := b.book.Ledger.Intend(ctx, ev, r.request.ID)
-	r.intent = in
+	var err error
+	if len(r.grants) > 0 {
+		r.intent, err = b.grants.Intend(ctx, r.grants, ev, r.request.ID)
+	} else {
+		r.intent, err = b.book.Ledger.Intend(ctx, ev, r.request.ID)
+	}
 	return err
 }
 
@@ -286,12 +292,26 @@ func (b *Broker) outcome(r *release, err error) error {
 	return err
 }
 
-// decide asks the policy about every subject; the strictest answer counts.
+// decide asks the policy. What is not allowed as it is, may be under a grant.
 func (b *Broker) decide(r *release) error {
 	set := b.book.Policy()
 	if set == nil {
 		return fault.New(fault.Denied, r.action, "", "no policy is in force")
 	}
+	r.verdict = b.ask(set, r, false)
+	if r.verdict.Decision != policy.Allow && r.action == "hold" && r.want.Request == "" {
+		covering := b.grants.Covering(r.who, grant.Use{Place: r.to.Place(), Image: r.want.Image, Subjects: r.subjects})
+		if len(covering) > 0 {
+			if v := b.ask(set, r, true); v.Decision == policy.Allow {
+				r.verdict, r.grants = v, covering
+			}
+		}
+	}
+	return gate.Refusal(r.verdict, r.action, canon.Refs(r.subjects))
+}
+
+// ask asks the policy about every subject; the strictest answer counts.
+func (b *Broker) ask(set *policy.Set, r *release, granted bool) (out policy.Verdict) {
 	for i, s := range r.subjects {
 		f := b.g.Facts(r.who, r.action, r.want.Ask)
 		f.Digest, f.Vault, f.Tier, f.Item, f.Field = r.digest, s.Vault, string(s.Tier), s.Item, s.Field
@@ -303,49 +323,14 @@ func (b *Broker) decide(r *release) error {
 			f.Name = v.Title
 		}
 		f.Window = r.action == "reveal" && s.Tier == canon.TierStandard && b.window(r.who)
+		f.Grant = granted
 		v := set.Decide(f)
 		if i == 0 {
-			r.verdict = v
+			out = v
 		} else {
-			r.verdict = r.verdict.Stricter(v)
+			out = out.Stricter(v)
 		}
 	}
-	return gate.Refusal(r.verdict, r.action, refsOf(r.subjects))
-}
-
-func sameRecords(a, c []canon.Subject) bool {
-	if len(a) != len(c) {
-		return false
-	}
-	for i := range a {
-		if a[i].Record != c[i].Record || a[i].Binding != c[i].Binding || a[i].Ref != c[i].Ref {
-			return false
-		}
-	}
-	return true
-}
-
-func refsOf(subjects []canon.Subject) string {
-	switch len(subjects) {
-	case 0:
-		return ""
-	case 1:
-		return subjects[0].Ref
-	}
-	return subjects[0].Ref + " and " + strconv.Itoa(len(subjects)-1) + " more"
-}
-
-// presenceVaults lists the compartments a release needs.
-func presenceVaults(subjects []canon.Subject) []string {
-	seen := map[string]bool{}
-	var out []string
-	for _, s := range subjects {
-		if s.Tier != canon.TierStandard && !seen[s.Vault] {
-			seen[s.Vault] = true
-			out = append(out, s.Vault)
-		}
-	}
-	sort.Strings(out)
 	return out
 }
 

@@ -45,6 +45,7 @@ type Event struct {
 	Intent   int64           `json:"intent,omitempty"` // index+1 of the intent an outcome belongs to
 	Reason   string          `json:"reason,omitempty"`
 	Uses     int             `json:"uses,omitempty"`
+	Grant    string          `json:"grant,omitempty"`    // id of the grant that an intent used, or that was written
 	Proof    json.RawMessage `json:"proof,omitempty"`    // evidence of a gesture
 	Raw      json.RawMessage `json:"raw,omitempty"`      // the request's canonical bytes
 	Evidence json.RawMessage `json:"evidence,omitempty"` // of the caller

@@ -20,12 +20,13 @@ const (
 	TypeItem    Type = "item"    // an item manifest
 	TypePolicy  Type = "policy"  // the policy in force
 	TypeSetting Type = "setting" // a security-relevant setting; also a restore
+	TypeGrant   Type = "grant"   // leave for an unattended job, or its end
 )
 
 // Known reports whether t is a type this version understands.
 func (t Type) Known() bool {
 	switch t {
-	case TypeGenesis, TypeRoster, TypeVault, TypeItem, TypePolicy, TypeSetting:
+	case TypeGenesis, TypeRoster, TypeVault, TypeItem, TypePolicy, TypeSetting, TypeGrant:
 		return true
 	}
 	return false

@@ -17,6 +17,7 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/cli/audit"
 	"github.com/thumbturn/thumbturn/internal/cli/daemon"
+	"github.com/thumbturn/thumbturn/internal/cli/grant"
 	"github.com/thumbturn/thumbturn/internal/cli/initialize"
 	"github.com/thumbturn/thumbturn/internal/cli/inject"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
@@ -169,6 +170,7 @@ person.`,
 		run.New(run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd, Exit: os.Exit}),
 		item.NewSet(c), items(c), vault.New(c), read.New(c, os.Getwd),
 		inject.New(inject.Options{Console: c, Environ: p.Environ, Dir: os.Getwd}),
+		grant.New(grant.Options{Console: c, Dir: os.Getwd, Path: p.getenv("PATH"), Describe: run.Describe}),
 		request.NewList(c), request.NewApprove(c), request.NewDeny(c),
 		audit.New(a), audit.NewRestore(a),
 		policy.New(policy.Options{Console: c}),

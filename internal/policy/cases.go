@@ -67,7 +67,7 @@ func ParseCases(name, text string) ([]Case, error) {
 //	agent use tier=presence lease purpose="nightly build" => allow rule=agent-use-leased
 //
 // First the kind of caller and the action; then facts in any order, each once:
-// the words session, foreground, direct, lease and window, and agent, vault,
+// the words session, foreground, direct, lease, window and grant, and agent, vault,
 // name, tier, item, field, grade, sink, program, principal, tenant and purpose
 // with "=" and a value, in Go's double quotes where it has blanks. The last
 // three are claims; with ":=" they are derived. After "=>" the decision, allow,
@@ -158,7 +158,7 @@ func fields(line string) ([]field, error) {
 // take sets one fact and says whether there is such a fact.
 func (f *Facts) take(w field) bool {
 	flags := map[string]*bool{"session": &f.Session, "foreground": &f.Foreground, "direct": &f.DirectChild,
-		"lease": &f.Lease, "window": &f.Window}
+		"lease": &f.Lease, "window": &f.Window, "grant": &f.Grant}
 	texts := map[string]*string{"agent": &f.Agent, "vault": &f.Vault, "name": &f.Name, "tier": &f.Tier,
 		"item": &f.Item, "field": &f.Field, "grade": &f.Grade, "sink": &f.Sink, "program": &f.Program}
 	claims := map[string]*Claim{"principal": &f.Principal, "tenant": &f.Tenant, "purpose": &f.Purpose}

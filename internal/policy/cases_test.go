@@ -14,7 +14,7 @@ import (
 
 func TestParseCase(t *testing.T) {
 	line := `agent use tier=presence  agent=claude vault=v name="my vault" item=i field=f grade=use sink=egress` +
-		"\t" + `program=curl session foreground direct lease window principal:=u tenant=t purpose:="a => \"b\" c=d"` +
+		"\t" + `program=curl session foreground direct lease window grant principal:=u tenant=t purpose:="a => \"b\" c=d"` +
 		` => ask rule=x rule=y lease=1m30s ceiling=hold`
 	c, err := ParseCase(line)
 	if err != nil {
@@ -24,7 +24,7 @@ func TestParseCase(t *testing.T) {
 	want := Case{Text: line, Want: Ask, Rules: []string{"x", "y"}, Lease: &lease, Limit: Hold,
 		Facts: Facts{Caller: "agent", Agent: "claude", Session: true, Foreground: true, DirectChild: true, Action: "use",
 			Principal: Claim{"u", true}, Tenant: Claim{"t", false}, Purpose: Claim{`a => "b" c=d`, true},
-			Lease: true, Window: true, Target: Target{Vault: "v", Name: "my vault", Tier: "presence", Item: "i",
+			Lease: true, Window: true, Grant: true, Target: Target{Vault: "v", Name: "my vault", Tier: "presence", Item: "i",
 				Field: "f", Grade: "use", Sink: "egress", Program: "curl"}}}
 	if d := cmp.Diff(want, c); d != "" {
 		t.Error(d)

@@ -126,7 +126,7 @@ func question(f Facts) (cedar.Request, cedar.EntityMap) {
 		Context: cedar.NewRecord(cedar.RecordMap{
 			"sink": cedar.String(f.Sink), "program": cedar.String(f.Program),
 			"principal": f.Principal.record(), "tenant": f.Tenant.record(), "purpose": f.Purpose.record(),
-			"lease": cedar.Boolean(f.Lease), "window": cedar.Boolean(f.Window),
+			"lease": cedar.Boolean(f.Lease), "window": cedar.Boolean(f.Window), "grant": cedar.Boolean(f.Grant),
 		}),
 	}, entities
 }

@@ -12,7 +12,7 @@ import (
 )
 
 var actions = []string{"list", "use", "hold", "run-agent", "reveal", "create", "propose", "edit", "bind", "title",
-	"tier", "move", "delete", "vault-create", "policy-apply", "setting"}
+	"tier", "move", "delete", "grant", "vault-create", "policy-apply", "setting"}
 
 func facts(caller, action, tier string) Facts {
 	return Facts{Caller: caller, Action: action, Target: Target{Tier: tier}}
@@ -41,6 +41,7 @@ func TestDefaultTable(t *testing.T) {
 		"tier":         {ask, ask, no, no, 0, Reveal, ""},
 		"move":         {ask, ask, no, no, 0, Reveal, ""},
 		"delete":       {ask, ask, no, no, 0, Reveal, ""},
+		"grant":        {ask, ask, no, no, 0, Reveal, ""},
 		"vault-create": {ask, ask, no, no, 0, Reveal, ""},
 		"policy-apply": {ask, ask, no, no, 0, Reveal, ""},
 		"setting":      {ask, ask, no, no, 0, Reveal, ""},
@@ -70,8 +71,8 @@ func TestDefaultTable(t *testing.T) {
 			}
 		}
 	}
-	if n := len(actions); n != 16 {
-		t.Errorf("the table has 16 actions, there are %d", n)
+	if n := len(actions); n != 17 {
+		t.Errorf("the table has 17 actions, there are %d", n)
 	}
 }
 
@@ -126,6 +127,27 @@ func TestLeased(t *testing.T) {
 		}
 		if v := s.Decide(f); v.Decision != want || v.Lease != 0 {
 			t.Errorf("%s: got %+v", a, v)
+		}
+	}
+}
+
+// A grant stands for the gesture of an agent's hold on a standard vault, and of
+// nothing else.
+func TestGranted(t *testing.T) {
+	s := mustLoad(t, Default())
+	for _, a := range actions {
+		for _, tier := range []string{"standard", "presence"} {
+			for _, who := range []string{"person", "agent", "service"} {
+				f := facts(who, a, tier)
+				want := s.Decide(f).Decision
+				f.Grant = true
+				if who == "agent" && a == "hold" && tier == "standard" {
+					want = Allow
+				}
+				if v := s.Decide(f); v.Decision != want {
+					t.Errorf("%s %s %s: got %+v, want %s", who, a, tier, v, want)
+				}
+			}
 		}
 	}
 }

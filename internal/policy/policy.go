@@ -92,6 +92,7 @@ type Facts struct {
 	Tenant      Claim
 	Purpose     Claim
 	Lease       bool // a live lease covers exactly this
+	Grant       bool // a live grant of a person covers exactly this
 	Window      bool // the reveal window is open in this terminal
 	Target
 }
@@ -185,7 +186,7 @@ func action(name string) (traits, bool) {
 		return traits{grade: Hold, vault: true}, true
 	case "reveal":
 		return traits{grade: Reveal, vault: true}, true
-	case "create", "propose", "edit", "bind", "title", "tier", "move", "delete":
+	case "create", "propose", "edit", "bind", "title", "tier", "move", "delete", "grant":
 		return traits{vault: true}, true
 	case "list", "vault-create", "policy-apply", "setting":
 		return traits{}, true

@@ -26,11 +26,11 @@ type Claim = { value: String, derived: Bool };
 type Circumstances = {
 	sink: String, program: String,
 	principal: Claim, tenant: Claim, purpose: Claim,
-	lease: Bool, window: Bool,
+	lease: Bool, window: Bool, grant: Bool,
 };
 
 action "list", "use", "hold", "run-agent", "reveal",
-	"create", "propose", "edit", "bind", "title", "tier", "move", "delete",
+	"create", "propose", "edit", "bind", "title", "tier", "move", "delete", "grant",
 	"vault-create", "policy-apply", "setting"
 	appliesTo { principal: [Person, Agent, Service], resource: [Target], context: Circumstances };
 `

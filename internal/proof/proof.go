@@ -109,7 +109,7 @@ func Since(r io.Reader, anchor []byte, o Options) (Report, error) {
 }
 
 func verify(r io.Reader, a *Head, o Options) (Report, error) {
-	v := &verifier{o: o, anchor: a, subjects: map[string]subject{}, vaults: map[string]int64{}, items: map[string]manifest{}}
+	v := &verifier{o: o, anchor: a, subjects: map[string]subject{}, vaults: map[string]int64{}, items: map[string]manifest{}, ended: map[string]bool{}}
 	if err := eachLine(r, v.line); err != nil {
 		return Report{}, err
 	}

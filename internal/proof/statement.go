@@ -25,6 +25,7 @@ const (
 	typeItem    = "item"
 	typePolicy  = "policy"
 	typeSetting = "setting"
+	typeGrant   = "grant"
 )
 
 // parseBody reads a statement's body strictly, but for its payload.
@@ -33,7 +34,7 @@ func parseBody(b []byte) (s body, ok bool) {
 		return s, false
 	}
 	switch s.Type {
-	case typeGenesis, typeRoster, typeVault, typeItem, typePolicy, typeSetting:
+	case typeGenesis, typeRoster, typeVault, typeItem, typePolicy, typeSetting, typeGrant:
 		return s, bytes.HasPrefix(s.Payload, []byte("{"))
 	}
 	return s, false
@@ -185,9 +186,20 @@ type (
 		Name  string `json:"name"`
 		Value string `json:"value"`
 	}
+	grant struct {
+		V       int    `json:"v"`
+		ID      string `json:"id"`
+		Vault   string `json:"vault"`
+		Epoch   int64  `json:"epoch"`
+		Terms   base   `json:"terms"`
+		Uses    int64  `json:"uses"`
+		Created int64  `json:"created"`
+		Until   int64  `json:"until"`
+		Revoked bool   `json:"revoked"`
+	}
 )
 
-// readPayload checks the payload of everything but a genesis and an item.
+// readPayload checks the payload of everything but a genesis, an item and a grant.
 func readPayload(s body) (v vault, ok bool) {
 	switch s.Type {
 	case typeRoster:

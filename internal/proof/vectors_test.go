@@ -40,6 +40,7 @@ func generate() []vector {
 	}
 	generateExports(add)
 	generateForgeries(add)
+	generateGrants(add)
 	generateAnchors(add)
 	generateProofs(add)
 	return out
@@ -191,6 +192,50 @@ func generateForgeries(add adder) {
 	other = sample(2)
 	other.name = "0123456789abcdefghjkmnpqrw"
 	add("head-other-device-id", "head", other.lines())
+}
+
+// generateGrants are ledgers with a grant, and what a writer of the database
+// would like to make of one.
+func generateGrants(add adder) {
+	const id = "0123456789abcdefghjkmnpqrm"
+	g := canon.Grant{V: 1, ID: id, Vault: vaultID, Epoch: 1, Terms: canon.Bytes("terms"), Uses: 30, Created: 1700000000000, Until: 1702592000000}
+	end := g
+	end.Revoked = true
+	made := func(more ...func(*log)) []string {
+		l := sample(2)
+		l.sign(canon.TypeGrant, id, g)
+		for _, m := range more {
+			m(l)
+		}
+		return l.lines()
+	}
+	unsigned := func(g canon.Grant) func(*log) {
+		return func(l *log) { l.put(l.next(canon.TypeGrant, id, g), nil) }
+	}
+	signed := func(g canon.Grant) func(*log) { return func(l *log) { l.sign(canon.TypeGrant, id, g) } }
+	add("ok-grant", "ok", made())
+	add("ok-grant-ended", "ok", made(unsigned(end)))
+	add("ok-grant-ended-signed", "ok", made(signed(end)))
+	add("parent-grant-longer", "parent", made(unsigned(g)))
+	add("parent-grant-longer-signed", "parent", made(signed(g)))
+	add("parent-grant-revived", "parent", made(unsigned(end), signed(g)))
+	add("parent-grant-ended-twice", "parent", made(unsigned(end), unsigned(end)))
+	add("signature-grant-end-other-key", "signature", made(func(l *log) { l.put(l.next(canon.TypeGrant, id, end), key("thief")) }))
+	alone := func(name, want string, how func(*log)) {
+		l := sample(2)
+		how(l)
+		add(name, want, l.lines())
+	}
+	alone("signature-grant-unsigned", "signature", unsigned(g))
+	alone("signature-grant-other-key", "signature", func(l *log) { l.put(l.next(canon.TypeGrant, id, g), key("thief")) })
+	alone("signature-grant-ended-only", "signature", unsigned(end))
+	alone("format-grant-id", "format", func(l *log) { l.sign(canon.TypeGrant, vaultID, g) })
+	lost := g
+	lost.Vault = itemID
+	alone("parent-grant-unknown-vault", "parent", signed(lost))
+	early := g
+	early.Epoch = 2
+	alone("parent-grant-epoch-ahead", "parent", signed(early))
 }
 
 func generateAnchors(add adder) {

@@ -26,6 +26,7 @@ type verifier struct {
 	subjects   map[string]subject
 	vaults     map[string]int64 // epoch by id
 	items      map[string]manifest
+	ended      map[string]bool // grants taken back, by id
 }
 
 // line takes the next line of the export. What a line is follows from its place
@@ -109,6 +110,8 @@ func (v *verifier) statement(l statementLine) error {
 		err = v.genesis(s, l)
 	case s.Type == typeItem:
 		err = v.item(s, l, where)
+	case s.Type == typeGrant:
+		err = v.grant(s, l, where)
 	default:
 		err = v.decision(s, l, where)
 	}
@@ -176,6 +179,30 @@ func (v *verifier) item(s body, l statementLine, where string) error {
 		return fail(Signature, where, "title, binding, vault or state of an item with a value changed without the root key")
 	}
 	v.items[s.Subject] = m
+	return nil
+}
+
+// grant takes leave for a job, which the root key gives, or its end, which needs
+// no signature and is final.
+func (v *verifier) grant(s body, l statementLine, where string) error {
+	signed := v.signed(l)
+	if len(l.Sig) > 0 && !signed {
+		return fail(Signature, where, "the signature is not of this account's root key")
+	}
+	var g grant
+	if !strict(s.Payload, &g) || g.V != 1 || g.ID != s.Subject {
+		return fail(Format, where, "malformed grant")
+	}
+	if epoch, known := v.vaults[g.Vault]; !known || g.Epoch > epoch {
+		return fail(Parent, where, "the grant's vault, or its epoch, is not known at this place")
+	}
+	if s.Version > 1 && (v.ended[g.ID] || !g.Revoked) {
+		return fail(Parent, where, "a grant is followed by its end and by nothing else")
+	}
+	if s.Version == 1 && !signed {
+		return fail(Signature, where, "a grant is not signed by the root key")
+	}
+	v.ended[g.ID] = g.Revoked
 	return nil
 }
 

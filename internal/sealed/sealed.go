@@ -61,6 +61,7 @@ const (
 	TypeValue      = "value"
 	TypeMeta       = "meta"
 	TypeVaultName  = "vault-name"
+	TypeGrant      = "grant" // what a grant pins
 	TypeVaultSeed  = "vault-seed"
 	TypeIndexKey   = "index-key"
 	TypeLedgerSeed = "ledger-seed"

@@ -62,7 +62,7 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 		return nil, nil, err
 	}
 	a := &Account{o: o, ledger: l, desk: approve.NewDesk(o.Clock, approve.DefaultLimits())}
-	a.book = &book.Book{Ledger: l, Store: o.Store, Keys: keys, Share: o.Device.LendShare, Now: o.Clock.Now, Rand: o.Rand}
+	a.book = &book.Book{Ledger: l, Store: o.Store, Keys: keys, Share: o.Device.LendShare, Clock: o.Clock, Rand: o.Rand}
 	g, err := a.genesis(ctx)
 	if err != nil {
 		l.Hold(err.Error())

@@ -78,7 +78,7 @@ func (a *Account) Verify(ctx context.Context) (api.Verified, error) {
 	if why := a.ledger.Held(); why != "" {
 		out.Problems = append(out.Problems, why)
 	}
-	fresh := &book.Book{Ledger: a.ledger, Store: a.o.Store, Keys: a.book.Keys, Now: a.o.Clock.Now, Rand: a.o.Rand}
+	fresh := &book.Book{Ledger: a.ledger, Store: a.o.Store, Keys: a.book.Keys, Clock: a.o.Clock, Rand: a.o.Rand}
 	err := fresh.Load(ctx)
 	problem(err)
 	if g := fresh.Genesis(); len(g.Root) > 0 {

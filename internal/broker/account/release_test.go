@@ -109,7 +109,7 @@ func newHome(t *testing.T) *home {
 	if err != nil {
 		t.Skipf("SKIP: no evidence on this platform: %v", err)
 	}
-	return newHomeOf(t, kernel)
+	return foundHome(t, kernel, true)
 }
 
 // leading is the kernel, for which this process leads a session of its own: so
@@ -139,7 +139,7 @@ func newPersonsHome(t *testing.T) *home {
 	if err != nil {
 		t.Skipf("SKIP: no evidence on this platform: %v", err)
 	}
-	h := newHomeOf(t, leading{kernel})
+	h := foundHome(t, leading{kernel}, true)
 	h.who.Close()
 	_, server := h.pair()
 	if h.who, err = h.acc.Who().Caller(context.Background(), server); err != nil || h.who.Kind() != identity.Person {
@@ -148,7 +148,8 @@ func newPersonsHome(t *testing.T) *home {
 	return h
 }
 
-func newHomeOf(t *testing.T, source identity.Source) *home {
+// foundHome is newHome among the processes of src.
+func foundHome(t *testing.T, src identity.Source, test bool) *home {
 	t.Helper()
 	h := &home{t: t, dir: t.TempDir(), clock: &hand{wall: time.Now(), boot: time.Hour}}
 	ctx := context.Background()
@@ -166,7 +167,7 @@ func newHomeOf(t *testing.T, source identity.Source) *home {
 	}
 	h.db = &fakeStore{Store: db}
 	h.acc, h.broker, err = account.Open(ctx, account.Options{Store: h.db, Device: h.dev, Clock: h.clock, Rand: rand.Reader,
-		Who: func(test bool) *identity.Registry { return identity.New(source, identity.Options{TestHome: test}) }})
+		Who: func(test bool) *identity.Registry { return identity.New(src, identity.Options{TestHome: test}) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +177,11 @@ func newHomeOf(t *testing.T, source identity.Source) *home {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.who.Close)
-	_, err = h.acc.Init(ctx, h.who, true, "file", []byte(unlockPass), []byte(presencePass))
+	source := "terminal"
+	if test {
+		source = "file"
+	}
+	_, err = h.acc.Init(ctx, h.who, test, source, []byte(unlockPass), []byte(presencePass))
 	if err != nil && !fault.Is(err, fault.Denied) { // a session without a leader here cannot be marked: everybody stays an agent
 		t.Fatal(err)
 	}

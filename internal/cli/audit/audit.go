@@ -151,6 +151,9 @@ func line(e api.Event) string {
 	}
 	words := []string{string(ev.Type), ev.Outcome, ev.Action, strings.TrimSpace(ev.Kind + " " + ev.Agent),
 		strings.Join(ev.Refs, " "), ev.Request, ev.Reason}
+	if ev.Grant != "" {
+		words = append(words, "grant "+ev.Grant)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%8d  %s", e.N, time.UnixMilli(ev.Time).UTC().Format(time.RFC3339))
 	for _, w := range words {

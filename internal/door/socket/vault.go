@@ -3,12 +3,12 @@ package socket
 import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/broker"
+	"github.com/thumbturn/thumbturn/internal/broker/grant"
 	"github.com/thumbturn/thumbturn/internal/broker/handoff"
 	"github.com/thumbturn/thumbturn/internal/broker/reveal"
 	"github.com/thumbturn/thumbturn/internal/broker/vault"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
-	"github.com/thumbturn/thumbturn/ref"
 )
 
 func vaultOf(v *vault.Vault) api.Vault {
@@ -145,13 +145,10 @@ func (c *call) release() error {
 	}
 	a, ctx, stop := c.ask(in.Ask)
 	defer stop()
-	w := broker.Want{Ask: a, Agent: in.Agent}
-	for _, x := range in.Refs {
-		r, err := ref.Parse(x)
-		if err != nil {
-			return fault.Wrap(fault.Usage, "release", x, err)
-		}
-		w.Refs = append(w.Refs, r)
+	w := broker.Want{Ask: a, Agent: in.Agent,
+		Image: grant.Image{Hash: in.Program.Hash, Interpreter: in.Program.Interpreter, IntHash: in.Program.IntHash}}
+	if w.Refs, err = references("release", in.Refs); err != nil {
+		return err
 	}
 	shown := broker.ShownArgs(in.Program.Argv)
 	var to broker.Sink

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -32,7 +33,7 @@ type Book struct {
 	Store  store.Store
 	Keys   *open.Keyring
 	Share  open.Share
-	Now    func() time.Time
+	Clock  approve.Clock
 	Rand   io.Reader
 
 	mu      sync.RWMutex
@@ -41,6 +42,7 @@ type Book struct {
 	vaults  map[string]*Vault
 	items   map[string]*entry
 	policy  *policy.Set
+	grants  map[string]*Grant
 	titles  map[string]map[canon.Hash][]string // by vault: title tag to item ids
 	opened  map[string]*Item                   // lately opened, by id; good while the version is the latest
 }
@@ -84,6 +86,9 @@ func (b *Book) Policy() *policy.Set {
 	return b.policy
 }
 
+// Now is the time on the wall.
+func (b *Book) Now() time.Time { return b.Clock.Now() }
+
 // Place describes the account for opening slots.
 func (b *Book) Place() open.Place {
 	g := b.Genesis()
@@ -93,7 +98,7 @@ func (b *Book) Place() open.Place {
 // Load replays the statements into a fresh state. It needs no key; Opened does
 // the rest once the session key is there.
 func (b *Book) Load(ctx context.Context) error {
-	n := &Book{vaults: map[string]*Vault{}, items: map[string]*entry{}, titles: map[string]map[canon.Hash][]string{}}
+	n := &Book{Clock: b.Clock, grants: map[string]*Grant{}, vaults: map[string]*Vault{}, items: map[string]*entry{}, titles: map[string]map[canon.Hash][]string{}}
 	err := b.Ledger.Replay(ctx, func(i int64, s ledger.Signed, body []byte) error { return n.take(i, s, body) })
 	if err != nil {
 		return err
@@ -104,7 +109,8 @@ func (b *Book) Load(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.opened = nil
-	b.genesis, b.roster, b.vaults, b.items, b.policy, b.titles = n.genesis, n.roster, n.vaults, n.items, n.policy, n.titles
+	b.genesis, b.roster, b.vaults, b.items, b.titles = n.genesis, n.roster, n.vaults, n.items, n.titles
+	b.policy, b.grants = n.policy, n.grants
 	return nil
 }
 
@@ -121,6 +127,9 @@ func (b *Book) take(n int64, s ledger.Signed, body []byte) error {
 	}
 	if s.Type == canon.TypeItem {
 		return b.takeItem(s, signed)
+	}
+	if s.Type == canon.TypeGrant {
+		return b.takeGrant(s, signed)
 	}
 	if !signed {
 		return bad(s.Subject, "a statement that decides is not signed")
@@ -264,6 +273,7 @@ func (b *Book) Reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.vaults, b.items, b.titles, b.opened = map[string]*Vault{}, map[string]*entry{}, map[string]map[canon.Hash][]string{}, nil
+	b.grants = map[string]*Grant{}
 }
 
 // Descriptors returns the vaults in order of their ids; names may be unopened.
@@ -315,7 +325,7 @@ func RefNames(text, item string) bool {
 func (b *Book) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.vaults, b.items, b.titles, b.policy, b.opened = nil, nil, nil, nil, nil
+	b.vaults, b.items, b.titles, b.policy, b.opened, b.grants = nil, nil, nil, nil, nil, nil
 }
 
 // Write appends signed statements with blobs and events, and applies them to

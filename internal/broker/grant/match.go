@@ -1,0 +1,65 @@
+package grant
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/identity"
+)
+
+// Use is a release as a grant is held against it.
+type Use struct {
+	Place    canon.Place
+	Image    Image
+	Subjects []canon.Subject
+}
+
+// covers reports whether terms are for exactly this use by this user: every
+// reference among theirs, and program, hashes, arguments and directory equal.
+// What is missing on either side equals nothing.
+func covers(t canon.GrantTerms, uid int, u Use) bool {
+	p := u.Place
+	switch {
+	case t.V != 1 || t.Revisions != canon.RevisionsFollow || t.Grade != canon.GradeHold:
+		return false
+	case p.Sink != "handoff" || p.Grade != t.Grade || uid < 0 || uid != t.UID:
+		return false
+	case t.Program == "" || t.Hash == "" || t.Dir == "" || (t.Interpreter == "") != (t.IntHash == ""):
+		return false
+	case p.Program != t.Program || p.Dir != t.Dir || p.Argv != t.Argv:
+		return false
+	case u.Image != Image{t.Hash, t.Interpreter, t.IntHash}:
+		return false
+	}
+	for _, s := range u.Subjects {
+		if s.Tier != canon.TierStandard || !slices.Contains(t.Fields, canon.GrantField{Vault: s.Vault, Item: s.Item, Field: s.Field}) {
+			return false
+		}
+	}
+	return len(u.Subjects) > 0
+}
+
+// agrees reports whether what the daemon itself sees of the caller fits what it
+// reports. The child does not run yet, so nobody here can look at it: program,
+// hash and directory are the word of the process that asks. That this process is
+// thumbturn, told to run these arguments, can be seen; our own client hides its
+// executable and its directory from its own user, so that the name counts only
+// where it can be read. All of it can be imitated (spec/threats.md).
+func agrees(e identity.Evidence, argv canon.Hash) bool {
+	exe := e.Asker.Exe
+	if exe.Path != "" && exe.State != "unreadable" && !own(exe.Path) || len(e.Asker.Argv) == 0 || !own(e.Asker.Argv[0]) {
+		return false
+	}
+	for i, a := range e.Asker.Argv {
+		if a == "--" && canon.ArgvDigest(e.Asker.Argv[i+1:]) == argv {
+			return true
+		}
+	}
+	return false
+}
+
+func own(path string) bool {
+	return strings.TrimSuffix(filepath.Base(strings.TrimSuffix(path, " (deleted)")), ".exe") == "thumbturn"
+}
