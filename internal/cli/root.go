@@ -18,6 +18,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/cli/audit"
 	"github.com/thumbturn/thumbturn/internal/cli/daemon"
 	"github.com/thumbturn/thumbturn/internal/cli/initialize"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/complete"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/cli/item"
 	"github.com/thumbturn/thumbturn/internal/cli/policy"
@@ -44,9 +45,12 @@ type Program struct {
 	Prompt  console.Prompter
 	// InputIsTerminal tells that In is a terminal.
 	InputIsTerminal bool
-	Executable      func() (string, error)
-	Now             func() time.Time
-	Rand            io.Reader
+	// What goes to a terminal may have colour.
+	OutIsTerminal, ErrIsTerminal bool
+
+	Executable func() (string, error)
+	Now        func() time.Time
+	Rand       io.Reader
 
 	VerifyOffline func(context.Context, audit.Check, io.Writer) error
 }
@@ -56,6 +60,7 @@ func System(version string) Program {
 	return Program{
 		Version: version, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ(),
 		Prompt: terminal{}, InputIsTerminal: term.IsTerminal(os.Stdin),
+		OutIsTerminal: term.IsTerminal(os.Stdout), ErrIsTerminal: term.IsTerminal(os.Stderr),
 		Executable: os.Executable, Now: time.Now, Rand: rand.Reader,
 		VerifyOffline: verifyOffline,
 	}
@@ -101,14 +106,19 @@ func (p Program) running(ctx context.Context) (*sdk.Client, error) {
 // exit status (fault.ExitCode).
 func (p Program) Run(ctx context.Context, args []string) int {
 	c := &console.Console{In: p.In, Out: p.Out, Err: p.Err, Prompt: p.Prompt, Getenv: p.getenv,
-		Home: p.home, Dial: p.dial, InputIsTerminal: p.InputIsTerminal, Format: wantedFormat(args)}
+		Home: p.home, Dial: p.dial, InputIsTerminal: p.InputIsTerminal, Format: wantedFormat(args),
+		OutIsTerminal: p.OutIsTerminal, ErrIsTerminal: p.ErrIsTerminal, Now: p.Now}
 	root := p.tree(c)
+	if complete.Asked(args) {
+		root.SetErr(io.Discard) // a shell shows what comes there beside the prompt
+		complete.Source{Running: p.running}.Attach(root)
+	}
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if ctx.Err() != nil && err != nil {
 		err = fault.New(fault.Internal, "", "", "cancelled")
 	}
-	return console.Fail(p.Err, c.JSON(), err)
+	return c.Fail(err)
 }
 
 // wantedFormat finds out how to print an error that comes before the flags are
@@ -159,7 +169,7 @@ person.`,
 	root.PersistentFlags().BoolVar(&c.Yes, "yes", false, "answer yes to questions; approves nothing")
 
 	s := session.Options{Console: c, Running: p.running}
-	a := audit.Options{Console: c, Now: p.Now, Offline: p.VerifyOffline}
+	a := audit.Options{Console: c, Version: p.Version, Now: p.Now, Offline: p.VerifyOffline}
 	root.AddCommand(
 		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand), initialize.NewPassphrase(c, p.Rand),
 		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
@@ -174,6 +184,7 @@ person.`,
 	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	complete.Explain(root)
 	strict(root)
 	return root
 }

@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/canon"
@@ -47,6 +48,9 @@ type Console struct {
 	// InputIsTerminal tells that In is a terminal, so that reading it to the
 	// end would look like a hang.
 	InputIsTerminal bool
+	// What goes to a terminal may have colour, and Err may show progress.
+	OutIsTerminal, ErrIsTerminal bool
+	Now                          func() time.Time // nil: no progress is shown
 
 	// Set by the global flags.
 	Format string // "human" or "json"
