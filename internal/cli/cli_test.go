@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/cli/audit"
@@ -127,28 +128,48 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// Every command explains itself, with an example that names it.
-func TestEveryCommandHasHelp(t *testing.T) {
-	p := Program{Version: "1.2.3"}
-	root := p.tree(&console.Console{Format: "human"})
+// everyCommand visits the whole tree, what cobra puts there included.
+func everyCommand(t *testing.T, visit func(*cobra.Command)) {
+	t.Helper()
+	root := Program{Version: "1.2.3"}.tree(&console.Console{Format: "human"})
 	seen := 0
-	var visit func(*cobra.Command)
-	visit = func(cmd *cobra.Command) {
-		if cmd.Name() == "completion" || cmd.Name() == "help" {
-			return
-		}
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
 		seen++
-		if cmd.Short == "" || !strings.Contains(cmd.Example, "thumbturn") {
-			t.Errorf("%s lacks help or an example", cmd.CommandPath())
-		}
+		visit(cmd)
 		for _, sub := range cmd.Commands() {
-			visit(sub)
+			walk(sub)
 		}
 	}
-	visit(root)
-	if seen < 40 {
+	walk(root)
+	if seen < 45 {
 		t.Errorf("only %d commands", seen)
 	}
+}
+
+// Every command explains itself and its flags, with an example that names it.
+func TestEveryCommandHasHelp(t *testing.T) {
+	everyCommand(t, func(cmd *cobra.Command) {
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") && !strings.HasPrefix(cmd.CommandPath(), "thumbturn completion") {
+			t.Errorf("%s: Short is %q", cmd.CommandPath(), cmd.Short)
+		}
+		if !strings.Contains(cmd.Example, "thumbturn") {
+			t.Errorf("%s lacks an example", cmd.CommandPath())
+		}
+		cmd.InitDefaultHelpFlag()
+		flags := 0
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if flags++; strings.TrimSpace(f.Usage) == "" {
+				t.Errorf("%s --%s lacks a usage", cmd.CommandPath(), f.Name)
+			}
+			if word, _ := pflag.UnquoteUsage(f); f.NoOptDefVal == "" && (word == "string" || word == "int") {
+				t.Errorf("%s --%s does not say what its value is: put a `WORD` into its usage", cmd.CommandPath(), f.Name)
+			}
+		})
+		if flags == 0 {
+			t.Errorf("%s: no flag was seen", cmd.CommandPath())
+		}
+	})
 }
 
 func exampleItem() api.Item {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -17,10 +18,12 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/cli/audit"
 	"github.com/thumbturn/thumbturn/internal/cli/daemon"
+	"github.com/thumbturn/thumbturn/internal/cli/doctor"
 	"github.com/thumbturn/thumbturn/internal/cli/initialize"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/complete"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/cli/item"
+	"github.com/thumbturn/thumbturn/internal/cli/man"
 	"github.com/thumbturn/thumbturn/internal/cli/policy"
 	"github.com/thumbturn/thumbturn/internal/cli/read"
 	"github.com/thumbturn/thumbturn/internal/cli/request"
@@ -102,6 +105,27 @@ func (p Program) running(ctx context.Context) (*sdk.Client, error) {
 	return sdk.Dial(ctx, h, sdk.Options{})
 }
 
+// built is when this program was made: the time of the commit that it was built
+// from, else that of its file.
+func (p Program) built() time.Time {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if t, err := time.Parse(time.RFC3339, s.Value); err == nil && s.Key == "vcs.time" {
+				return t
+			}
+		}
+	}
+	self, err := p.Executable()
+	if err != nil {
+		return time.Time{}
+	}
+	fi, err := os.Stat(self)
+	if err != nil {
+		return time.Time{}
+	}
+	return fi.ModTime()
+}
+
 // Run executes one command line, without the program's name, and returns the
 // exit status (fault.ExitCode).
 func (p Program) Run(ctx context.Context, args []string) int {
@@ -180,6 +204,9 @@ person.`,
 		policy.New(policy.Options{Console: c}),
 		daemon.New(daemon.Options{Console: c, Running: p.running}),
 		service.New(service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}),
+		doctor.New(doctor.Options{Console: c, Version: p.Version, OS: runtime.GOOS, Environ: p.Environ, Dir: os.Getwd,
+			Executable: p.Executable, Now: p.Now, Built: p.built, Running: p.running}),
+		man.New(man.Options{Console: c, Version: p.Version}),
 		p.versionCommand(c),
 	)
 	root.InitDefaultHelpCmd()
