@@ -50,10 +50,16 @@ func shaped(text string) bool {
 	return slices.ContainsFunc(shapes, func(re *regexp.Regexp) bool { return re.MatchString(text) })
 }
 
-// called is a name as it may be printed: not where it looks like a value.
+// called is a name as it may be printed: not where a part of it looks like a
+// value.
 func called(name string) string {
-	if shaped(name) || len(name) > 100 {
+	if len(name) > 100 {
 		return "a variable"
+	}
+	for i := range len(name) { // a shape wants a word to begin: let one begin everywhere
+		if shaped(name[i:]) {
+			return "a variable"
+		}
 	}
 	return name
 }

@@ -38,6 +38,9 @@ func Page(cmd *cobra.Command, version string) string {
 	for _, s := range statuses {
 		p.line(".TP\n.B %s\n%s", s.status, s.meaning)
 	}
+	if strings.Contains(cmd.Long, "Exit status:") {
+		p.line(".PP\nWhat the description says of the exit status comes first.")
+	}
 	p.seeAlso(cmd)
 	return p.b.String()
 }
