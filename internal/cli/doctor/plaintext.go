@@ -16,48 +16,63 @@ import (
 
 // shapes are values that are credentials by their look, whatever they are
 // called.
-var shapes = []*regexp.Regexp{
-	regexp.MustCompile(`\b(?:sk|rk|pk)_(?:live|test)_[0-9A-Za-z]{8,}`),
-	regexp.MustCompile(`\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30,}|npm_[A-Za-z0-9]{30,})`),
-	regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`),
-	regexp.MustCompile(`://[^/\s:@]*:[^/\s@$<{]{3,}@`),
-	regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`),
+var shapes = []string{
+	`\b(?:sk|rk|pk)_(?:live|test)_[0-9A-Za-z]{8,}`,
+	`\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30,}|npm_[A-Za-z0-9]{30,})`,
+	`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`,
+	`://[^/\s:@]*:[^/\s@$<{]{3,}@`,
+	`-----BEGIN [A-Z ]*PRIVATE KEY-----`,
 }
 
 // telling are names that say of their values that they are secret; innocent are
 // the values that all the same are none: references, variables, numbers, words
 // for a switch, paths, and what stands in examples.
-var (
-	telling  = regexp.MustCompile(`(?i)(?:^|_)(?:pass(?:word|wd|phrase)?|pwd|secret|token|api_?key|credentials?|private_?key|access_?key|secret_?key|auth)(?:_|$)|(?i)(?:password|secret|token|apikey)$`)
-	innocent = regexp.MustCompile(`(?i)^(?:[0-9.,:]*|true|false|yes|no|on|off|none|null|(?:~|\.{0,2})/.*|[a-z]:\\.*|.*(?:<[^>]*>|\.\.\.|…|\$\{?[a-z_]).*|(?:your|my|an?|the|some)[-_ ].*|.*(?:change[-_ ]?me|example|placeholder|dummy|redacted|concealed).*|x+|\*+)$`)
+const (
+	telling  = `(?i)(?:^|_)(?:pass(?:word|wd|phrase)?|pwd|secret|token|api_?key|credentials?|private_?key|access_?key|secret_?key|auth)(?:_|$)|(?:password|secret|token|apikey)$`
+	innocent = `(?i)^(?:[0-9.,:]*|true|false|yes|no|on|off|none|null|(?:~|\.{0,2})/.*|[a-z]:\\.*|.*(?:<[^>]*>|\.\.\.|…|\$\{?[a-z_]).*|(?:your|my|an?|the|some)[-_ ].*|.*(?:change[-_ ]?me|example|placeholder|dummy|redacted|concealed).*|x+|\*+)$`
 )
 
 // minValue is how long a value under a telling name has to be, in bytes.
 const minValue = 8
 
+// guess tells what looks like a credential. It is made when it is needed: no
+// other command pays for it.
+type guess struct {
+	shapes            []*regexp.Regexp
+	telling, innocent *regexp.Regexp
+}
+
+func newGuess() guess {
+	g := guess{telling: regexp.MustCompile(telling), innocent: regexp.MustCompile(innocent)}
+	for _, s := range shapes {
+		g.shapes = append(g.shapes, regexp.MustCompile(s))
+	}
+	return g
+}
+
 // credential reports whether a variable holds what looks like a credential.
-func credential(name, value string) bool {
+func (g guess) credential(name, value string) bool {
 	if ref.IsRef(value) {
 		return false
 	}
-	if shaped(value) {
+	if g.shaped(value) {
 		return true
 	}
-	return telling.MatchString(name) && len(value) >= minValue && !strings.Contains(value, " ") && !innocent.MatchString(value)
+	return g.telling.MatchString(name) && len(value) >= minValue && !strings.Contains(value, " ") && !g.innocent.MatchString(value)
 }
 
-func shaped(text string) bool {
-	return slices.ContainsFunc(shapes, func(re *regexp.Regexp) bool { return re.MatchString(text) })
+func (g guess) shaped(text string) bool {
+	return slices.ContainsFunc(g.shapes, func(re *regexp.Regexp) bool { return re.MatchString(text) })
 }
 
 // called is a name as it may be printed: not where a part of it looks like a
 // value.
-func called(name string) string {
+func (g guess) called(name string) string {
 	if len(name) > 100 {
 		return "a variable"
 	}
 	for i := range len(name) { // a shape wants a word to begin: let one begin everywhere
-		if shaped(name[i:]) {
+		if g.shaped(name[i:]) {
 			return "a variable"
 		}
 	}
@@ -68,9 +83,10 @@ func called(name string) string {
 func (o Options) environment() []Finding {
 	const check = "environment"
 	var names []string
+	g := newGuess()
 	for _, kv := range o.Environ {
-		if name, value, ok := strings.Cut(kv, "="); ok && credential(name, value) {
-			names = append(names, called(name))
+		if name, value, ok := strings.Cut(kv, "="); ok && g.credential(name, value) {
+			names = append(names, g.called(name))
 		}
 	}
 	if len(names) == 0 {
@@ -97,9 +113,10 @@ func (o Options) loose() []Finding {
 		return []Finding{{check, Warning, "the working directory cannot be read", ""}}
 	}
 	var out []Finding
+	g := newGuess()
 	for _, e := range entries {
 		if envFile(e.Name()) {
-			out = append(out, look(filepath.Join(dir, e.Name()), e.Name())...)
+			out = append(out, g.look(filepath.Join(dir, e.Name()), e.Name())...)
 		}
 	}
 	if len(out) == 0 {
@@ -113,7 +130,7 @@ func envFile(name string) bool {
 }
 
 // look reads one env file.
-func look(path, name string) []Finding {
+func (g guess) look(path, name string) []Finding {
 	const check = "files"
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -126,12 +143,12 @@ func look(path, name string) []Finding {
 	defer clear(b)
 	f, err := dotenv.Parse(name, b, nil)
 	if err != nil {
-		return unparsed(name, b)
+		return g.unparsed(name, b)
 	}
 	var at []string
 	for _, e := range f.Entries {
-		if credential(e.Key, e.Value) {
-			at = append(at, fmt.Sprintf("line %d (%s)", e.Line, called(e.Key)))
+		if g.credential(e.Key, e.Value) {
+			at = append(at, fmt.Sprintf("line %d (%s)", e.Line, g.called(e.Key)))
 		}
 	}
 	return plaintext(name, at)
@@ -153,13 +170,13 @@ func read(path string, info fs.FileInfo, err error) ([]byte, error) {
 }
 
 // unparsed looks at a file that is no env file, such as a script, line by line.
-func unparsed(name string, b []byte) []Finding {
+func (g guess) unparsed(name string, b []byte) []Finding {
 	var at []string
 	n := 0
 	for line := range strings.Lines(string(b)) {
 		n++
 		key, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
-		if credential(key, strings.Trim(value, `"'`)) || shaped(line) {
+		if g.credential(key, strings.Trim(value, `"'`)) || g.shaped(line) {
 			at = append(at, fmt.Sprintf("line %d", n))
 		}
 	}

@@ -44,7 +44,7 @@ func TestCredential(t *testing.T) {
 		{"AUTHOR", "Somebody-Else", false},
 		{"COMPASS", "northnorthwest", false},
 	} {
-		if got := credential(tt.name, tt.value); got != tt.want {
+		if got := newGuess().credential(tt.name, tt.value); got != tt.want {
 			t.Errorf("%s=%s: %v", tt.name, tt.value, got)
 		}
 	}
@@ -93,14 +93,14 @@ func FuzzLoose(f *testing.F) {
 	for _, s := range []string{"A=%s", "%s=%[1]s", "export A='%s", "A=\"x\n%s\"", "%s", "A_%s=1", "A_TOKEN_%s=Zx81kd92mmcQ", "B%s_TOKEN=Zx81kd92mmcQ", "=%s", "\x00%s", "TOKEN=%s # %[1]s", "A=${%s}"} {
 		f.Add(s)
 	}
-	dir := f.TempDir()
+	dir, g := f.TempDir(), newGuess()
 	f.Fuzz(func(t *testing.T, pattern string) {
 		path := filepath.Join(dir, fmt.Sprint(len(pattern), ".env"))
 		text := strings.NewReplacer("%s", canary, "%[1]s", canary).Replace(pattern)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for _, found := range look(path, "x.env") {
+		for _, found := range g.look(path, "x.env") {
 			if strings.Contains(found.Text+found.Hint, "canary4242") {
 				t.Errorf("%q: %q", text, found.Text)
 			}
