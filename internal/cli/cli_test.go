@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -297,17 +298,17 @@ func TestRead(t *testing.T) {
 }
 
 func TestParkedAndDenied(t *testing.T) {
-	kind := ""
+	var kind atomic.Value // the daemon answers in a goroutine of its own
 	s := sdktest.Start(t, func(sdktest.Call) []sdktest.Message {
-		return []sdktest.Message{{Error: &api.Error{Kind: kind, Ref: "r9", Msg: "m"}}}
+		return []sdktest.Message{{Error: &api.Error{Kind: kind.Load().(string), Ref: "r9", Msg: "m"}}}
 	})
 	for k, want := range map[string]int{"": 1, "usage": 2, "denied": 3, "passphrase": 3, "locked": 4, "pending": 5, "new-kind": 1} {
-		kind = k
+		kind.Store(k)
 		if got := runCLI(t, s, nil, "", "read", "op://a/b/c"); got.code != want {
 			t.Errorf("%q: %+v", k, got)
 		}
 	}
-	kind = "pending"
+	kind.Store("pending")
 	got := runCLI(t, s, nil, "", "read", "--no-wait", "--format", "json", "op://a/b/c")
 	if got.code != 5 || got.out != "{\n  \"request\": \"r9\"\n}\n" || !strings.HasPrefix(got.err, `{"error":{"kind":"pending"`) {
 		t.Errorf("%+v", got)

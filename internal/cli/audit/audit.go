@@ -221,7 +221,7 @@ func Verify(ctx context.Context, o Options, c Check) error {
 		if c.Root == "" && c.Proof == "" {
 			return console.Usage("name the root key with --root; a file cannot vouch for itself")
 		}
-		p := o.Console.Progress("", 0)
+		p := new(console.Progress)
 		c.Watch = func(r io.Reader, size int64) io.Reader {
 			p = o.Console.Progress("verifying "+c.Export, size)
 			return p.Reader(r)

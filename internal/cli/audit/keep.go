@@ -87,12 +87,10 @@ func Export(ctx context.Context, o Options, k keep, f api.AuditFilter) error {
 // progress counts what is exported, where that does not stand on the screen
 // already and somebody looks.
 func (o Options) progress(ctx context.Context, s *sdk.Client, k keep, f api.AuditFilter) *console.Progress {
-	total := int64(0)
 	if k.file == "" && o.Console.OutIsTerminal {
-		quiet := *o.Console
-		quiet.ErrIsTerminal = false
-		return quiet.Progress("", 0)
+		return new(console.Progress)
 	}
+	total := int64(0)
 	if o.Console.ErrIsTerminal && f == (api.AuditFilter{}) {
 		if st, err := s.Status(ctx); err == nil {
 			total = st.Events

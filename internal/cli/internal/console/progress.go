@@ -16,8 +16,8 @@ const (
 )
 
 // Progress is one line on stderr that tells how far something long has come.
-// It shows itself on terminals only, after a second. It is not for several
-// goroutines at once.
+// It shows itself on terminals only, after a second; the zero Progress shows
+// nothing. It is not for several goroutines at once.
 type Progress struct {
 	w     io.Writer // nil: shows nothing
 	now   func() time.Time
