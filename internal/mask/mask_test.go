@@ -224,13 +224,13 @@ func TestAtOnce(t *testing.T) {
 	}
 }
 
-func TestPending(t *testing.T) {
-	m := matcher(&clock{}, []byte("hunter2x"), []byte("secret"), []byte("secret-long"))
+func TestUnfinished(t *testing.T) {
+	tb := newTables(forms{patterns: [][]byte{[]byte("hunter2x"), []byte("secret"), []byte("secret-long")}})
 	for in, want := range map[string]int{
 		"": 0, "q": 0, "..h": 1, "hu": 2, ".hun": 3, "hunter2": 7, "hunter2x": 0, "secret": 6, "secret-long": 0, "secret-los": 1,
 	} {
-		if got := m.t.pending([]byte(in)); got != want {
-			t.Errorf("pending(%q) = %d, want %d", in, got, want)
+		if _, from := tb.scan([]byte(in), nil); len(in)-from != want {
+			t.Errorf("of %q, %d bytes are the beginning of a value, want %d", in, len(in)-from, want)
 		}
 	}
 }

@@ -67,45 +67,70 @@ func newTables(f forms) *tables {
 	return t
 }
 
-// find returns the first place at or after from where a pattern stands whole,
-// and the end of the longest pattern there; start is -1 when there is none.
-func (t *tables) find(text []byte, from int) (start, end int) {
+// span is a stretch of a text, from its first byte to after its last.
+type span struct{ from, to int }
+
+// scan adds to spans where patterns stand whole in text, in order and with
+// those that overlap as one. It returns where the longest end of text begins
+// that is the beginning, and not the whole, of a pattern; len(text) if none
+// is. Only from there on can a match begin that has yet to be completed.
+func (t *tables) scan(text []byte, spans []span) (found []span, unfinished int) {
+	unfinished = len(text)
 	if t.window == 0 {
-		return -1, 0
+		return spans, unfinished
 	}
 	shift := t.shift
-	for i := from + t.window; i <= len(text); {
+	for i := t.window; i <= len(text); {
 		h := hash(text[i-block : i])
 		s := int(shift[h&(slots-1)])
 		if s != 0 {
 			i += s
 			continue
 		}
-		start = i - t.window
-		if end = t.longestAt(text[start:], h); end != 0 {
-			return start, start + end
+		from := i - t.window
+		n, more := t.at(text[from:], h)
+		if n > 0 {
+			spans = appendSpan(spans, span{from, from + n})
+		}
+		if more {
+			unfinished = min(unfinished, from)
 		}
 		i++
 	}
-	return -1, 0
+	if unfinished == len(text) {
+		unfinished -= t.start(text)
+	}
+	return spans, unfinished
 }
 
-// longestAt returns the length of the longest pattern that text begins with,
-// of those whose window ends with hash h; 0 for none.
-func (t *tables) longestAt(text []byte, h uint32) int {
-	longest := 0
+// appendSpan adds s, which begins no earlier than those before.
+func appendSpan(spans []span, s span) []span {
+	if last := len(spans) - 1; last >= 0 && s.from < spans[last].to {
+		spans[last].to = max(spans[last].to, s.to)
+		return spans
+	}
+	return append(spans, s)
+}
+
+// at returns the length of the longest pattern that text begins with, of those
+// whose window ends with hash h, 0 for none; and whether the whole of text is
+// the beginning of a longer one.
+func (t *tables) at(text []byte, h uint32) (longest int, more bool) {
 	for n := t.head[h]; n != 0; n = t.next[n-1] {
-		if p := t.patterns[n-1]; len(p) > longest && bytes.HasPrefix(text, p) {
+		p := t.patterns[n-1]
+		if len(p) > len(text) {
+			more = more || bytes.HasPrefix(p, text)
+		} else if len(p) > longest && bytes.HasPrefix(text, p) {
 			longest = len(p)
 		}
 	}
-	return longest
+	return longest, more
 }
 
-// pending returns the length of the longest end of text that is the beginning,
-// and not the whole, of a pattern. Only there can a later match begin.
-func (t *tables) pending(text []byte) int {
-	for n := min(len(text), t.longest-1); n > 0; n-- {
+// start returns the length of the longest end of text that begins a pattern
+// and is shorter than the window.
+func (t *tables) start(text []byte) int {
+	for n := min(len(text), t.window-1); n > 0; n-- {
 		tail := text[len(text)-n:]
 		if n >= block {
 			if h := hash(tail); t.first[h/64]&(1<<(h%64)) == 0 {
@@ -119,12 +144,9 @@ func (t *tables) pending(text []byte) int {
 	return 0
 }
 
-// begins tells whether some pattern is longer than s and begins with it.
+// begins tells whether some pattern begins with s, which is shorter than any.
 func (t *tables) begins(s []byte) bool {
 	i := sort.Search(len(t.patterns), func(i int) bool { return bytes.Compare(t.patterns[i], s) >= 0 })
-	if i < len(t.patterns) && len(t.patterns[i]) == len(s) {
-		i++ // s itself, or one that does not begin with s and neither do those after it
-	}
 	return i < len(t.patterns) && bytes.HasPrefix(t.patterns[i], s)
 }
 
