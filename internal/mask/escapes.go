@@ -1,6 +1,7 @@
 package mask
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -14,16 +15,21 @@ type rule func(dst, v []byte) ([]byte, int)
 // maxEscape is more than any rule appends for one character.
 const maxEscape = 64
 
-// escape adds v with each character as next writes it.
-func (f *forms) escape(v []byte, next rule) {
+// escape adds v with each character as next writes it, and returns that; nil
+// if it is v itself.
+func (f *forms) escape(v []byte, next rule) []byte {
 	var scratch [maxEscape]byte
-	size := 0
+	size, same := 0, true
 	for rest := v; len(rest) > 0; {
 		out, n := next(scratch[:0], rest)
+		same = same && bytes.Equal(out, rest[:n])
 		size += len(out)
 		rest = rest[n:]
 	}
 	clear(scratch[:])
+	if same {
+		return nil
+	}
 	out := make([]byte, 0, size)
 	for rest := v; len(rest) > 0; {
 		var n int
@@ -31,23 +37,43 @@ func (f *forms) escape(v []byte, next rule) {
 		rest = rest[n:]
 	}
 	f.own(out)
+	return out
 }
 
-// twice makes a rule that escapes every byte that inner appends once more.
-func twice(inner rule, outer func(dst []byte, c byte) []byte) rule {
-	return func(dst, v []byte) ([]byte, int) {
-		var scratch [maxEscape]byte
-		out, n := inner(scratch[:0], v)
-		for _, c := range out {
-			dst = outer(dst, c)
+// again adds form with before in front of each byte that is one of special,
+// or with after behind it.
+func (f *forms) again(form []byte, special, before, after string) {
+	n := 0
+	for _, c := range form {
+		if strings.IndexByte(special, c) >= 0 {
+			n++
 		}
-		clear(scratch[:])
-		return dst, n
 	}
+	if n == 0 {
+		return
+	}
+	out := make([]byte, 0, len(form)+n*(len(before)+len(after)))
+	for _, c := range form {
+		if strings.IndexByte(special, c) < 0 {
+			out = append(out, c)
+			continue
+		}
+		out = append(append(append(out, before...), c), after...)
+	}
+	f.own(out)
 }
 
 func alphanumeric(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+func isASCII(v []byte) bool {
+	for _, c := range v {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // percent adds the escapes of RFC 3986, once and twice over, for the sets of
@@ -74,13 +100,7 @@ func (f *forms) percent(v []byte) {
 					return append(dst, '%', digits[c>>4], digits[c&15]), 1
 				}
 			}
-			f.escape(v, once)
-			f.escape(v, twice(once, func(dst []byte, c byte) []byte {
-				if c == '%' {
-					return append(dst, "%25"...)
-				}
-				return append(dst, c)
-			}))
+			f.again(f.escape(v, once), "%", "", "25")
 		}
 	}
 }
@@ -98,19 +118,17 @@ type jsonStyle struct {
 // json adds what stands between the quotes of a JSON string, and that as part
 // of a JSON text in a JSON string.
 func (f *forms) json(v []byte) {
+	ascii, slash := isASCII(v), bytes.IndexByte(v, '/') >= 0
 	for _, hex := range []string{lower, upper} {
 		for _, s := range []jsonStyle{
 			{}, {slash: true}, {html: true}, {ascii: true}, {long: true}, {all: true},
 			{ascii: true, slash: true}, {ascii: true, html: true}, {ascii: true, long: true},
 		} {
+			if s.ascii && ascii || s.slash && !slash {
+				continue // as without
+			}
 			s.hex = hex
-			f.escape(v, s.next)
-			f.escape(v, twice(s.next, func(dst []byte, c byte) []byte {
-				if c == '"' || c == '\\' {
-					dst = append(dst, '\\')
-				}
-				return append(dst, c)
-			}))
+			f.again(f.escape(v, s.next), `"\`, `\`, "")
 		}
 	}
 }
@@ -156,10 +174,14 @@ type htmlStyle struct {
 
 // html adds the entities of HTML and XML.
 func (f *forms) html(v []byte) {
+	ascii, quotes := isASCII(v), bytes.ContainsAny(v, `"'`)
 	for _, beyond := range []string{"", "%d", "%x", "%X"} {
 		for _, q := range [][2]string{
 			{"", ""}, {"quot", ""}, {"quot", "%d"}, {"quot", "0%d"}, {"quot", "%x"}, {"quot", "%X"}, {"quot", "apos"}, {"%d", "%d"},
 		} {
+			if beyond != "" && ascii || q[0]+q[1] != "" && !quotes {
+				continue // as without
+			}
 			f.escape(v, htmlStyle{"amp", "lt", "gt", q[0], q[1], beyond, ""}.next)
 		}
 	}

@@ -2,7 +2,6 @@ package mask
 
 import (
 	"bytes"
-	"slices"
 	"sort"
 )
 
@@ -40,12 +39,7 @@ func (e *sight) look(t *tables, text []byte) {
 	if len(e.others) == 0 {
 		return
 	}
-	e.others = append(e.others, e.spans...)
-	slices.SortFunc(e.others, func(a, b span) int { return a.from - b.from })
-	e.spans = e.spans[:0]
-	for _, s := range e.others {
-		e.spans = appendSpan(e.spans, s)
-	}
+	e.spans = joined(append(e.spans, e.others...))
 }
 
 // keepFrom returns how much of text no match to come can depend on.

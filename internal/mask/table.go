@@ -76,50 +76,85 @@ type span struct{ from, to int }
 // is. Only from there on can a match begin that has yet to be completed.
 func (t *tables) scan(text []byte, spans []span) (found []span, unfinished int) {
 	unfinished = len(text)
-	if t.window == 0 {
-		return spans, unfinished
+	if t.window == 0 || len(text) < t.window {
+		return spans, unfinished - t.start(text)
 	}
+	// Two windows move at once, each over one half, for a step waits for
+	// memory most of the time.
 	shift := t.shift
-	for i := t.window; i <= len(text); {
-		h := hash(text[i-block : i])
-		s := int(shift[h&(slots-1)])
-		if s != 0 {
-			i += s
-			continue
+	old := len(spans)
+	i, j := t.window, (t.window+len(text))/2
+	half := j
+	for i < half && j <= len(text) {
+		h, k := hash(text[i-block:i]), hash(text[j-block:j])
+		s, u := int(shift[h&(slots-1)]), int(shift[k&(slots-1)])
+		if s == 0 {
+			spans, unfinished = t.look(text, i, h, spans, unfinished)
+			s = 1
 		}
-		from := i - t.window
-		n, more := t.at(text[from:], h)
-		if n > 0 {
-			spans = appendSpan(spans, span{from, from + n})
+		if u == 0 {
+			spans, unfinished = t.look(text, j, k, spans, unfinished)
+			u = 1
 		}
-		if more {
-			unfinished = min(unfinished, from)
-		}
-		i++
+		i += s
+		j += u
 	}
+	for end := half - 1; ; i, end = j, len(text) {
+		for i <= end {
+			h := hash(text[i-block : i])
+			s := int(shift[h&(slots-1)])
+			if s == 0 {
+				spans, unfinished = t.look(text, i, h, spans, unfinished)
+				s = 1
+			}
+			i += s
+		}
+		if end == len(text) {
+			break
+		}
+	}
+	spans = append(spans[:old], joined(spans[old:])...)
 	if unfinished == len(text) {
 		unfinished -= t.start(text)
 	}
 	return spans, unfinished
 }
 
-// appendSpan adds s, which begins no earlier than those before.
-func appendSpan(spans []span, s span) []span {
-	if last := len(spans) - 1; last >= 0 && s.from < spans[last].to {
-		spans[last].to = max(spans[last].to, s.to)
-		return spans
+// look compares the patterns whose window ends at i with hash h.
+func (t *tables) look(text []byte, i int, h uint32, spans []span, unfinished int) ([]span, int) {
+	from := i - t.window
+	n, more := t.at(text[from:], h, from < unfinished)
+	if n > 0 {
+		spans = append(spans, span{from, from + n})
 	}
-	return append(spans, s)
+	if more {
+		unfinished = from
+	}
+	return spans, unfinished
+}
+
+// joined sorts spans and makes one of those that overlap.
+func joined(spans []span) []span {
+	slices.SortFunc(spans, func(a, b span) int { return a.from - b.from })
+	out := spans[:0]
+	for _, s := range spans {
+		if last := len(out) - 1; last >= 0 && s.from < out[last].to {
+			out[last].to = max(out[last].to, s.to)
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // at returns the length of the longest pattern that text begins with, of those
 // whose window ends with hash h, 0 for none; and whether the whole of text is
-// the beginning of a longer one.
-func (t *tables) at(text []byte, h uint32) (longest int, more bool) {
+// the beginning of a longer one, where that is asked.
+func (t *tables) at(text []byte, h uint32, ask bool) (longest int, more bool) {
 	for n := t.head[h]; n != 0; n = t.next[n-1] {
 		p := t.patterns[n-1]
 		if len(p) > len(text) {
-			more = more || bytes.HasPrefix(p, text)
+			more = more || ask && bytes.HasPrefix(p, text)
 		} else if len(p) > longest && bytes.HasPrefix(text, p) {
 			longest = len(p)
 		}
