@@ -2,6 +2,7 @@ package mask
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -76,31 +77,48 @@ func isASCII(v []byte) bool {
 	return true
 }
 
+// present returns the characters of set that stand in v.
+func present(v []byte, set string) string {
+	return strings.Map(func(r rune) rune {
+		if bytes.IndexByte(v, byte(r)) < 0 {
+			return -1
+		}
+		return r
+	}, set)
+}
+
 // percent adds the escapes of RFC 3986, once and twice over, for the sets of
-// characters that the common encoders leave alone besides letters and digits.
+// characters that the common encoders leave alone besides letters and digits,
+// and for none. A set that begins with a space writes that as +.
 func (f *forms) percent(v []byte) {
 	for _, digits := range []string{lower, upper} {
+		f.again(f.escape(v, func(dst, v []byte) ([]byte, int) {
+			return append(dst, '%', digits[v[0]>>4], digits[v[0]&15]), 1
+		}), "%", "", "25")
+		var seen []string
 		for _, leaves := range []string{
 			"-._~",                 // RFC 3986 section 2.3; Go, Python
 			"-._~/",                // Python's quote
 			"-._~!*'()",            // JavaScript's encodeURIComponent
 			"-._~!*'();/?:@&=+$,#", // JavaScript's encodeURI
-			"-._~+",                // forms, where + is a space
-			"-._*+",                // the same, WHATWG and Java
-			"\x00",                 // every byte escaped
+			" -._~",                // forms
+			" -._*",                // the same, WHATWG and Java
 		} {
-			plus := leaves[len(leaves)-1] == '+'
-			once := func(dst, v []byte) ([]byte, int) {
-				switch c := v[0]; {
-				case plus && c == ' ':
-					return append(dst, '+'), 1
-				case leaves != "\x00" && (alphanumeric(c) || strings.IndexByte(leaves, c) >= 0) && !(plus && c == '+'):
-					return append(dst, c), 1
-				default:
+			leaves := present(v, leaves)
+			if slices.Contains(seen, leaves) {
+				continue // as another
+			}
+			seen = append(seen, leaves)
+			f.again(f.escape(v, func(dst, v []byte) ([]byte, int) {
+				c := v[0]
+				if !alphanumeric(c) && strings.IndexByte(leaves, c) < 0 {
 					return append(dst, '%', digits[c>>4], digits[c&15]), 1
 				}
-			}
-			f.again(f.escape(v, once), "%", "", "25")
+				if c == ' ' {
+					c = '+'
+				}
+				return append(dst, c), 1
+			}), "%", "", "25")
 		}
 	}
 }

@@ -2,6 +2,7 @@ package mask
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"sort"
 )
@@ -26,12 +27,19 @@ type tables struct {
 	shift []uint8  // by hash: bytes the window may move; 0: compare
 	head  []uint32 // by hash: 1 + first pattern to compare; 0: none
 	next  []uint32 // by pattern: 1 + the next one with its hash
-	first []uint64 // bit set of the hashes of patterns' first blocks
+	first []uint64 // bit set of the hashes of patterns' first 1, 2 and 3 bytes
 }
 
-func hash(b []byte) uint32 {
-	_ = b[2]
-	return (uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16) * 2654435761 >> 16
+// hashAt returns the hash of the block that ends at i, above block.
+func hashAt(text []byte, i int) uint32 {
+	return binary.LittleEndian.Uint32(text[i-block-1:i]) >> 8 * 2654435761 >> 16
+}
+
+// headHash returns a hash of the first block of b, which may be shorter.
+func headHash(b []byte) uint32 {
+	var head [1 + block]byte
+	copy(head[1:], b)
+	return hashAt(head[:], len(head))
 }
 
 // newTables takes over f.
@@ -56,13 +64,15 @@ func newTables(f forms) *tables {
 	t.first = make([]uint64, slots/64)
 	for i, p := range t.patterns {
 		for end := block; end <= t.window; end++ {
-			h := hash(p[end-block : end])
+			h := headHash(p[end-block : end])
 			t.shift[h] = min(t.shift[h], uint8(t.window-end))
 		}
-		h := hash(p[t.window-block : t.window])
+		h := hashAt(p, t.window)
 		t.next[i], t.head[h] = t.head[h], uint32(i+1)
-		h = hash(p)
-		t.first[h/64] |= 1 << (h % 64)
+		for n := 1; n <= block; n++ {
+			h = headHash(p[:n])
+			t.first[h/64] |= 1 << (h % 64)
+		}
 	}
 	return t
 }
@@ -86,7 +96,7 @@ func (t *tables) scan(text []byte, spans []span) (found []span, unfinished int) 
 	i, j := t.window, (t.window+len(text))/2
 	half := j
 	for i < half && j <= len(text) {
-		h, k := hash(text[i-block:i]), hash(text[j-block:j])
+		h, k := hashAt(text, i), hashAt(text, j)
 		s, u := int(shift[h&(slots-1)]), int(shift[k&(slots-1)])
 		if s == 0 {
 			spans, unfinished = t.look(text, i, h, spans, unfinished)
@@ -101,7 +111,7 @@ func (t *tables) scan(text []byte, spans []span) (found []span, unfinished int) 
 	}
 	for end := half - 1; ; i, end = j, len(text) {
 		for i <= end {
-			h := hash(text[i-block : i])
+			h := hashAt(text, i)
 			s := int(shift[h&(slots-1)])
 			if s == 0 {
 				spans, unfinished = t.look(text, i, h, spans, unfinished)
@@ -167,12 +177,7 @@ func (t *tables) at(text []byte, h uint32, ask bool) (longest int, more bool) {
 func (t *tables) start(text []byte) int {
 	for n := min(len(text), t.window-1); n > 0; n-- {
 		tail := text[len(text)-n:]
-		if n >= block {
-			if h := hash(tail); t.first[h/64]&(1<<(h%64)) == 0 {
-				continue
-			}
-		}
-		if t.begins(tail) {
+		if h := headHash(tail); t.first[h/64]&(1<<(h%64)) != 0 && t.begins(tail) {
 			return n
 		}
 	}
