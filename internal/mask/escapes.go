@@ -282,6 +282,9 @@ func (f *forms) shell(v []byte) {
 			return append(dst, c), 1
 		})
 	}
+	plain := !bytes.ContainsFunc(v, func(r rune) bool {
+		return r < ' ' || r > '~' || strings.ContainsRune(`\"'`, r)
+	})
 	for _, s := range []cStyle{
 		{quotes: "'", digits: "", beyond: true}, {quotes: "'", digits: ""}, {quotes: "'", digits: "", escape: 'e'},
 		{quotes: "'", digits: lower}, {quotes: "'", digits: upper}, {quotes: "'", digits: lower, beyond: true},
@@ -289,7 +292,9 @@ func (f *forms) shell(v []byte) {
 		{quotes: `"`, digits: lower}, {quotes: `"`, digits: upper}, {quotes: `"`, digits: lower, beyond: true},
 		{digits: "", all: true}, {digits: lower, all: true}, {digits: upper, all: true},
 	} {
-		f.escape(v, s.next)
+		if s.all || !plain {
+			f.escape(v, s.next)
+		}
 	}
 }
 

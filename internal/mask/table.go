@@ -11,6 +11,8 @@ const (
 	block     = 3       // bytes hashed together; MinLen is above it
 	slots     = 1 << 16 // hashes of a block
 	maxWindow = 255     // so that a shift fits a byte
+
+	multiplier = 2654435761 // Knuth's, for hashes by multiplication
 )
 
 // tables finds patterns by Wu and Manber's method (A Fast Algorithm for
@@ -32,14 +34,19 @@ type tables struct {
 
 // hashAt returns the hash of the block that ends at i, above block.
 func hashAt(text []byte, i int) uint32 {
-	return binary.LittleEndian.Uint32(text[i-block-1:i]) >> 8 * 2654435761 >> 16
+	return binary.LittleEndian.Uint32(text[i-block-1:i]) >> 8 * multiplier >> 16
 }
 
-// headHash returns a hash of the first block of b, which may be shorter.
+// headHash returns the hash of the first block of b, which may be shorter.
 func headHash(b []byte) uint32 {
-	var head [1 + block]byte
-	copy(head[1:], b)
-	return hashAt(head[:], len(head))
+	v := uint32(b[0])
+	if len(b) > 1 {
+		v |= uint32(b[1]) << 8
+	}
+	if len(b) > 2 {
+		v |= uint32(b[2]) << 16
+	}
+	return v * multiplier >> 16
 }
 
 // newTables takes over f.
@@ -63,11 +70,12 @@ func newTables(f forms) *tables {
 	t.next = make([]uint32, len(t.patterns))
 	t.first = make([]uint64, slots/64)
 	for i, p := range t.patterns {
-		for end := block; end <= t.window; end++ {
-			h := headHash(p[end-block : end])
+		h := headHash(p)
+		t.shift[h] = min(t.shift[h], uint8(t.window-block))
+		for end := block + 1; end <= t.window; end++ {
+			h = hashAt(p, end)
 			t.shift[h] = min(t.shift[h], uint8(t.window-end))
 		}
-		h := hashAt(p, t.window)
 		t.next[i], t.head[h] = t.head[h], uint32(i+1)
 		for n := 1; n <= block; n++ {
 			h = headHash(p[:n])
