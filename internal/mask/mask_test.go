@@ -512,12 +512,18 @@ func randomValues(n, shortest int) [][]byte {
 }
 
 func BenchmarkWrite(b *testing.B) {
-	text := logText(8 << 20)
+	plain := logText(8 << 20)
+	coloured := bytes.ReplaceAll(plain, []byte("="), []byte("\x1b[0m=\x1b[38;5;40m"))
+	coloured = bytes.ReplaceAll(coloured, []byte("INFO"), []byte("\x1b[1mINFO\x1b[0m"))
 	for _, bb := range []struct{ values, shortest, write int }{
 		{0, 12, 32 << 10}, {1, 12, 32 << 10}, {50, 20, 32 << 10}, {50, 12, 32 << 10},
-		{50, 8, 32 << 10}, {50, 6, 32 << 10}, {500, 12, 32 << 10}, {50, 12, 100},
+		{50, 8, 32 << 10}, {50, 6, 32 << 10}, {500, 12, 32 << 10}, {50, 12, 100}, {-50, 12, 32 << 10},
 	} {
-		b.Run(fmt.Sprintf("values=%d/shortest=%d/write=%d", bb.values, bb.shortest, bb.write), func(b *testing.B) {
+		text := plain
+		if bb.values < 0 {
+			text, bb.values = coloured, -bb.values
+		}
+		b.Run(fmt.Sprintf("values=%d/shortest=%d/write=%d/coloured=%t", bb.values, bb.shortest, bb.write, &text[0] != &plain[0]), func(b *testing.B) {
 			var vs []Value
 			for _, v := range randomValues(bb.values, bb.shortest) {
 				vs = append(vs, Bytes("v", v))

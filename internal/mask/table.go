@@ -28,8 +28,14 @@ type tables struct {
 
 	shift []uint8  // by hash: bytes the window may move; 0: compare
 	head  []uint32 // by hash: 1 + first pattern to compare; 0: none
-	next  []uint32 // by pattern: 1 + the next one with its hash
+	links []link   // by pattern
 	first []uint64 // bit set of the hashes of patterns' first 1, 2 and 3 bytes
+}
+
+// link chains the patterns of one hash.
+type link struct {
+	next uint32 // 1 + the next one with its hash; 0: none
+	lead uint32 // its first 4 bytes
 }
 
 // hashAt returns the hash of the block that ends at i, above block.
@@ -67,7 +73,7 @@ func newTables(f forms) *tables {
 		t.shift[i] = uint8(t.window - block + 1)
 	}
 	t.head = make([]uint32, slots)
-	t.next = make([]uint32, len(t.patterns))
+	t.links = make([]link, len(t.patterns))
 	t.first = make([]uint64, slots/64)
 	for i, p := range t.patterns {
 		h := headHash(p)
@@ -76,7 +82,8 @@ func newTables(f forms) *tables {
 			h = hashAt(p, end)
 			t.shift[h] = min(t.shift[h], uint8(t.window-end))
 		}
-		t.next[i], t.head[h] = t.head[h], uint32(i+1)
+		t.links[i] = link{t.head[h], binary.LittleEndian.Uint32(p)}
+		t.head[h] = uint32(i + 1)
 		for n := 1; n <= block; n++ {
 			h = headHash(p[:n])
 			t.first[h/64] |= 1 << (h % 64)
@@ -169,7 +176,11 @@ func joined(spans []span) []span {
 // whose window ends with hash h, 0 for none; and whether the whole of text is
 // the beginning of a longer one, where that is asked.
 func (t *tables) at(text []byte, h uint32, ask bool) (longest int, more bool) {
-	for n := t.head[h]; n != 0; n = t.next[n-1] {
+	lead := binary.LittleEndian.Uint32(text)
+	for n := t.head[h]; n != 0; n = t.links[n-1].next {
+		if t.links[n-1].lead != lead {
+			continue
+		}
 		p := t.patterns[n-1]
 		if len(p) > len(text) {
 			more = more || ask && bytes.HasPrefix(p, text)
@@ -205,6 +216,6 @@ func (t *tables) wipe() {
 	}
 	clear(t.shift)
 	clear(t.head)
-	clear(t.next)
+	clear(t.links)
 	clear(t.first)
 }
