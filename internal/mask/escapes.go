@@ -142,7 +142,7 @@ func (f *forms) json(v []byte) {
 			{}, {slash: true}, {html: true}, {ascii: true}, {long: true}, {all: true},
 			{ascii: true, slash: true}, {ascii: true, html: true}, {ascii: true, long: true},
 		} {
-			if s.ascii && ascii || s.slash && !slash {
+			if f.bare && !s.all || s.ascii && ascii || s.slash && !slash {
 				continue // as without
 			}
 			s.hex = hex
@@ -197,7 +197,7 @@ func (f *forms) html(v []byte) {
 		for _, q := range [][2]string{
 			{"", ""}, {"quot", ""}, {"quot", "%d"}, {"quot", "0%d"}, {"quot", "%x"}, {"quot", "%X"}, {"quot", "apos"}, {"%d", "%d"},
 		} {
-			if beyond != "" && ascii || q[0]+q[1] != "" && !quotes {
+			if f.bare || beyond != "" && ascii || q[0]+q[1] != "" && !quotes {
 				continue // as without
 			}
 			f.escape(v, htmlStyle{"amp", "lt", "gt", q[0], q[1], beyond, ""}.next)
@@ -282,9 +282,6 @@ func (f *forms) shell(v []byte) {
 			return append(dst, c), 1
 		})
 	}
-	plain := !bytes.ContainsFunc(v, func(r rune) bool {
-		return r < ' ' || r > '~' || strings.ContainsRune(`\"'`, r)
-	})
 	for _, s := range []cStyle{
 		{quotes: "'", digits: "", beyond: true}, {quotes: "'", digits: ""}, {quotes: "'", digits: "", escape: 'e'},
 		{quotes: "'", digits: lower}, {quotes: "'", digits: upper}, {quotes: "'", digits: lower, beyond: true},
@@ -292,7 +289,7 @@ func (f *forms) shell(v []byte) {
 		{quotes: `"`, digits: lower}, {quotes: `"`, digits: upper}, {quotes: `"`, digits: lower, beyond: true},
 		{digits: "", all: true}, {digits: lower, all: true}, {digits: upper, all: true},
 	} {
-		if s.all || !plain {
+		if s.all || !f.bare {
 			f.escape(v, s.next)
 		}
 	}
@@ -319,8 +316,11 @@ func (s cStyle) next(dst, v []byte) ([]byte, int) {
 			return append(dst, '\\', max(s.escape, 'E')), 1
 		case c == '\\' || strings.IndexByte(s.quotes, c) >= 0:
 			return append(dst, '\\', c), 1
-		case 0x20 <= c && c < 0x7f || c >= utf8.RuneSelf && s.beyond:
+		case 0x20 <= c && c < 0x7f:
 			return append(dst, c), 1
+		}
+		if _, n := utf8.DecodeRune(v); n > 1 && s.beyond {
+			return append(dst, v[:n]...), n
 		}
 	}
 	if s.digits == "" {

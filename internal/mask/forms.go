@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -23,6 +24,7 @@ type forms struct {
 	patterns [][]byte // views into owned
 	owned    [][]byte
 	plain    []byte // the value whose forms are being added
+	bare     bool   // it has nothing that JSON, HTML or C escape
 }
 
 // add copies the forms of one value and tells whether it is long enough. Line
@@ -36,6 +38,9 @@ func (f *forms) add(value []byte) bool {
 	f.plain = nil
 	f.own(bytes.Clone(v))
 	f.plain = f.owned[len(f.owned)-1]
+	f.bare = !bytes.ContainsFunc(v, func(r rune) bool {
+		return r < ' ' || r > '~' || strings.ContainsRune("\"'\\/&<>", r)
+	})
 	f.lines(f.plain)
 	f.reversed(f.plain)
 	for before := range 3 {

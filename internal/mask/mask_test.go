@@ -2,6 +2,7 @@ package mask
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -545,11 +546,16 @@ func BenchmarkWrite(b *testing.B) {
 }
 
 func BenchmarkNew(b *testing.B) {
-	var vs []Value
-	for _, v := range randomValues(50, 12) {
-		vs = append(vs, Bytes("v", v))
-	}
-	for b.Loop() {
-		New(vs, Options{}).Wipe()
+	for _, n := range []int{1, 50} {
+		b.Run(fmt.Sprintf("values=%d", n), func(b *testing.B) {
+			var vs []Value
+			for i := range n {
+				sum := sha256.Sum256([]byte{byte(i)})
+				vs = append(vs, Bytes("v", []byte(base64.RawURLEncoding.EncodeToString(sum[:]))))
+			}
+			for b.Loop() {
+				New(vs, Options{}).Wipe()
+			}
+		})
 	}
 }
