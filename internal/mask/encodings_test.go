@@ -105,7 +105,13 @@ var encoders = []encoder{
 	}},
 	{"$'' all", func(v string) string { return eachByte(v, `\x%02x`) }},
 	{"$'' octal", func(v string) string { return eachByte(v, `\%03o`) }},
-	{"Go string", func(v string) string { q := strconv.Quote(v); return q[1 : len(q)-1] }},
+	{"Go string", func(v string) string {
+		if strings.ContainsFunc(v, func(r rune) bool { return r >= utf8.RuneSelf && !strconv.IsPrint(r) }) {
+			return v // \u among others
+		}
+		q := strconv.Quote(v)
+		return q[1 : len(q)-1]
+	}},
 }
 
 func eachByte(v, format string) string {
@@ -145,7 +151,7 @@ func units(v, format string) string {
 
 // hasControl tells whether v has control characters besides some.
 func hasControl(v, besides string) bool {
-	return strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && !strings.ContainsRune(besides, r) })
+	return strings.ContainsFunc(v, func(r rune) bool { return (r < ' ' || r == 0x7f) && !strings.ContainsRune(besides, r) })
 }
 
 func ascii(v, format string) string {
@@ -220,7 +226,10 @@ func TestColoured(t *testing.T) {
 			form := e.encode(v)
 			for _, between := range betweens[:7] {
 				if strings.ContainsRune(form, esc) {
-					continue // its own sequences would be cut up
+					if e.name != "raw" {
+						continue // its own sequences would be cut up
+					}
+					form = "tab\therebold"
 				}
 				in := "<" + strings.Join(strings.Split(form, ""), between) + ">"
 				got, err := stream(m, c, []byte(in), []int{1 + len(form)%7})

@@ -126,7 +126,8 @@ func (f *forms) percent(v []byte) {
 // jsonStyle is what a JSON encoder escapes beyond what it must.
 type jsonStyle struct {
 	slash bool   // / as \/
-	html  bool   // < > & as \u00XX, and U+2028 and U+2029
+	html  bool   // < > & as \u00XX
+	ends  bool   // U+2028 and U+2029, which end lines, as \uXXXX
 	ascii bool   // what is not ASCII as \uXXXX
 	all   bool   // every character as \uXXXX
 	long  bool   // control characters as \u00XX, even where \n and the like exist
@@ -139,10 +140,11 @@ func (f *forms) json(v []byte) {
 	ascii, slash := isASCII(v), bytes.IndexByte(v, '/') >= 0
 	for _, hex := range []string{lower, upper} {
 		for _, s := range []jsonStyle{
-			{}, {slash: true}, {html: true}, {ascii: true}, {long: true}, {all: true},
+			{}, {slash: true}, {ends: true}, {ends: true, slash: true}, {ends: true, html: true},
+			{ascii: true}, {long: true}, {all: true},
 			{ascii: true, slash: true}, {ascii: true, html: true}, {ascii: true, long: true},
 		} {
-			if f.bare && !s.all || s.ascii && ascii || s.slash && !slash {
+			if f.bare && !s.all || (s.ascii || s.ends && !s.html) && ascii || s.slash && !slash {
 				continue // as without
 			}
 			s.hex = hex
@@ -165,7 +167,7 @@ func (s jsonStyle) next(dst, v []byte) ([]byte, int) {
 	}
 	switch {
 	case s.all || r < 0x20 && short == "" || r >= utf8.RuneSelf && s.ascii ||
-		s.html && strings.ContainsRune("<>&\u2028\u2029", r):
+		s.html && strings.ContainsRune("<>&", r), s.ends && (r == '\u2028' || r == '\u2029'):
 		if hi, lo := utf16.EncodeRune(r); hi != utf8.RuneError {
 			return s.unit(s.unit(dst, hi), lo), n
 		}

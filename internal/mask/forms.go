@@ -42,6 +42,7 @@ func (f *forms) add(value []byte) bool {
 		return r < ' ' || r > '~' || strings.ContainsRune("\"'\\/&<>", r)
 	})
 	f.lines(f.plain)
+	f.stripped(f.plain)
 	f.reversed(f.plain)
 	for before := range 3 {
 		f.base64(f.plain, before, base64.RawStdEncoding)
@@ -90,6 +91,29 @@ func (f *forms) lines(v []byte) {
 		}
 		f.own(bytes.Clone(line))
 	}
+}
+
+// stripped adds what is left of the value without escape sequences.
+func (f *forms) stripped(v []byte) {
+	if bytes.IndexByte(v, esc) < 0 {
+		return
+	}
+	rest := make([]byte, 0, len(v))
+	for i := 0; i < len(v); {
+		if v[i] == esc {
+			if n, _ := sequence(v[i:]); n > 0 {
+				i += n
+				continue
+			}
+		}
+		rest = append(rest, v[i])
+		i++
+	}
+	if len(rest) < MinLen {
+		clear(rest)
+		return
+	}
+	f.own(rest)
 }
 
 // reversed adds the value from its end to its beginning, by bytes and, where
