@@ -3,7 +3,7 @@
 // A [Matcher] holds the values and their common encodings; each stream gets a
 // [Writer] of its own, and all writers share the matcher's tables. A value is
 // found however the stream is cut into writes. This is hygiene and no
-// promise: whoever writes the stream can reverse, split or encrypt a value
+// promise: whoever writes the stream can split, shift or encrypt a value
 // and no matching finds it then.
 //
 // # Forms
