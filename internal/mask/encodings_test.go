@@ -247,7 +247,7 @@ func TestWrapped(t *testing.T) {
 	v := "correct horse battery staple"
 	c := &clock{}
 	m := matcher(c, []byte(v))
-	for before := range 120 {
+	for before := range 80 {
 		all := []byte(strings.Repeat("z", before) + v + strings.Repeat("y", 90))
 		for name, text := range map[string]string{
 			"base64": base64.StdEncoding.EncodeToString(all),
@@ -260,9 +260,15 @@ func TestWrapped(t *testing.T) {
 					for i := 0; i < len(text); i += width {
 						in.WriteString(text[i:min(len(text), i+width)] + end)
 					}
-					got, err := stream(m, c, []byte(in.String()), []int{1 + before})
-					if err != nil || strings.Count(string(got), R) != 1 || len(got) > in.Len()-len(v)*8/6+len(R)+2 {
-						t.Fatalf("%s after %d bytes in lines of %d with %q: %q, %v", name, before, width, end, got, err)
+					for _, size := range []int{1 + before, 0} {
+						got, err := stream(m, c, []byte(in.String()), []int{size})
+						most := in.Len() - len(v)*8/6 + 2 + len(R)
+						if size == 0 { // the timer fires
+							most += firmHold - 1 + len(end)
+						}
+						if err != nil || strings.Count(string(got), R) != 1 || len(got) > most {
+							t.Fatalf("%s after %d bytes in lines of %d with %q: %q, %v", name, before, width, end, got, err)
+						}
 					}
 				}
 			}

@@ -7,7 +7,7 @@ import (
 
 // lookBack is how many bytes before the earliest match in progress are kept,
 // for they tell whether a line break among what follows is one inside a text.
-const lookBack = minRun + 2
+const lookBack = minRun
 
 // reach returns the length of the stretch of stream at whose beginning a match
 // in progress may stand.
