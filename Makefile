@@ -6,6 +6,10 @@ FUZZTIME    ?= 10s
 SYSTEMS      = linux darwin windows
 ARCHS        = amd64 arm64
 PREFIX      ?= /usr/local
+MANDIR      ?= $(PREFIX)/share/man/man1
+BASHDIR     ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR      ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR     ?= $(PREFIX)/share/fish/vendor_completions.d
 # Where Go can erase what a function leaves in memory, the daemon is built to.
 ERASE        = $(if $(filter linux/amd64 linux/arm64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),runtimesecret)
 
@@ -43,9 +47,13 @@ cross: ## compile for every system and processor
 	@set -e; for os in $(SYSTEMS); do for arch in $(ARCHS); do echo "$$os/$$arch"; \
 	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build ./...; done; done
 
-install: build ## both binaries into PREFIX/bin, side by side
-	install -d $(DESTDIR)$(PREFIX)/bin
+install: build ## both binaries side by side, manual pages and completions, under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MANDIR) $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	install -m 0755 bin/thumbturn bin/thumbturnd $(DESTDIR)$(PREFIX)/bin/
+	bin/thumbturn man --out $(DESTDIR)$(MANDIR)
+	bin/thumbturn completion bash > $(DESTDIR)$(BASHDIR)/thumbturn
+	bin/thumbturn completion zsh > $(DESTDIR)$(ZSHDIR)/_thumbturn
+	bin/thumbturn completion fish > $(DESTDIR)$(FISHDIR)/thumbturn.fish
 
 clean: ## remove what build made
 	rm -rf bin

@@ -319,18 +319,23 @@ type RequestID struct {
 }
 
 // AuditFilter selects events; empty fields select all. Times are unix
-// milliseconds.
+// milliseconds. Principal, Tenant and Purpose are those of an event's request;
+// an event that tells only the request's id is selected where an earlier one
+// (from From on) told the request and was selected.
 type AuditFilter struct {
-	Caller  string `json:"caller,omitempty"` // kind
-	Agent   string `json:"agent,omitempty"`
-	Vault   string `json:"vault,omitempty"`
-	Item    string `json:"item,omitempty"`
-	Since   int64  `json:"since,omitempty"`
-	Until   int64  `json:"until,omitempty"`
-	Outcome string `json:"outcome,omitempty"`
-	Type    string `json:"type,omitempty"`
-	From    int64  `json:"from,omitempty"`
-	Limit   int    `json:"limit,omitempty"`
+	Caller    string `json:"caller,omitempty"` // kind
+	Agent     string `json:"agent,omitempty"`
+	Vault     string `json:"vault,omitempty"`
+	Item      string `json:"item,omitempty"`
+	Principal string `json:"principal,omitempty"`
+	Tenant    string `json:"tenant,omitempty"`
+	Purpose   string `json:"purpose,omitempty"`
+	Since     int64  `json:"since,omitempty"`
+	Until     int64  `json:"until,omitempty"`
+	Outcome   string `json:"outcome,omitempty"`
+	Type      string `json:"type,omitempty"`
+	From      int64  `json:"from,omitempty"`
+	Limit     int    `json:"limit,omitempty"`
 }
 
 // Event is one line of the ledger as shown: index, and the event's own JSON

@@ -131,6 +131,25 @@ func (c *Client) Items(ctx context.Context, in api.ItemList, f func(api.Item) er
 	return c.call(ctx, api.OpItemList, in, nil, reply{each: stream(f)})
 }
 
+// GrantCreate asks a person for a grant.
+func (c *Client) GrantCreate(ctx context.Context, in api.GrantCreate, wait OnWaiting) (api.Grant, error) {
+	var out api.Grant
+	err := c.call(ctx, api.OpGrantCreate, in, nil, reply{into: &out, waiting: wait})
+	return out, err
+}
+
+// Grants lists the grants.
+func (c *Client) Grants(ctx context.Context, in api.GrantList) ([]api.Grant, error) {
+	var out []api.Grant
+	err := c.call(ctx, api.OpGrantList, in, nil, reply{into: &out})
+	return out, err
+}
+
+// GrantRevoke ends a grant, by name or id.
+func (c *Client) GrantRevoke(ctx context.Context, name string) error {
+	return c.call(ctx, api.OpGrantRevoke, api.GrantName{Name: name}, nil, reply{})
+}
+
 // Requests lists the requests that wait for a person, or all still known.
 func (c *Client) Requests(ctx context.Context, in api.RequestList) ([]api.Pending, error) {
 	var out []api.Pending

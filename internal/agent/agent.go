@@ -82,12 +82,6 @@ func Of(exe string, argv, marks []string) (string, bool) {
 	return markOf(marks)
 }
 
-// Named gives the label of a program's, script's or package's plain name.
-func Named(name string) (string, bool) {
-	label, ok := names[name]
-	return label, ok
-}
-
 // Mark reports whether a variable's name is one that agents give to children.
 func Mark(name string) bool { _, ok := marks[name]; return ok }
 
@@ -164,7 +158,7 @@ func interpreter(name string) bool {
 // base is the last part of a path in lower case, without what tells
 // nothing: a login shell's dash, the kernel's note of deletion, an extension.
 func base(p string) string {
-	p = strings.TrimSuffix(strings.ReplaceAll(p, `\`, "/"), " (deleted)")
+	p = strings.TrimSuffix(slashed(p), " (deleted)")
 	name := strings.ToLower(strings.TrimPrefix(path.Base(p), "-"))
 	for _, ext := range []string{".exe", ".js", ".mjs", ".cjs", ".ts", ".py", ".sh"} {
 		if cut, ok := strings.CutSuffix(name, ext); ok {

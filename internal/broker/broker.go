@@ -10,8 +10,6 @@ import (
 	"context"
 	"io"
 	"path/filepath"
-	"sort"
-	"strconv"
 	"sync"
 
 	"github.com/thumbturn/thumbturn/internal/approve"
@@ -219,7 +217,7 @@ func (b *Broker) describe(ctx context.Context, r *release) error {
 		if err := canon.Decode(t.Raw, &r.request); err != nil {
 			return fault.Wrap(fault.Internal, "release", r.want.Request, err)
 		}
-		if !sameRecords(r.request.Subjects, r.subjects) {
+		if !canon.SameRecords(r.request.Subjects, r.subjects) {
 			return fault.New(fault.Conflict, "release", r.want.Request, "a value or its binding changed since it was approved").WithHint("ask again")
 		}
 	}
@@ -232,7 +230,7 @@ func (b *Broker) human(ctx context.Context, r *release) error {
 	if r.verdict.Decision == policy.Allow || r.proof.Covers(r.digest) {
 		return nil
 	}
-	t := b.g.Ticket(r.who, r.request, r.raw, r.verdict, append(presenceVaults(r.subjects), r.needs...))
+	t := b.g.Ticket(r.who, r.request, r.raw, r.verdict, append(canon.PresenceVaults(r.subjects), r.needs...))
 	proof, opened, err := b.g.Ask(ctx, r.who, r.want.Ask, t)
 	if err != nil {
 		return err
@@ -241,7 +239,7 @@ func (b *Broker) human(ctx context.Context, r *release) error {
 	r.gesture, _ = opened.(*open.Gesture)
 	// What was approved must still be what is current, under the policy that asked.
 	if p := b.book.Policy(); p == nil || p.Hash() != r.request.Policy {
-		return fault.New(fault.Conflict, r.action, refsOf(r.subjects), "the policy changed while it waited for approval").WithHint("ask again")
+		return fault.New(fault.Conflict, r.action, canon.Refs(r.subjects), "the policy changed while it waited for approval").WithHint("ask again")
 	}
 	for i, x := range r.want.Refs {
 		s, _, err := b.book.Subject(ctx, r.action, x)
@@ -302,7 +300,7 @@ func (b *Broker) decide(r *release) error {
 			r.verdict, r.grants = v, covering
 		}
 	}
-	return gate.Refusal(r.verdict, r.action, refsOf(r.subjects))
+	return gate.Refusal(r.verdict, r.action, canon.Refs(r.subjects))
 }
 
 // ask asks the policy about every subject; the strictest answer counts.
@@ -324,42 +322,6 @@ func (b *Broker) ask(set *policy.Set, r *release, granted bool) (out policy.Verd
 			out = out.Stricter(v)
 		}
 	}
-	return out
-}
-
-func sameRecords(a, c []canon.Subject) bool {
-	if len(a) != len(c) {
-		return false
-	}
-	for i := range a {
-		if a[i].Record != c[i].Record || a[i].Binding != c[i].Binding || a[i].Ref != c[i].Ref {
-			return false
-		}
-	}
-	return true
-}
-
-func refsOf(subjects []canon.Subject) string {
-	switch len(subjects) {
-	case 0:
-		return ""
-	case 1:
-		return subjects[0].Ref
-	}
-	return subjects[0].Ref + " and " + strconv.Itoa(len(subjects)-1) + " more"
-}
-
-// presenceVaults lists the compartments a release needs.
-func presenceVaults(subjects []canon.Subject) []string {
-	seen := map[string]bool{}
-	var out []string
-	for _, s := range subjects {
-		if s.Tier != canon.TierStandard && !seen[s.Vault] {
-			seen[s.Vault] = true
-			out = append(out, s.Vault)
-		}
-	}
-	sort.Strings(out)
 	return out
 }
 

@@ -62,7 +62,7 @@ func (b *Broker) window(who identity.Caller) bool { return b.live(who) != nil }
 
 // openWindow follows a reveal of standard vaults that a gesture approved.
 func (b *Broker) openWindow(r *release) {
-	if r.action == "reveal" && r.proof.Covers(r.digest) && len(presenceVaults(r.subjects)) == 0 {
+	if r.action == "reveal" && r.proof.Covers(r.digest) && len(canon.PresenceVaults(r.subjects)) == 0 {
 		b.Lease(r.who, windowLife)
 	}
 }
@@ -70,7 +70,7 @@ func (b *Broker) openWindow(r *release) {
 // leaseUse takes one use out of the lease's block, reserving a new block with a
 // durable event when the last is used up.
 func (b *Broker) leaseUse(ctx context.Context, r *release) (ledger.Intent, bool) {
-	if r.action != "reveal" || r.proof.Covers(r.digest) || len(presenceVaults(r.subjects)) > 0 {
+	if r.action != "reveal" || r.proof.Covers(r.digest) || len(canon.PresenceVaults(r.subjects)) > 0 {
 		return ledger.Intent{}, false
 	}
 	l := b.live(r.who)

@@ -248,3 +248,24 @@ func TestEventEncode(t *testing.T) {
 		}
 	}
 }
+
+func TestSubjects(t *testing.T) {
+	a := Subject{Ref: "op://v/i/f", Vault: "v1", Tier: TierPresence, Record: Digest("a\x00")}
+	b := Subject{Ref: "op://v/i/g", Vault: "v0", Record: Digest("b\x00")} // of an unknown tier: guarded
+	c := Subject{Vault: "v2", Tier: TierStandard}
+	if got := PresenceVaults([]Subject{a, b, c, a}); len(got) != 2 || got[0] != "v0" || got[1] != "v1" {
+		t.Errorf("%v", got)
+	}
+	if Refs(nil) != "" || Refs([]Subject{a}) != a.Ref || Refs([]Subject{a, b, c}) != "op://v/i/f and 2 more" {
+		t.Error(Refs([]Subject{a, b, c}))
+	}
+	code := a
+	code.Ref += "?attribute=otp"
+	other, bound := a, a
+	other.Record, bound.Binding = b.Record, b.Record
+	for _, x := range [][]Subject{{a}, {code}, {other}, {bound}, {a, b}, nil} {
+		if SameRecords([]Subject{a}, x) != (len(x) == 1 && x[0] == a) {
+			t.Errorf("%v", x)
+		}
+	}
+}

@@ -1,6 +1,10 @@
 package canon
 
-import "errors"
+import (
+	"errors"
+	"slices"
+	"strconv"
+)
 
 // Grade says what a sink lets the caller do with a value.
 type Grade string
@@ -98,3 +102,32 @@ func RequestDigest(raw []byte) Hash { return Digest(DomainRequest, raw) }
 
 // ArgvDigest hashes an argument list without ambiguity.
 func ArgvDigest(argv []string) Hash { return Digest(DomainArgv, Tuple(argv...)) }
+
+// SameRecords reports whether two lists of subjects are of the same sealed
+// values, with the same bindings, asked for in the same form.
+func SameRecords(a, b []Subject) bool {
+	return slices.EqualFunc(a, b, func(x, y Subject) bool { return x.Record == y.Record && x.Binding == y.Binding && x.Ref == y.Ref })
+}
+
+// Refs says in few words what a list of subjects is.
+func Refs(subjects []Subject) string {
+	switch len(subjects) {
+	case 0:
+		return ""
+	case 1:
+		return subjects[0].Ref
+	}
+	return subjects[0].Ref + " and " + strconv.Itoa(len(subjects)-1) + " more"
+}
+
+// PresenceVaults lists the guarded vaults of a list of subjects, each once.
+func PresenceVaults(subjects []Subject) []string {
+	var out []string
+	for _, s := range subjects {
+		if s.Tier != TierStandard && !slices.Contains(out, s.Vault) {
+			out = append(out, s.Vault)
+		}
+	}
+	slices.Sort(out)
+	return out
+}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/cli/audit"
@@ -109,6 +110,8 @@ func TestUsageErrors(t *testing.T) {
 		"vault create x --tier none", "item create a=b", "item create --vault v a", "read x", "read --file-mode 9 op://a/b/c",
 		"read --timeout 1ms op://a/b/c", "item delete x", "completion nonsense", "inject x", "inject --file-mode 9", "inject --comments",
 		"project", "project nonsense", "project show a b", "run --task", "run --task t x", "run --project",
+		"audit export --format xml", "audit export --format human", "audit export --agent x", "audit export --since 24h",
+		"audit export --format csv --until never", "man", "man --out x y", "doctor x",
 	} {
 		got := runCLI(t, nil, nil, "", strings.Fields(line)...)
 		if got.code != 2 || got.out != "" || !strings.HasPrefix(got.err, "thumbturn: ") {
@@ -129,28 +132,48 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// Every command explains itself, with an example that names it.
-func TestEveryCommandHasHelp(t *testing.T) {
-	p := Program{Version: "1.2.3"}
-	root := p.tree(&console.Console{Format: "human"})
+// everyCommand visits the whole tree, what cobra puts there included.
+func everyCommand(t *testing.T, visit func(*cobra.Command)) {
+	t.Helper()
+	root := Program{Version: "1.2.3"}.tree(&console.Console{Format: "human"})
 	seen := 0
-	var visit func(*cobra.Command)
-	visit = func(cmd *cobra.Command) {
-		if cmd.Name() == "completion" || cmd.Name() == "help" {
-			return
-		}
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
 		seen++
-		if cmd.Short == "" || !strings.Contains(cmd.Example, "thumbturn") {
-			t.Errorf("%s lacks help or an example", cmd.CommandPath())
-		}
+		visit(cmd)
 		for _, sub := range cmd.Commands() {
-			visit(sub)
+			walk(sub)
 		}
 	}
-	visit(root)
-	if seen < 40 {
+	walk(root)
+	if seen < 45 {
 		t.Errorf("only %d commands", seen)
 	}
+}
+
+// Every command explains itself and its flags, with an example that names it.
+func TestEveryCommandHasHelp(t *testing.T) {
+	everyCommand(t, func(cmd *cobra.Command) {
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") && !strings.HasPrefix(cmd.CommandPath(), "thumbturn completion") {
+			t.Errorf("%s: Short is %q", cmd.CommandPath(), cmd.Short)
+		}
+		if !strings.Contains(cmd.Example, "thumbturn") {
+			t.Errorf("%s lacks an example", cmd.CommandPath())
+		}
+		cmd.InitDefaultHelpFlag()
+		flags := 0
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if flags++; strings.TrimSpace(f.Usage) == "" {
+				t.Errorf("%s --%s lacks a usage", cmd.CommandPath(), f.Name)
+			}
+			if word, _ := pflag.UnquoteUsage(f); f.NoOptDefVal == "" && (word == "string" || word == "int") {
+				t.Errorf("%s --%s does not say what its value is: put a `WORD` into its usage", cmd.CommandPath(), f.Name)
+			}
+		})
+		if flags == 0 {
+			t.Errorf("%s: no flag was seen", cmd.CommandPath())
+		}
+	})
 }
 
 func exampleItem() api.Item {
@@ -276,7 +299,7 @@ func TestRead(t *testing.T) {
 }
 
 func TestParkedAndDenied(t *testing.T) {
-	var kind atomic.Value
+	var kind atomic.Value // the daemon answers in a goroutine of its own
 	kind.Store("")
 	s := sdktest.Start(t, func(sdktest.Call) []sdktest.Message {
 		return []sdktest.Message{{Error: &api.Error{Kind: kind.Load().(string), Ref: "r9", Msg: "m"}}}
@@ -379,5 +402,75 @@ func TestPolicyAndAudit(t *testing.T) {
 	}
 	if b, err := os.ReadFile(export); err != nil || string(b) != "{}\n[]\n" {
 		t.Errorf("%q, %v", b, err)
+	}
+}
+
+func TestAuditExportForCollectors(t *testing.T) {
+	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{
+		api.OpAuditList: {{Body: []api.Event{{N: 4, Body: []byte(`{"v":1,"type":"denial","time":1700000000000,"outcome":"denied","reason":"=1|2\n"}`)}}, More: true},
+			{Body: []api.Event{{N: 5}}}},
+		api.OpAuditExport: one([]api.Line{{Line: []byte("{}")}}),
+		api.OpStatus:      one(api.Status{Events: 2}),
+	}))
+	csv := "n,time,type,outcome,kind,agent,action,refs,request,reason\n4,2023-11-14T22:13:20.000Z,denial,denied,,,,,,'=1|2\\u{a}\n5,,erased,,,,,,,\n"
+	cef := "CEF:0|Thumbturn|Thumbturn|1.2.3|denial|denial denied|6|externalId=4 rt=1700000000000 outcome=denied reason=\\=1|2\\n\n" +
+		"CEF:0|Thumbturn|Thumbturn|1.2.3|erased|erased|1|externalId=5\n"
+	filters := "--caller agent --agent a --vault v --item i --principal p --tenant t --purpose u --outcome o --type intent --since 2023-01-01 --until 2023-01-02"
+	for line, want := range map[string]string{
+		"audit export": "{}\n", "audit export --format json": "{}\n", "--format json audit export": "{}\n",
+		"audit export --format csv": csv, "--format csv audit export": csv, "audit export --format cef " + filters: cef,
+	} {
+		if got := runCLI(t, s, nil, "", strings.Fields(line)...); got != (result{0, want, ""}) {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "out.csv")
+	if got := runCLI(t, s, nil, "", "audit", "export", "--format", "csv", "-o", file); got != (result{}) {
+		t.Errorf("%+v", got)
+	}
+	if b, err := os.ReadFile(file); err != nil || string(b) != csv {
+		t.Errorf("%q, %v", b, err)
+	}
+	want := api.AuditFilter{Caller: "agent", Agent: "a", Vault: "v", Item: "i", Principal: "p", Tenant: "t", Purpose: "u", Outcome: "o",
+		Type: "intent", Since: 1_672_531_200_000, Until: 1_672_617_600_000}
+	var got []api.AuditFilter
+	runCLI(t, s, nil, "", append([]string{"audit", "list"}, strings.Fields(filters)...)...)
+	for _, c := range s.Calls() {
+		var f api.AuditFilter
+		if c.Op == api.OpAuditList {
+			c.Into(t, &f)
+		}
+		if f != (api.AuditFilter{}) {
+			got = append(got, f)
+		}
+	}
+	if diff := cmp.Diff([]api.AuditFilter{want, want}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// An export to a file tells a person at a terminal how far it is, if it takes
+// its time.
+func TestExportShowsProgress(t *testing.T) {
+	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{
+		api.OpAuditExport: {{Body: []api.Line{{Line: []byte("{}")}}, More: true}, {Body: []api.Line{{Line: []byte("{}")}}}},
+		api.OpStatus:      one(api.Status{Events: 1, Statements: 2}),
+	}))
+	for _, terminal := range []bool{true, false} {
+		var out, errs bytes.Buffer
+		now := time.Unix(1_800_000_000, 0)
+		p := Program{Version: "1.2.3", Out: &out, Err: &errs, ErrIsTerminal: terminal,
+			Environ: []string{"THUMBTURN_HOME=" + filepath.Dir(s.Home.Run), "TERM=xterm"},
+			Now:     func() time.Time { now = now.Add(time.Second); return now }}
+		if code := p.Run(t.Context(), []string{"audit", "export"}); code != 0 || out.String() != "{}\n{}\n" {
+			t.Errorf("status %d, %q", code, out.String())
+		}
+		want := ""
+		if terminal {
+			want = "\r\x1b[Kexporting 25%\r\x1b[Kexporting 50%\r\x1b[K"
+		}
+		if errs.String() != want {
+			t.Errorf("terminal %v: %q", terminal, errs.String())
+		}
 	}
 }

@@ -42,13 +42,17 @@ func verifyOffline(_ context.Context, c audit.Check, out io.Writer) error {
 		return fault.Wrap(fault.Unavailable, "audit verify", c.Export, err)
 	}
 	defer f.Close()
+	var in io.Reader = f
+	if fi, err := f.Stat(); err == nil && c.Watch != nil {
+		in = c.Watch(f, fi.Size())
+	}
 	var rep proof.Report
 	if c.Since == "" {
-		rep, err = proof.Verify(f, o)
+		rep, err = proof.Verify(in, o)
 	} else {
 		var anchor []byte
 		if anchor, err = readFile(c.Since); err == nil {
-			rep, err = proof.Since(f, anchor, o)
+			rep, err = proof.Since(in, anchor, o)
 		}
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -17,11 +18,14 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/cli/audit"
 	"github.com/thumbturn/thumbturn/internal/cli/daemon"
+	"github.com/thumbturn/thumbturn/internal/cli/doctor"
 	"github.com/thumbturn/thumbturn/internal/cli/grant"
 	"github.com/thumbturn/thumbturn/internal/cli/initialize"
 	"github.com/thumbturn/thumbturn/internal/cli/inject"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/complete"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/cli/item"
+	"github.com/thumbturn/thumbturn/internal/cli/man"
 	"github.com/thumbturn/thumbturn/internal/cli/policy"
 	"github.com/thumbturn/thumbturn/internal/cli/project"
 	"github.com/thumbturn/thumbturn/internal/cli/read"
@@ -48,9 +52,12 @@ type Program struct {
 	Prompt  console.Prompter
 	// InputIsTerminal tells that In is a terminal.
 	InputIsTerminal bool
-	Executable      func() (string, error)
-	Now             func() time.Time
-	Rand            io.Reader
+	// What goes to a terminal may have colour.
+	OutIsTerminal, ErrIsTerminal bool
+
+	Executable func() (string, error)
+	Now        func() time.Time
+	Rand       io.Reader
 
 	VerifyOffline func(context.Context, audit.Check, io.Writer) error
 }
@@ -60,6 +67,7 @@ func System(version string) Program {
 	return Program{
 		Version: version, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ(),
 		Prompt: terminal{}, InputIsTerminal: term.IsTerminal(os.Stdin),
+		OutIsTerminal: term.IsTerminal(os.Stdout), ErrIsTerminal: term.IsTerminal(os.Stderr),
 		Executable: os.Executable, Now: time.Now, Rand: rand.Reader,
 		VerifyOffline: verifyOffline,
 	}
@@ -101,18 +109,44 @@ func (p Program) running(ctx context.Context) (*sdk.Client, error) {
 	return sdk.Dial(ctx, h, sdk.Options{})
 }
 
+// built is when this program was made: the time of the commit that it was built
+// from, else that of its file.
+func (p Program) built() time.Time {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if t, err := time.Parse(time.RFC3339, s.Value); err == nil && s.Key == "vcs.time" {
+				return t
+			}
+		}
+	}
+	self, err := p.Executable()
+	if err != nil {
+		return time.Time{}
+	}
+	fi, err := os.Stat(self)
+	if err != nil {
+		return time.Time{}
+	}
+	return fi.ModTime()
+}
+
 // Run executes one command line, without the program's name, and returns the
 // exit status (fault.ExitCode).
 func (p Program) Run(ctx context.Context, args []string) int {
 	c := &console.Console{In: p.In, Out: p.Out, Err: p.Err, Prompt: p.Prompt, Getenv: p.getenv,
-		Home: p.home, Dial: p.dial, InputIsTerminal: p.InputIsTerminal, Now: p.Now, Rand: p.Rand, Format: wantedFormat(args)}
+		Home: p.home, Dial: p.dial, InputIsTerminal: p.InputIsTerminal, Format: wantedFormat(args),
+		OutIsTerminal: p.OutIsTerminal, ErrIsTerminal: p.ErrIsTerminal, Now: p.Now, Rand: p.Rand}
 	root := p.tree(c)
+	if complete.Asked(args) {
+		root.SetErr(io.Discard) // a shell shows what comes there beside the prompt
+		complete.Source{Running: p.running}.Attach(root)
+	}
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if ctx.Err() != nil && err != nil {
 		err = fault.New(fault.Internal, "", "", "cancelled")
 	}
-	return console.Fail(p.Err, c.JSON(), err)
+	return c.Fail(err)
 }
 
 // wantedFormat finds out how to print an error that comes before the flags are
@@ -163,24 +197,28 @@ person.`,
 	root.PersistentFlags().BoolVar(&c.Yes, "yes", false, "answer yes to questions; approves nothing")
 
 	s := session.Options{Console: c, Running: p.running}
-	a := audit.Options{Console: c, Now: p.Now, Offline: p.VerifyOffline}
+	a := audit.Options{Console: c, Version: p.Version, Now: p.Now, Offline: p.VerifyOffline}
 	root.AddCommand(
 		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand), initialize.NewPassphrase(c, p.Rand),
 		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
 		run.New(run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd, Exit: os.Exit}),
 		item.NewSet(c), items(c), vault.New(c), read.New(c, os.Getwd),
-		grant.New(grant.Options{Console: c, Dir: os.Getwd, Path: p.getenv("PATH"), Describe: run.Describe}),
 		inject.New(inject.Options{Console: c, Environ: p.Environ, Dir: os.Getwd}),
+		grant.New(grant.Options{Console: c, Dir: os.Getwd, Path: p.getenv("PATH"), Describe: run.Describe}),
 		request.NewList(c), request.NewApprove(c), request.NewDeny(c),
 		audit.New(a), audit.NewRestore(a),
 		policy.New(policy.Options{Console: c}),
 		project.New(project.Options{Console: c, Dir: os.Getwd}),
 		daemon.New(daemon.Options{Console: c, Running: p.running}),
 		service.New(service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}),
+		doctor.New(doctor.Options{Console: c, Version: p.Version, OS: runtime.GOOS, Environ: p.Environ, Dir: os.Getwd,
+			Executable: p.Executable, Now: p.Now, Built: p.built, Running: p.running}),
+		man.New(man.Options{Console: c, Version: p.Version}),
 		p.versionCommand(c),
 	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	complete.Explain(root)
 	strict(root)
 	return root
 }

@@ -3,18 +3,40 @@
 // A [Matcher] holds the values and their common encodings; each stream gets a
 // [Writer] of its own, and all writers share the matcher's tables. A value is
 // found however the stream is cut into writes. This is hygiene and no
-// promise: whoever writes the stream can reverse, split or encrypt a value
+// promise: whoever writes the stream can split, shift or encrypt a value
 // and no matching finds it then.
 //
 // # Forms
 //
-// A value is known as it stands, without line ends at its end, and with its
-// inner line feeds as CR LF (what a terminal makes of them); in base64 of
-// either alphabet, padded or not, at any of the three places it can take
-// among other bytes; in hex of one case; percent-encoded with escapes of one
-// case, either every byte or every byte but RFC 3986's unreserved ones. Base64
-// characters shared with a neighbouring byte stay, so at most four bits show
-// at each end of a value that stands inside a longer base64 text.
+// A value is known as it stands, without line ends at its end, and
+//
+//   - with its inner line feeds as CR LF, which is what a terminal makes of
+//     them; of several lines, each of 8 bytes or more alone, but for the
+//     boundaries of a PEM block;
+//   - from its end to its beginning;
+//   - in base64 of either alphabet and base32 of either case, padded or not, at
+//     any place it can take among other bytes;
+//   - in hexadecimal of one case, together or with a colon or a space between
+//     the bytes;
+//   - percent-encoded, once or twice, with digits of one case: every byte, or
+//     what the common encoders escape;
+//   - as JSON writes it in a string, in the styles of the common encoders or
+//     with every character as \uXXXX, and as part of JSON in a JSON string;
+//   - with the entities of HTML and XML, by name or number, for the few
+//     characters that need it or for all;
+//   - within the quotes of a shell, of $'...' or of a C string, and with
+//     backslashes.
+//
+// Characters of base64 and base32 shared with a neighbouring byte stay, so at
+// most four bits show at each end of a value that stands inside a longer text.
+//
+// Each form is also found with escape sequences of a terminal (ECMA-48: CSI,
+// OSC and the like, up to 4 KiB each) between its characters, and each of base64,
+// base32 and hexadecimal with line breaks between them where at least 16 such
+// characters stand before the break. What stands between the characters is
+// replaced with them. A form with both, with escapes of two kinds, or with some
+// characters escaped that the encoder known for that kind leaves alone, is not
+// found.
 //
 // # Holding back
 //
@@ -23,7 +45,9 @@
 // stream ends. Fewer are held for about 5 ms, so that a prompt appears; they
 // are then written but stay known, and when the value does come, the rest of
 // it is replaced. So whatever the timing, at most the first 3 bytes of a form
-// are written. A value cut short by the end of the stream is not a match and
+// are written, and what stands between them. Memory is fixed: a match with more
+// than 4 KiB and twice the longest form between its first and last byte is
+// given up. A value cut short by the end of the stream is not a match and
 // is written as it came.
 package mask
 
@@ -84,8 +108,8 @@ type Matcher struct {
 }
 
 // New copies values, in all their forms, into tables of its own; end their
-// life with Wipe. The tables take about 330 KiB and 30 times the length of the
-// values.
+// life with Wipe. The tables take about 350 KiB and at most 500 times the
+// length of the values.
 func New(values []Value, opts Options) *Matcher {
 	m := &Matcher{after: opts.AfterFunc}
 	if m.after == nil {

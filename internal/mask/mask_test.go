@@ -2,6 +2,7 @@ package mask
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -224,13 +225,13 @@ func TestAtOnce(t *testing.T) {
 	}
 }
 
-func TestPending(t *testing.T) {
-	m := matcher(&clock{}, []byte("hunter2x"), []byte("secret"), []byte("secret-long"))
+func TestUnfinished(t *testing.T) {
+	tb := newTables(forms{patterns: [][]byte{[]byte("hunter2x"), []byte("secret"), []byte("secret-long")}})
 	for in, want := range map[string]int{
 		"": 0, "q": 0, "..h": 1, "hu": 2, ".hun": 3, "hunter2": 7, "hunter2x": 0, "secret": 6, "secret-long": 0, "secret-los": 1,
 	} {
-		if got := m.t.pending([]byte(in)); got != want {
-			t.Errorf("pending(%q) = %d, want %d", in, got, want)
+		if _, from := tb.scan([]byte(in), nil); len(in)-from != want {
+			t.Errorf("of %q, %d bytes are the beginning of a value, want %d", in, len(in)-from, want)
 		}
 	}
 }
@@ -512,12 +513,18 @@ func randomValues(n, shortest int) [][]byte {
 }
 
 func BenchmarkWrite(b *testing.B) {
-	text := logText(8 << 20)
+	plain := logText(8 << 20)
+	coloured := bytes.ReplaceAll(plain, []byte("="), []byte("\x1b[0m=\x1b[38;5;40m"))
+	coloured = bytes.ReplaceAll(coloured, []byte("INFO"), []byte("\x1b[1mINFO\x1b[0m"))
 	for _, bb := range []struct{ values, shortest, write int }{
 		{0, 12, 32 << 10}, {1, 12, 32 << 10}, {50, 20, 32 << 10}, {50, 12, 32 << 10},
-		{50, 8, 32 << 10}, {50, 6, 32 << 10}, {500, 12, 32 << 10}, {50, 12, 100},
+		{50, 8, 32 << 10}, {50, 6, 32 << 10}, {500, 12, 32 << 10}, {50, 12, 100}, {-50, 12, 32 << 10},
 	} {
-		b.Run(fmt.Sprintf("values=%d/shortest=%d/write=%d", bb.values, bb.shortest, bb.write), func(b *testing.B) {
+		text := plain
+		if bb.values < 0 {
+			text, bb.values = coloured, -bb.values
+		}
+		b.Run(fmt.Sprintf("values=%d/shortest=%d/write=%d/coloured=%t", bb.values, bb.shortest, bb.write, &text[0] != &plain[0]), func(b *testing.B) {
 			var vs []Value
 			for _, v := range randomValues(bb.values, bb.shortest) {
 				vs = append(vs, Bytes("v", v))
@@ -539,11 +546,16 @@ func BenchmarkWrite(b *testing.B) {
 }
 
 func BenchmarkNew(b *testing.B) {
-	var vs []Value
-	for _, v := range randomValues(50, 12) {
-		vs = append(vs, Bytes("v", v))
-	}
-	for b.Loop() {
-		New(vs, Options{}).Wipe()
+	for _, n := range []int{1, 50} {
+		b.Run(fmt.Sprintf("values=%d", n), func(b *testing.B) {
+			var vs []Value
+			for i := range n {
+				sum := sha256.Sum256([]byte{byte(i)})
+				vs = append(vs, Bytes("v", []byte(base64.RawURLEncoding.EncodeToString(sum[:]))))
+			}
+			for b.Loop() {
+				New(vs, Options{}).Wipe()
+			}
+		})
 	}
 }

@@ -2,37 +2,123 @@ package mask
 
 import (
 	"bytes"
+	"regexp"
+	"slices"
 	"sync"
 	"time"
 )
 
 // oracle masks the whole input at once, by comparing every pattern at every
-// place. Overlapping occurrences give one replacement, touching ones two.
+// place: of the input as it stands, of the input without escape sequences and
+// of the input without the line breaks inside of encoded text. Overlapping
+// occurrences give one replacement, touching ones two.
 func oracle(patterns [][]byte, in []byte) []byte {
-	var out []byte
-	covered := make([]bool, len(in))
-	begins := make([]bool, len(in)) // a replacement begins here
-	reach := 0                      // end of the matches found so far
+	ends := make([]int, len(in)) // by where it begins: the end of the longest match
+	all := make([]int, len(in))
 	for i := range in {
-		longest := 0
-		for _, p := range patterns {
-			if len(p) > longest && bytes.HasPrefix(in[i:], p) {
-				longest = len(p)
-			}
-		}
-		begins[i] = longest > 0 && i >= reach
-		reach = max(reach, i+longest)
-		covered[i] = i < reach
+		all[i] = i
 	}
+	encodedOnly := slices.DeleteFunc(slices.Clone(patterns), func(p []byte) bool {
+		return len(bytes.Trim(p, base64Alphabet)) != 0
+	})
+	match(ends, patterns, in, all)
+	match(ends, patterns, in, outsideSequences(in))
+	match(ends, encodedOnly, in, withoutBreaks(in))
+
+	var out []byte
+	reach := 0 // end of the matches found so far
 	for i, c := range in {
-		if begins[i] {
+		if ends[i] > 0 && i >= reach {
 			out = append(out, Replacement...)
 		}
-		if !covered[i] {
+		if reach = max(reach, ends[i]); i >= reach {
 			out = append(out, c)
 		}
 	}
 	return out
+}
+
+const base64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
+
+// match looks for patterns in the bytes of in that stand at the given places.
+func match(ends []int, patterns [][]byte, in []byte, places []int) {
+	seen := make([]byte, len(places))
+	for i, at := range places {
+		seen[i] = in[at]
+	}
+	for i := range seen {
+		for _, p := range patterns {
+			if bytes.HasPrefix(seen[i:], p) {
+				ends[places[i]] = max(ends[places[i]], places[i+len(p)-1]+1)
+			}
+		}
+	}
+}
+
+// outsideSequences returns the places of in that are in no escape sequence.
+func outsideSequences(in []byte) []int {
+	chars := make([]rune, len(in)) // bytes as characters, for regexp
+	for i, c := range in {
+		chars[i] = rune(c)
+	}
+	var places []int
+	for i := 0; i < len(in); {
+		if n := oracleSequence(chars[i:]); n > 0 {
+			i += n
+			continue
+		}
+		places = append(places, i)
+		i++
+	}
+	return places
+}
+
+var (
+	control = regexp.MustCompile(`^\x1b\[[0-?]*[ -/]*([@-~]|$)`)
+	short   = regexp.MustCompile(`^\x1b([0-OQ-WYZ\\` + "`" + `-~]|[ -/]+[0-~]|[ -/]*$)`)
+	str     = regexp.MustCompile(`^\x1b[\]PX^_][^\x00-\x1f\x7f]*(\x07|\x1b\\|\x1b|$)`)
+)
+
+func oracleSequence(chars []rune) int {
+	if chars[0] != esc {
+		return 0
+	}
+	s := string(chars[:min(len(chars), 2*maxSequence)])
+	length := func(m string) int { return len([]rune(m)) }
+	if n := length(control.FindString(s)); n > 0 && n <= maxControl {
+		return n
+	}
+	if n := length(short.FindString(s)); n > 0 && n <= maxControl {
+		return n
+	}
+	m := str.FindString(s)
+	if n := length(m); n > 0 && n <= maxSequence {
+		if m[len(m)-1] == esc {
+			return n - 1
+		}
+		return n
+	}
+	return 0
+}
+
+// withoutBreaks returns the places of in that are in no line break right after
+// 16 characters of base64.
+func withoutBreaks(in []byte) []int {
+	var places []int
+	for i := 0; i < len(in); i++ {
+		n := 0
+		if bytes.HasPrefix(in[i:], []byte("\n")) {
+			n = 1
+		} else if bytes.HasPrefix(in[i:], []byte("\r\n")) {
+			n = 2
+		}
+		if n > 0 && i >= 16 && len(bytes.Trim(in[i-16:i], base64Alphabet)) == 0 {
+			i += n - 1
+			continue
+		}
+		places = append(places, i)
+	}
+	return places
 }
 
 // clock is a hand-driven AfterFunc. The zero value never fires by itself.

@@ -13,6 +13,9 @@ import (
 func drawInput(t *rapid.T, patterns [][]byte, alphabet []byte) []byte {
 	var in []byte
 	for range rapid.IntRange(0, 12).Draw(t, "pieces") {
+		if rapid.IntRange(0, 5).Draw(t, "between") == 0 {
+			in = append(in, rapid.SampledFrom(betweens).Draw(t, "what")...)
+		}
 		if len(patterns) == 0 || rapid.IntRange(0, 3).Draw(t, "kind") == 0 {
 			in = append(in, rapid.SliceOfN(rapid.SampledFrom(alphabet), 0, 9).Draw(t, "filler")...)
 			continue
@@ -26,12 +29,36 @@ func drawInput(t *rapid.T, patterns [][]byte, alphabet []byte) []byte {
 			to = rapid.IntRange(0, len(p)).Draw(t, "to")
 		}
 		in = append(in, p[from:to]...)
+		if rapid.IntRange(0, 2).Draw(t, "mixed") == 0 {
+			in = mixed(t, in, len(in)-(to-from))
+		}
+	}
+	return in
+}
+
+// betweens may stand between the characters of a value, whole or not.
+var betweens = []string{
+	"\x1b[0m", "\x1b[38;5;1m", "\x1b]0;AB\x07", "\x1b]8;;x%2F\x1b\\", "\x1b(B", "\x1bM", "\x1bPQUJD\x1b\\", "\n", "\r\n",
+	"\x1b[", "\x1b]AB", "\x1b", "\x1b]A\x1b", "\x1b[3\x1b", "\r", "\x1b]A\n", "\x1b[1\x7f",
+}
+
+// mixed puts something between the characters of in from a place on.
+func mixed(t *rapid.T, in []byte, from int) []byte {
+	tail := bytes.Clone(in[from:])
+	in = in[:from]
+	every := rapid.IntRange(1, 20).Draw(t, "every")
+	between := rapid.SampledFrom(betweens).Draw(t, "between")
+	for i, c := range tail {
+		if i%every == every-1 {
+			in = append(in, between...)
+		}
+		in = append(in, c)
 	}
 	return in
 }
 
 func drawCase(t *rapid.T) (m *Matcher, c *clock, patterns [][]byte, in []byte) {
-	alphabet := rapid.SampledFrom([][]byte{[]byte("AB"), []byte("x%2F"), {0, 1, '\n', 255}, []byte("QUJDZXYZ/-")}).Draw(t, "alphabet")
+	alphabet := rapid.SampledFrom([][]byte{[]byte("AB"), []byte("x%2F"), {0, 1, '\n', 255}, []byte("QUJDZXYZ/-"), []byte("A[m\x1b0")}).Draw(t, "alphabet")
 	values := rapid.SliceOfN(rapid.SliceOfN(rapid.SampledFrom(alphabet), 4, 14), 0, 5).Draw(t, "values")
 	if len(values) > 0 && rapid.Bool().Draw(t, "nested") {
 		v := values[0]

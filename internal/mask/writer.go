@@ -25,8 +25,10 @@ type Writer struct {
 	buf    []byte
 	done   int    // buf[:done] has been written or replaced
 	masked int    // buf[:masked], where above 0, ends a replaced stretch
+	firm   bool   // what is held is held without limit
 	out    []byte // scratch; holds output only
 	total  int64  // bytes of the stream written or replaced
+	eye    sight  // scratch
 
 	stop    func() bool // stops the timer; nil: none is running
 	armedAt int64       // total when it was started
@@ -42,7 +44,7 @@ func (m *Matcher) Writer(dst io.Writer) *Writer {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.t != nil && m.t.longest > 0 {
-		w.buf = make([]byte, 0, m.t.longest+chunk)
+		w.buf = make([]byte, 0, reach(m.t)+lookBack+maxSequence+chunk)
 	}
 	return w
 }
@@ -103,6 +105,7 @@ func (w *Writer) Close() error {
 func (w *Writer) fail(err error) error {
 	w.err = err
 	clear(w.buf[:cap(w.buf)])
+	w.eye.wipe()
 	w.buf, w.done, w.masked = w.buf[:0], 0, 0
 	return err
 }
@@ -140,20 +143,21 @@ func (w *Writer) advance(r release) error {
 		w.m.mu.RUnlock()
 		return w.fail(ErrWiped)
 	}
-	keep := t.pending(w.buf)
-	limit := len(w.buf) - keep
-	if r == releaseAll || r == releaseShort && keep < firmHold {
+	w.eye.look(t, w.buf)
+	w.firm = w.eye.matched >= firmHold
+	limit := w.eye.hold
+	if r == releaseAll || r == releaseShort && !w.firm {
 		limit = len(w.buf)
 	}
 	before := w.done
-	out := w.replace(t, limit)
+	out := w.replace(limit)
 	w.m.mu.RUnlock()
 
 	if err := w.emit(out); err != nil {
 		return err
 	}
 	w.total += int64(w.done - before)
-	drop := len(w.buf) - keep
+	drop := w.eye.keepFrom(w.buf)
 	w.buf = w.buf[:copy(w.buf, w.buf[drop:])]
 	w.done -= drop
 	w.masked = max(0, w.masked-drop)
@@ -164,22 +168,20 @@ func (w *Writer) advance(r release) error {
 // returns the output for that. A match that begins after limit waits, for it
 // may turn out to be a part of the one that begins there; one that begins at
 // limit is replaced now, whatever follows.
-func (w *Writer) replace(t *tables, limit int) []byte {
+func (w *Writer) replace(limit int) []byte {
 	w.out = w.out[:0]
-	for from := 0; ; {
-		start, end := t.find(w.buf, from)
-		if start < 0 || start > limit {
+	for _, s := range w.eye.spans {
+		if s.from > limit {
 			break
 		}
-		from = start + 1
-		if end <= w.done {
+		if s.to <= w.done {
 			continue // found, and replaced, by an earlier call
 		}
-		if start >= w.masked || w.done > w.masked { // the second: bytes released since
-			w.out = append(w.out, w.buf[w.done:max(start, w.done)]...)
+		if s.from >= w.masked || w.done > w.masked { // the second: bytes released since
+			w.out = append(w.out, w.buf[w.done:max(s.from, w.done)]...)
 			w.out = append(w.out, Replacement...)
 		}
-		w.done, w.masked = end, end
+		w.done, w.masked = s.to, s.to
 	}
 	rest := w.buf[w.done:max(limit, w.done)]
 	w.done += len(rest)
@@ -207,7 +209,7 @@ func (w *Writer) emit(b []byte) error {
 // arm sees to it that a timer runs when few matching bytes are held, and none
 // otherwise. The oldest of them keeps its timer when more join it.
 func (w *Writer) arm() {
-	if len(w.buf) == w.done || len(w.buf) >= firmHold {
+	if len(w.buf) == w.done || w.firm {
 		w.disarm()
 		return
 	}

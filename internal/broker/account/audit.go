@@ -31,13 +31,14 @@ func (a *Account) Events(ctx context.Context, f api.AuditFilter, each func(api.E
 	if v, err := a.book.Vault("audit list", f.Vault); f.Vault != "" && err == nil {
 		vault = v.ID
 	}
-	sent := 0
+	sent, facts := 0, requestFacts{f: f, told: map[string]bool{}}
 	return a.ledger.Events(ctx, f.From, 0, a.opener, func(e ledger.Event) error {
 		var ev canon.Event
 		if err := canon.Decode(e.Body, &ev); err != nil {
 			return fault.New(fault.Tampered, "audit", fmt.Sprint(e.N), "malformed event")
 		}
-		if !selects(f, vault, item, ev) {
+		// The facts first: they have to see every request, whatever else selects.
+		if !facts.selects(ev) || !selects(f, vault, item, ev) {
 			return nil
 		}
 		if sent++; f.Limit > 0 && sent > f.Limit {
@@ -62,6 +63,33 @@ func selects(f api.AuditFilter, vault, item string, ev canon.Event) bool {
 		return true
 	}
 	return slices.Contains(ev.Items, item) || slices.ContainsFunc(ev.Refs, func(r string) bool { return book.RefNames(r, item) })
+}
+
+// requestFacts selects by what requests say of themselves. An outcome names its
+// request only by its id: it goes with the request that came before it.
+type requestFacts struct {
+	f    api.AuditFilter
+	told map[string]bool // ids of the requests that were selected
+}
+
+func (s requestFacts) selects(ev canon.Event) bool {
+	if s.f.Principal == "" && s.f.Tenant == "" && s.f.Purpose == "" {
+		return true
+	}
+	if len(ev.Raw) == 0 {
+		return ev.Request != "" && s.told[ev.Request]
+	}
+	var r canon.Request
+	if canon.Decode(ev.Raw, &r) != nil {
+		return false
+	}
+	if s.f.Principal != "" && r.Principal.Value != s.f.Principal ||
+		s.f.Tenant != "" && r.Tenant.Value != s.f.Tenant ||
+		s.f.Purpose != "" && r.Purpose.Value != s.f.Purpose {
+		return false
+	}
+	s.told[r.ID] = true
+	return true
 }
 
 // Verify checks everything that can be checked: the chain and its signatures,

@@ -108,7 +108,7 @@ type theatre struct {
 func newTheatre(t *testing.T, test bool) theatre {
 	t.Helper()
 	s := newStage()
-	h := theatre{newHomeOf(t, s, test), s}
+	h := theatre{foundHome(t, s, test), s}
 	if h.who = h.as(personPID); h.who.Kind() != identity.Person {
 		t.Fatalf("the person is %s: %s", h.who.Kind(), h.who.Why())
 	}

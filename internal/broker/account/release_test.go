@@ -109,7 +109,7 @@ func newHome(t *testing.T) *home {
 	if err != nil {
 		t.Skipf("SKIP: no evidence on this platform: %v", err)
 	}
-	return newHomeOf(t, kernel, true)
+	return foundHome(t, kernel, true)
 }
 
 // leading is the kernel, for which this process leads a session of its own: so
@@ -139,7 +139,7 @@ func newPersonsHome(t *testing.T) *home {
 	if err != nil {
 		t.Skipf("SKIP: no evidence on this platform: %v", err)
 	}
-	h := newHomeOf(t, leading{kernel}, true)
+	h := foundHome(t, leading{kernel}, true)
 	h.who.Close()
 	_, server := h.pair()
 	if h.who, err = h.acc.Who().Caller(context.Background(), server); err != nil || h.who.Kind() != identity.Person {
@@ -148,8 +148,8 @@ func newPersonsHome(t *testing.T) *home {
 	return h
 }
 
-// newHomeOf is newHome among the processes of src.
-func newHomeOf(t *testing.T, src identity.Source, test bool) *home {
+// foundHome is newHome among the processes of src.
+func foundHome(t *testing.T, src identity.Source, test bool) *home {
 	t.Helper()
 	h := &home{t: t, dir: t.TempDir(), clock: &hand{wall: time.Now(), boot: time.Hour}}
 	ctx := context.Background()

@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,11 +27,14 @@ type Check struct {
 	Export string // file with an export of a ledger
 	Root   string // fingerprint of the root key, from a source the checker trusts
 	Since  string // file with an earlier anchor
+	// Watch is given an export and its size, and reads it; nil reads unwatched.
+	Watch func(io.Reader, int64) io.Reader
 }
 
 // Options is what the commands of this package take; each uses a part.
 type Options struct {
 	Console *console.Console
+	Version string // X.Y.Z of this program
 	Now     func() time.Time
 	// Offline verifies files without a daemon, and writes what it found.
 	Offline func(context.Context, Check, io.Writer) error
@@ -45,36 +49,25 @@ func New(o Options) *cobra.Command {
 }
 
 func newList(o Options) *cobra.Command {
-	var f api.AuditFilter
-	var since, until string
+	var sel selection
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List events",
 		Example: "  thumbturn audit list --since 24h\n" +
-			"  thumbturn audit list --agent claude --outcome denied --format json",
+			"  thumbturn audit list --agent claude --outcome denied --format json\n" +
+			"  thumbturn audit list --purpose OPS-4711",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var err error
-			if f.Since, err = moment(since, o.Now()); err != nil {
-				return err
-			}
-			if f.Until, err = moment(until, o.Now()); err != nil {
+			f, err := sel.at(o.Now())
+			if err != nil {
 				return err
 			}
 			return List(cmd.Context(), o, f)
 		},
 	}
-	fl := cmd.Flags()
-	fl.StringVar(&f.Caller, "caller", "", "only this `KIND` of caller: person, agent or service")
-	fl.StringVar(&f.Agent, "agent", "", "only callers that look like the agent `NAME`")
-	fl.StringVar(&f.Vault, "vault", "", "only this `VAULT`")
-	fl.StringVar(&f.Item, "item", "", "only this `ITEM`")
-	fl.StringVar(&f.Outcome, "outcome", "", "only this `OUTCOME`, such as denied")
-	fl.StringVar(&f.Type, "type", "", "only this `TYPE`, such as intent")
-	fl.StringVar(&since, "since", "", "not before `TIME`: 24h, 2026-01-31 or 2026-01-31T12:00:00Z")
-	fl.StringVar(&until, "until", "", "not after `TIME`, in the same forms")
-	fl.Int64Var(&f.From, "from", 0, "start at event `N`")
-	fl.IntVar(&f.Limit, "limit", 0, "at most `N` events; 0 means all")
+	sel.flags(cmd)
+	cmd.Flags().Int64Var(&sel.filter.From, "from", 0, "start at event `N`")
+	cmd.Flags().IntVar(&sel.filter.Limit, "limit", 0, "at most `N` events; 0 means all")
 	return cmd
 }
 
@@ -231,13 +224,25 @@ func Verify(ctx context.Context, o Options, c Check) error {
 		if c.Root == "" && c.Proof == "" {
 			return console.Usage("name the root key with --root; a file cannot vouch for itself")
 		}
-		return o.Offline(ctx, c, o.Console.Out)
+		p := new(console.Progress)
+		c.Watch = func(r io.Reader, size int64) io.Reader {
+			p = o.Console.Progress("verifying "+c.Export, size)
+			return p.Reader(r)
+		}
+		var out bytes.Buffer // what was found is printed where the progress stood
+		err := o.Offline(ctx, c, &out)
+		p.Done()
+		if _, e := out.WriteTo(o.Console.Out); err == nil {
+			err = e
+		}
+		return err
 	}
 	if c.Root != "" || c.Since != "" {
 		return console.Usage("--root and --since go with --export or --proof")
 	}
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
-		v, err := s.Verify(ctx)
+		var v api.Verified
+		err := o.Console.Await("verifying", func() (err error) { v, err = s.Verify(ctx); return err })
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -14,39 +15,113 @@ import (
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
+// keep is how export is asked to write.
+type keep struct {
+	file   string
+	force  bool
+	format string
+}
+
 func newExport(o Options) *cobra.Command {
-	var file string
-	var force bool
+	var k keep
+	var sel selection
 	cmd := &cobra.Command{
-		Use:     "export",
-		Short:   "Write the ledger out, for others to verify",
-		Example: "  thumbturn audit export -o ledger.jsonl",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return Export(cmd.Context(), o, file, force) },
+		Use:   "export",
+		Short: "Write the ledger out, for others to verify or to collect",
+		Long: `Write the ledger out. Format json, the default, is the whole ledger as lines that
+"audit verify --export" checks without this computer.
+
+Formats csv and cef are for log collectors: one line for each event, without the
+statements, signatures and salts. They carry no proof; nobody can tell whether
+such a file was changed. Filters select events there, and only there: a selection
+of the ledger proves nothing. In csv, a cell that a spreadsheet would compute has
+a ' in front; references are separated by semicolons.`,
+		Example: "  thumbturn audit export -o ledger.jsonl\n" +
+			"  thumbturn audit export --format cef --since 24h | logger\n" +
+			"  thumbturn audit export --format csv --outcome denied -o denied.csv",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f, err := sel.at(o.Now())
+			if err != nil {
+				return err
+			}
+			return Export(cmd.Context(), o, k, f)
+		},
 	}
-	cmd.Flags().StringVarP(&file, "out-file", "o", "", "write to `FILE` instead of standard output")
-	cmd.Flags().BoolVarP(&force, "force", "f", false, "replace an existing file without asking")
+	fl := cmd.Flags()
+	// It stands before the global flag of that name.
+	fl.StringVar(&k.format, "format", "json", "write `FORMAT`: json, which can be verified, csv or cef")
+	fl.StringVarP(&k.file, "out-file", "o", "", "write to `FILE` instead of standard output")
+	fl.BoolVarP(&k.force, "force", "f", false, "replace an existing file without asking")
+	sel.flags(cmd)
+	choices(cmd, "format", "json", "csv", "cef")
 	return cmd
 }
 
-// Export writes one JSON line after another. A file appears only once it is
-// whole; it is held in memory until then.
-func Export(ctx context.Context, o Options, file string, force bool) error {
+// Export writes one line after another. A file appears only once it is whole;
+// it is held in memory until then.
+func Export(ctx context.Context, o Options, k keep, f api.AuditFilter) error {
+	switch {
+	case k.format != "json" && k.format != "csv" && k.format != "cef":
+		return console.Usage("unknown format %q; use json, csv or cef", k.format)
+	case k.format == "json" && f != api.AuditFilter{}:
+		return console.Usage("a selection of the ledger proves nothing").WithHint("leave the filters out, or add --format csv or cef")
+	}
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
 		w := o.Console.Out
 		var buf bytes.Buffer
-		if file != "" {
+		if k.file != "" {
 			w = &buf
 		}
-		err := s.Export(ctx, func(l api.Line) error {
+		p := o.progress(ctx, s, k, f)
+		defer p.Done()
+		err := k.lines(ctx, o, s, f, w, p)
+		p.Done()
+		if err != nil || k.file == "" {
+			return err
+		}
+		return o.Console.WriteFile(k.file, buf.Bytes(), 0o600, k.force)
+	})
+}
+
+// progress counts what is exported, where that does not stand on the screen
+// already and somebody looks.
+func (o Options) progress(ctx context.Context, s *sdk.Client, k keep, f api.AuditFilter) *console.Progress {
+	if k.file == "" && o.Console.OutIsTerminal {
+		return new(console.Progress)
+	}
+	total := int64(0)
+	if o.Console.ErrIsTerminal && f == (api.AuditFilter{}) {
+		if st, err := s.Status(ctx); err == nil {
+			total = st.Events
+			if k.format == "json" {
+				total += st.Statements + 1
+			}
+		}
+	}
+	return o.Console.Progress("exporting", total)
+}
+
+func (k keep) lines(ctx context.Context, o Options, s *sdk.Client, f api.AuditFilter, w io.Writer, p *console.Progress) error {
+	if k.format == "json" {
+		return s.Export(ctx, func(l api.Line) error {
+			p.Step(1)
 			_, err := fmt.Fprintf(w, "%s\n", bytes.TrimSuffix(l.Line, []byte("\n")))
 			return err
 		})
-		if err != nil || file == "" {
+	}
+	out := siem(cefWriter{w, o.Version})
+	if k.format == "csv" {
+		var err error
+		if out, err = newCSV(w); err != nil {
 			return err
 		}
-		return o.Console.WriteFile(file, buf.Bytes(), 0o600, force)
+	}
+	err := s.Events(ctx, f, func(e api.Event) error {
+		p.Step(1)
+		return out.event(e)
 	})
+	return errors.Join(err, out.end())
 }
 
 func newAnchor(o Options) *cobra.Command {

@@ -305,21 +305,3 @@ func (p *program) described() api.Program {
 func hasSeparator(name string) bool {
 	return strings.ContainsRune(name, '/') || strings.ContainsRune(name, filepath.Separator)
 }
-
-// Describe reports a program as a run of args in dir would, without running it,
-// and whether it is a known agent.
-func Describe(ctx context.Context, args []string, searchPath, dir string) (desc api.Program, agent bool, err error) {
-	p, err := locate(args, searchPath, dir)
-	if err != nil {
-		return desc, false, err
-	}
-	defer p.close()
-	if err = p.inspect(); err == nil {
-		err = p.hash(ctx)
-	}
-	if err != nil {
-		return desc, false, err
-	}
-	_, agent = agentOf(p)
-	return p.described(), agent, nil
-}

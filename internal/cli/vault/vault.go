@@ -46,7 +46,7 @@ opens only with an approval each time.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return List(cmd.Context(), o) },
 	}
 	get := &cobra.Command{
-		Use:     "get NAME",
+		Use:     "get VAULT",
 		Short:   "Show a vault",
 		Example: "  thumbturn vault get work",
 		Args:    cobra.ExactArgs(1),

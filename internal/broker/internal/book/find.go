@@ -30,23 +30,6 @@ type Meta struct {
 	Expires  int64    `json:"expires,omitempty"` // unix milliseconds; 0 is never
 }
 
-// about is the metadata of an item but for its fields, as lists need it: to
-// decode those of many items takes longer than anything else.
-type about struct {
-	V        int      `json:"v"`
-	Title    string   `json:"title"`
-	Category string   `json:"category"`
-	Tags     []string `json:"tags,omitempty"`
-	URLs     []string `json:"urls,omitempty"`
-	Created  int64    `json:"created"`
-	Updated  int64    `json:"updated"`
-	Expires  int64    `json:"expires,omitempty"`
-}
-
-func (a about) meta() Meta {
-	return Meta{V: a.V, Title: a.Title, Category: a.Category, Tags: a.Tags, URLs: a.URLs, Created: a.Created, Updated: a.Updated, Expires: a.Expires}
-}
-
 // Field describes a field. Text is the value of one that is not concealed.
 type Field struct {
 	ID        string `json:"id"`
@@ -310,11 +293,14 @@ func (b *Book) eachOf(ctx context.Context, v *Vault, each func(*Item) error) err
 		if err != nil {
 			return err
 		}
-		var a about
-		if err := json.Unmarshal(text, &a); err != nil {
+		// All but the fields, which take longest and which no list shows.
+		all := struct {
+			*Meta
+			Fields json.RawMessage `json:"fields"`
+		}{Meta: &it.Meta}
+		if err := json.Unmarshal(text, &all); err != nil {
 			return bad(e.id, "malformed metadata")
 		}
-		it.Meta = a.meta()
 		seen[e.id] = true
 		return each(it)
 	})

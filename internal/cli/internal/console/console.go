@@ -48,8 +48,10 @@ type Console struct {
 	// InputIsTerminal tells that In is a terminal, so that reading it to the
 	// end would look like a hang.
 	InputIsTerminal bool
-	Now             func() time.Time
 	Rand            io.Reader
+	// What goes to a terminal may have colour, and Err may show progress.
+	OutIsTerminal, ErrIsTerminal bool
+	Now                          func() time.Time // nil: no progress is shown
 
 	// Set by the global flags.
 	Format string // "human" or "json"

@@ -28,7 +28,14 @@ func Fault(err error) *fault.Error {
 }
 
 // Fail prints an error the way the format wants it and returns the exit status.
-func Fail(w io.Writer, asJSON bool, err error) int {
+func Fail(w io.Writer, asJSON bool, err error) int { return fail(w, asJSON, false, err) }
+
+// Fail is the function Fail on stderr, in colour where that is a terminal.
+func (c *Console) Fail(err error) int {
+	return fail(c.Err, c.JSON(), NewInk(c.ErrIsTerminal, c.Getenv), err)
+}
+
+func fail(w io.Writer, asJSON bool, ink Ink, err error) int {
 	if err == nil {
 		return 0
 	}
@@ -43,7 +50,7 @@ func Fail(w io.Writer, asJSON bool, err error) int {
 		fmt.Fprintf(w, "%s\n", b)
 		return fault.ExitCode(e)
 	}
-	fmt.Fprintf(w, "thumbturn: %s\n", canon.Escape(e.Error()))
+	fmt.Fprintf(w, "%s %s\n", ink.Red("thumbturn:"), canon.Escape(e.Error()))
 	hint := e.Hint
 	if hint == "" && e.Kind == fault.Locked {
 		hint = "unlock with: thumbturn unlock"

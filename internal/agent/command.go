@@ -1,19 +1,44 @@
-package run
+package agent
 
 import (
 	"path"
-	"path/filepath"
 	"strings"
-
-	"github.com/thumbturn/thumbturn/internal/agent"
 )
 
-// The names below only make the daemon ask more often; an agent under another
-// name is judged by the policy like any program.
+// OfCommand names the known agent that a command line would start: called are
+// the names the program goes by, its path and what that links to among them,
+// args what follows it. Where a program runs another one, the arguments tell.
+func OfCommand(called, args []string) (label string, ok bool) {
+	runner := false
+	for _, n := range called {
+		if label := like(n); label != "" {
+			return label, true
+		}
+		runner = runner || isRunner(plain(n))
+	}
+	if !runner {
+		return "", false
+	}
+	for i, arg := range args {
+		if i == scriptArgs {
+			break
+		}
+		if strings.HasPrefix(arg, "-") {
+			continue
+		}
+		if label := line(arg); label != "" {
+			return label, true
+		}
+		if base := path.Base(arg); strings.Contains(base, ".") && !strings.Contains(base, " ") && !strings.Contains(base, "@") {
+			break // a script; what follows is its own
+		}
+	}
+	return "", false
+}
 
-// agentName maps the name of an executable, script or package to an agent's
-// label, or returns nothing.
-func agentName(name string) string {
+// byName maps the name of an executable, script or package to an agent's label,
+// or returns nothing.
+func byName(name string) string {
 	switch name {
 	case "opencode-ai":
 		return "opencode"
@@ -22,13 +47,12 @@ func agentName(name string) string {
 	case "aider-chat":
 		return "aider"
 	}
-	label, _ := agent.Named(name)
-	return label
+	return names[name]
 }
 
-// agentPackage finds an agent's package in a path such as
+// packageIn finds an agent's package in a path such as
 // .../node_modules/@openai/codex/bin/x.js, or in the name that npx is given.
-func agentPackage(s string) string {
+func packageIn(s string) string {
 	parts := strings.Split(s, "/")
 	for i, part := range parts {
 		part = strings.ToLower(part)
@@ -45,7 +69,7 @@ func agentPackage(s string) string {
 			above == "@mariozechner" && part == "pi-coding-agent",
 			above == "@sourcegraph" && part == "amp",
 			above == "node_modules" && (part == "cline" || part == "opencode-ai"):
-			return agentName(part)
+			return byName(part)
 		}
 	}
 	return ""
@@ -63,59 +87,22 @@ func isRunner(name string) bool {
 	return strings.HasPrefix(name, "python")
 }
 
-// runnerArgs is how many arguments of a runner are searched. Searching all
-// would call `node server.js --name claude` an agent.
-const runnerArgs = 6
-
-// agentOf names the known agent that a program is.
-func agentOf(p *program) (label string, ok bool) {
-	names := []string{p.args[0], p.file.path}
-	if target, err := filepath.EvalSymlinks(p.file.path); err == nil {
-		names = append(names, target)
-	}
-	runner := false
-	for _, n := range names {
-		if label := agentLike(n); label != "" {
-			return label, true
-		}
-		runner = runner || isRunner(baseName(n))
-	}
-	if !runner {
-		return "", false
-	}
-	for i, arg := range p.args[1:] {
-		if i == runnerArgs {
-			break
-		}
-		if strings.HasPrefix(arg, "-") {
-			continue
-		}
-		if label := agentLine(arg); label != "" {
-			return label, true
-		}
-		if base := path.Base(arg); strings.Contains(base, ".") && !strings.Contains(base, " ") && !strings.Contains(base, "@") {
-			break // a script; what follows is its own
-		}
-	}
-	return "", false
-}
-
-func agentLike(name string) string {
-	if label := agentName(baseName(name)); label != "" {
+func like(name string) string {
+	if label := byName(plain(name)); label != "" {
 		return label
 	}
-	return agentPackage(filepath.ToSlash(name))
+	return packageIn(slashed(name))
 }
 
-// agentLine looks at an argument: a script, a package, or a shell's command
+// line looks at an argument: a script, a package, or a shell's command
 // line, in which each command's first word counts.
-func agentLine(arg string) string {
+func line(arg string) string {
 	for _, command := range strings.FieldsFunc(arg, func(r rune) bool { return strings.ContainsRune(";&|()\n`", r) }) {
 		for _, word := range strings.Fields(command) {
-			if label := agentLike(word); label != "" {
+			if label := like(word); label != "" {
 				return label
 			}
-			if word != "exec" && word != "command" && !isRunner(baseName(word)) &&
+			if word != "exec" && word != "command" && !isRunner(plain(word)) &&
 				!strings.Contains(word, "=") && !strings.HasPrefix(word, "-") {
 				break
 			}
@@ -124,10 +111,10 @@ func agentLine(arg string) string {
 	return ""
 }
 
-// baseName is the last part of a path in lower case, without what tells
+// plain is the last part of a path in lower case, without what tells
 // nothing: an extension, or the version of a package.
-func baseName(p string) string {
-	name := withoutVersion(strings.ToLower(path.Base(filepath.ToSlash(p))))
+func plain(p string) string {
+	name := withoutVersion(strings.ToLower(path.Base(slashed(p))))
 	for _, ext := range []string{".exe", ".cmd", ".js", ".mjs", ".cjs", ".ts", ".py", ".sh"} {
 		if cut, ok := strings.CutSuffix(name, ext); ok {
 			return cut
@@ -145,3 +132,6 @@ func withoutVersion(name string) string {
 	}
 	return name
 }
+
+// slashed is a path with forward slashes.
+func slashed(p string) string { return strings.ReplaceAll(p, `\`, "/") }
