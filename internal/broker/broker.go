@@ -40,6 +40,7 @@ type Clock = approve.Clock
 // Broker is the waist. New makes one; its zero value refuses everything.
 type Broker struct {
 	*vault.Custody
+	*grant.Office
 	g      *gate.Gate
 	book   *book.Book
 	grants *grant.Keeper
@@ -52,7 +53,8 @@ type Broker struct {
 // nobody else can name a book.
 func New(b *book.Book, desk *approve.Desk, who *identity.Registry, clock Clock, rand io.Reader) *Broker {
 	g := &gate.Gate{Book: b, Desk: desk, Who: who, Clock: clock, Rand: rand}
-	return &Broker{Custody: vault.New(g), g: g, book: b, grants: grant.New(g), leases: map[string]*lease{}}
+	keeper, office := grant.New(g)
+	return &Broker{Custody: vault.New(g), Office: office, g: g, book: b, grants: keeper, leases: map[string]*lease{}}
 }
 
 // Want names the secrets of one release.
@@ -263,12 +265,8 @@ func (b *Broker) intend(ctx context.Context, r *release) error {
 	if r.proof.Covers(r.digest) {
 		ev.Proof = canon.Encode(r.proof.Evidence())
 	}
-	var err error
-	if len(r.grants) > 0 {
-		r.intent, err = b.grants.Intend(ctx, r.grants, ev, r.request.ID)
-	} else {
-		r.intent, err = b.book.Ledger.Intend(ctx, ev, r.request.ID)
-	}
+	in, err := b.grants.Intend(ctx, r.grants, ev, r.request.ID)
+	r.intent = in
 	return err
 }
 
@@ -294,17 +292,12 @@ func (b *Broker) outcome(r *release, err error) error {
 
 // decide asks the policy. What is not allowed as it is, may be under a grant.
 func (b *Broker) decide(r *release) error {
-	set := b.book.Policy()
-	if set == nil {
-		return fault.New(fault.Denied, r.action, "", "no policy is in force")
-	}
+	set := b.book.Policy() // none denies
 	r.verdict = b.ask(set, r, false)
-	if r.verdict.Decision != policy.Allow && r.action == "hold" && r.want.Request == "" {
-		covering := b.grants.Covering(r.who, grant.Use{Place: r.to.Place(), Image: r.want.Image, Subjects: r.subjects})
-		if len(covering) > 0 {
-			if v := b.ask(set, r, true); v.Decision == policy.Allow {
-				r.verdict, r.grants = v, covering
-			}
+	if r.verdict.Decision != policy.Allow && r.want.Request == "" {
+		covering := b.grants.Covering(r.who, grant.Use{Action: r.action, Place: r.to.Place(), Image: r.want.Image, Subjects: r.subjects})
+		if v := b.ask(set, r, true); len(covering) > 0 && v.Decision == policy.Allow {
+			r.verdict, r.grants = v, covering
 		}
 	}
 	return gate.Refusal(r.verdict, r.action, canon.Refs(r.subjects))
@@ -314,7 +307,7 @@ func (b *Broker) decide(r *release) error {
 func (b *Broker) ask(set *policy.Set, r *release, granted bool) (out policy.Verdict) {
 	for i, s := range r.subjects {
 		f := b.g.Facts(r.who, r.action, r.want.Ask)
-		f.Digest, f.Vault, f.Tier, f.Item, f.Field = r.digest, s.Vault, string(s.Tier), s.Item, s.Field
+		f.Digest, f.Vault, f.Tier, f.Item, f.Field, f.Grant = r.digest, s.Vault, string(s.Tier), s.Item, s.Field, granted
 		f.Program, f.Grade, f.Sink = filepath.Base(r.to.Place().Program), string(r.to.Place().Grade), r.to.Place().Sink
 		if r.action == actionMove { // the policy knows it as an act of government, not as a delivery
 			f.Grade = ""
@@ -323,9 +316,7 @@ func (b *Broker) ask(set *policy.Set, r *release, granted bool) (out policy.Verd
 			f.Name = v.Title
 		}
 		f.Window = r.action == "reveal" && s.Tier == canon.TierStandard && b.window(r.who)
-		f.Grant = granted
-		v := set.Decide(f)
-		if i == 0 {
+		if v := set.Decide(f); i == 0 {
 			out = v
 		} else {
 			out = out.Stricter(v)

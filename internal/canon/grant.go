@@ -38,9 +38,10 @@ type GrantTerms struct {
 	Dir         string       `json:"dir"`
 }
 
-// GrantField is one field of one item, by ids.
+// GrantField is one field of one item, by ids, and what of it is given.
 type GrantField struct {
 	Vault string `json:"vault"`
 	Item  string `json:"item"`
 	Field string `json:"field"`
+	Form  string `json:"form"` // the reference's parameter: a one-time code is not its seed; empty is the value
 }

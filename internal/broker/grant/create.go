@@ -48,7 +48,8 @@ var (
 func usage(name, msg string) error { return fault.New(fault.Usage, "grant create", name, msg) }
 
 // CreateGrant makes a grant, after a gesture over all that it pins.
-func (k *Keeper) CreateGrant(ctx context.Context, who identity.Caller, o Order) (Listed, error) {
+func (of *Office) CreateGrant(ctx context.Context, who identity.Caller, o Order) (Listed, error) {
+	k := of.k
 	if err := k.g.Listing(who); err != nil {
 		return Listed{}, err
 	}
@@ -81,7 +82,7 @@ func (k *Keeper) CreateGrant(ctx context.Context, who identity.Caller, o Order) 
 	if o.Life > 0 { // from the request on: that is what was shown
 		g.Until = req.Issued + o.Life.Milliseconds()
 	}
-	s, err := k.g.Book.NewGrant(gesture.Root().Sign, g, t)
+	s, err := k.statement(gesture.Root().Sign, g, t)
 	if err != nil {
 		return Listed{}, err
 	}
@@ -118,7 +119,7 @@ func (k *Keeper) check(o Order) error {
 	case !hashes.MatchString(p.Hash) || (p.Interpreter != "") != hashes.MatchString(p.IntHash):
 		return usage(o.Name, "a grant needs the hash of the program, and of its interpreter: it is too large, or was not read")
 	}
-	for _, g := range k.g.Book.Grants() {
+	for _, g := range k.all() {
 		if g.Terms.Name == o.Name && k.g.Book.Live(g.ID) {
 			return fault.New(fault.Exists, "grant create", o.Name, "there is a grant of that name").
 				WithHint("end it first: thumbturn grant revoke " + o.Name)
@@ -143,7 +144,10 @@ func (k *Keeper) terms(ctx context.Context, who identity.Caller, o Order) (canon
 			return t, nil, fault.New(fault.Denied, "grant create", s.Ref, "its vault opens only with a gesture each time, so no job can use it alone").
 				WithHint("keep what a job needs in a standard vault")
 		}
-		f := canon.GrantField{Vault: s.Vault, Item: s.Item, Field: s.Field}
+		f, ok := fieldOf(s)
+		if !ok {
+			return t, nil, fault.New(fault.Internal, "grant create", s.Ref, "the reference cannot be read again")
+		}
 		if !slices.Contains(t.Fields, f) {
 			t.Fields, refs = append(t.Fields, f), append(refs, s.Ref)
 		}

@@ -10,16 +10,13 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/ledger"
+	"github.com/thumbturn/thumbturn/ref"
 )
-
-// Grant is a grant with what it pins.
-type Grant = book.Grant
 
 // Image is the content of the program, as the caller's CLI reports it.
 type Image struct {
@@ -28,7 +25,7 @@ type Image struct {
 	IntHash     string
 }
 
-// Keeper keeps the grants of one account. New makes one.
+// Keeper holds the releases of one account against its grants.
 type Keeper struct {
 	g *gate.Gate
 
@@ -36,8 +33,14 @@ type Keeper struct {
 	spent map[string]int64 // by id: how many uses are surely gone; the store knows
 }
 
-// New returns the grants behind a gate.
-func New(g *gate.Gate) *Keeper { return &Keeper{g: g, spent: map[string]int64{}} }
+// Office is what callers do with grants: make, list and revoke them.
+type Office struct{ k *Keeper }
+
+// New returns the grants behind a gate: for the waist, and for callers.
+func New(g *gate.Gate) (*Keeper, *Office) {
+	k := &Keeper{g: g, spent: map[string]int64{}}
+	return k, &Office{k}
+}
 
 // Covering returns the grants that are for exactly this use. A known agent has
 // none: grants are for jobs that nobody watches, and it has somebody to ask.
@@ -47,7 +50,7 @@ func (k *Keeper) Covering(who identity.Caller, u Use) []Grant {
 		return nil
 	}
 	var out []Grant
-	for _, g := range k.g.Book.Grants() {
+	for _, g := range k.all() {
 		if k.g.Book.Live(g.ID) && covers(g.Terms, who.UID(), u) {
 			out = append(out, g)
 		}
@@ -58,9 +61,12 @@ func (k *Keeper) Covering(who identity.Caller, u Use) []Grant {
 	return out
 }
 
-// Intend writes the intent of a release under the first of these grants that has
-// a use left, and takes that use in the same transaction.
+// Intend writes the intent of a release: where it rests on grants, under the
+// first of them that has a use left, and takes that use in the same transaction.
 func (k *Keeper) Intend(ctx context.Context, grants []Grant, ev canon.Event, request string) (ledger.Intent, error) {
+	if len(grants) == 0 {
+		return k.g.Book.Ledger.Intend(ctx, ev, request)
+	}
 	for _, g := range grants {
 		if !k.g.Book.Live(g.ID) {
 			continue // taken back just now
@@ -109,12 +115,13 @@ func (k *Keeper) used(id string, n int64) {
 
 // RevokeGrant ends a grant by name or id. Ending is always safe, so anybody of
 // this user may.
-func (k *Keeper) RevokeGrant(ctx context.Context, who identity.Caller, name string) error {
+func (of *Office) RevokeGrant(ctx context.Context, who identity.Caller, name string) error {
+	k := of.k
 	if who.Kind() == identity.Nobody {
 		return fault.New(fault.Denied, "grant revoke", "", "nobody asks")
 	}
 	var hit *Grant
-	for _, g := range k.g.Book.Grants() {
+	for _, g := range k.all() {
 		if !g.Revoked && (g.ID == name || g.Terms.Name == name) && (hit == nil || !k.g.Book.Live(hit.ID)) {
 			hit = &g
 		}
@@ -124,7 +131,7 @@ func (k *Keeper) RevokeGrant(ctx context.Context, who identity.Caller, name stri
 	}
 	ev := gate.Did(who, canon.EventWrite, "grant-revoke", "written", "", "", "")
 	ev.Grant = hit.ID
-	return k.g.Book.EndGrant(ctx, *hit, ev)
+	return k.end(ctx, *hit, ev)
 }
 
 // State says how a grant stands.
@@ -148,12 +155,13 @@ type Listed struct {
 // Grants lists the grants, the revoked ones too where all is set, for whoever
 // may list names. What a grant pins is for persons: to an agent it would say how
 // to look like the job.
-func (k *Keeper) Grants(ctx context.Context, who identity.Caller, all bool) ([]Listed, error) {
+func (of *Office) Grants(ctx context.Context, who identity.Caller, all bool) ([]Listed, error) {
+	k := of.k
 	if err := k.g.Listing(who); err != nil {
 		return nil, err
 	}
 	var out []Listed
-	for _, g := range k.g.Book.Grants() {
+	for _, g := range k.all() {
 		if g.Revoked && !all {
 			continue
 		}
@@ -187,7 +195,8 @@ func (k *Keeper) reference(ctx context.Context, f canon.GrantField) string {
 	if it, err := k.g.Book.Item(ctx, f.Item); err == nil {
 		for i := range it.Meta.Fields {
 			if x := &it.Meta.Fields[i]; x.ID == f.Field && it.Vault.ID == f.Vault {
-				return it.Reference(x)
+				r := ref.Ref{Vault: it.Vault.Title, Item: it.Meta.Title, Section: x.Section, Field: x.Label, Query: ref.Query(f.Form)}
+				return r.String()
 			}
 		}
 	}

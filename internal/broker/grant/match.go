@@ -7,10 +7,12 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/identity"
+	"github.com/thumbturn/thumbturn/ref"
 )
 
 // Use is a release as a grant is held against it.
 type Use struct {
+	Action   string
 	Place    canon.Place
 	Image    Image
 	Subjects []canon.Subject
@@ -24,7 +26,7 @@ func covers(t canon.GrantTerms, uid int, u Use) bool {
 	switch {
 	case t.V != 1 || t.Revisions != canon.RevisionsFollow || t.Grade != canon.GradeHold:
 		return false
-	case p.Sink != "handoff" || p.Grade != t.Grade || uid < 0 || uid != t.UID:
+	case u.Action != "hold" || p.Sink != "handoff" || p.Grade != t.Grade || uid < 0 || uid != t.UID:
 		return false
 	case t.Program == "" || t.Hash == "" || t.Dir == "" || (t.Interpreter == "") != (t.IntHash == ""):
 		return false
@@ -34,11 +36,18 @@ func covers(t canon.GrantTerms, uid int, u Use) bool {
 		return false
 	}
 	for _, s := range u.Subjects {
-		if s.Tier != canon.TierStandard || !slices.Contains(t.Fields, canon.GrantField{Vault: s.Vault, Item: s.Item, Field: s.Field}) {
+		if f, ok := fieldOf(s); !ok || s.Tier != canon.TierStandard || !slices.Contains(t.Fields, f) {
 			return false
 		}
 	}
 	return len(u.Subjects) > 0
+}
+
+// fieldOf is what a subject asks for: the field, by its ids, and the parameter of
+// the reference as the request has it.
+func fieldOf(s canon.Subject) (canon.GrantField, bool) {
+	r, err := ref.Parse(s.Ref)
+	return canon.GrantField{Vault: s.Vault, Item: s.Item, Field: s.Field, Form: string(r.Query)}, err == nil
 }
 
 // agrees reports whether what the daemon itself sees of the caller fits what it

@@ -15,10 +15,10 @@ func terms() (canon.GrantTerms, Use) {
 	argv := canon.ArgvDigest([]string{"/bin/job", "--full"})
 	t := canon.GrantTerms{V: 1, Name: "n", Fields: fields, Revisions: canon.RevisionsFollow, Grade: canon.GradeHold, UID: 1000,
 		Program: "/bin/job", Hash: "h", Interpreter: "/bin/sh", IntHash: "k", Argv: argv, Dir: "/srv"}
-	u := Use{Place: canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: "/bin/job", Argv: argv, Dir: "/srv", Names: []string{"X"}},
+	u := Use{Action: "hold", Place: canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: "/bin/job", Argv: argv, Dir: "/srv", Names: []string{"X"}},
 		Image: Image{"h", "/bin/sh", "k"}}
 	for _, f := range fields {
-		u.Subjects = append(u.Subjects, canon.Subject{Vault: f.Vault, Item: f.Item, Field: f.Field, Tier: canon.TierStandard})
+		u.Subjects = append(u.Subjects, canon.Subject{Ref: "op://vault/item/" + f.Field, Vault: f.Vault, Item: f.Item, Field: f.Field, Tier: canon.TierStandard})
 	}
 	return t, u
 }
@@ -43,6 +43,7 @@ func TestCovers(t *testing.T) {
 			g.Grade, u.Place.Grade = canon.GradeReveal, canon.GradeReveal
 		},
 		"another grade":    func(_ *canon.GrantTerms, u *Use, _ *int) { u.Place.Grade = canon.GradeReveal },
+		"an agent's":       func(_ *canon.GrantTerms, u *Use, _ *int) { u.Action = "run-agent" },
 		"another sink":     func(_ *canon.GrantTerms, u *Use, _ *int) { u.Place.Sink = "reveal" },
 		"another user":     func(_ *canon.GrantTerms, _ *Use, uid *int) { *uid = 0 },
 		"nobody":           func(g *canon.GrantTerms, _ *Use, uid *int) { g.UID, *uid = -1, -1 },
@@ -56,6 +57,9 @@ func TestCovers(t *testing.T) {
 		"no references":    func(_ *canon.GrantTerms, u *Use, _ *int) { u.Subjects = nil },
 		"presence vault":   func(_ *canon.GrantTerms, u *Use, _ *int) { u.Subjects[1].Tier = canon.TierPresence },
 		"no tier":          func(_ *canon.GrantTerms, u *Use, _ *int) { u.Subjects[1].Tier = "" },
+		"a code's seed":    func(g *canon.GrantTerms, _ *Use, _ *int) { g.Fields[0].Form = "otp" },
+		"another form":     func(_ *canon.GrantTerms, u *Use, _ *int) { u.Subjects[0].Ref += "?attribute=otp" },
+		"no reference":     func(_ *canon.GrantTerms, u *Use, _ *int) { u.Subjects[0].Ref = "" },
 		"another vault":    func(_ *canon.GrantTerms, u *Use, _ *int) { u.Subjects[0].Vault = "w" },
 		"another item":     func(_ *canon.GrantTerms, u *Use, _ *int) { u.Subjects[0].Item = "j" },
 		"another field":    func(_ *canon.GrantTerms, u *Use, _ *int) { u.Subjects[0].Field = "h" },
@@ -76,7 +80,7 @@ func TestCoversNothingMore(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tier := rapid.SampledFrom([]canon.Tier{"", canon.TierStandard, canon.TierPresence})
 		var g canon.GrantTerms
-		var u Use
+		u := Use{Action: "hold"}
 		g.V, g.Revisions, g.Grade = rapid.IntRange(0, 2).Draw(t, "v"), canon.RevisionsFollow, canon.GradeHold
 		g.Program, g.Hash, g.Interpreter, g.IntHash, g.Dir = word.Draw(t, "p"), word.Draw(t, "h"), word.Draw(t, "i"), word.Draw(t, "k"), word.Draw(t, "d")
 		u.Place = canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: word.Draw(t, "up"), Dir: word.Draw(t, "ud")}
@@ -85,7 +89,7 @@ func TestCoversNothingMore(t *testing.T) {
 			g.Fields = append(g.Fields, canon.GrantField{Field: word.Draw(t, "f")})
 		}
 		for range rapid.IntRange(0, 2).Draw(t, "subjects") {
-			u.Subjects = append(u.Subjects, canon.Subject{Field: word.Draw(t, "s"), Tier: tier.Draw(t, "tier")})
+			u.Subjects = append(u.Subjects, canon.Subject{Ref: "op://a/b/c", Field: word.Draw(t, "s"), Tier: tier.Draw(t, "tier")})
 		}
 		if !covers(g, 0, u) {
 			return

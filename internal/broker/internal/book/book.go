@@ -42,7 +42,7 @@ type Book struct {
 	vaults  map[string]*Vault
 	items   map[string]*entry
 	policy  *policy.Set
-	grants  map[string]*Grant
+	grants  map[string]leave
 	titles  map[string]map[canon.Hash][]string // by vault: title tag to item ids
 	opened  map[string]*Item                   // lately opened, by id; good while the version is the latest
 }
@@ -98,7 +98,7 @@ func (b *Book) Place() open.Place {
 // Load replays the statements into a fresh state. It needs no key; Opened does
 // the rest once the session key is there.
 func (b *Book) Load(ctx context.Context) error {
-	n := &Book{Clock: b.Clock, grants: map[string]*Grant{}, vaults: map[string]*Vault{}, items: map[string]*entry{}, titles: map[string]map[canon.Hash][]string{}}
+	n := &Book{Clock: b.Clock, grants: map[string]leave{}, vaults: map[string]*Vault{}, items: map[string]*entry{}, titles: map[string]map[canon.Hash][]string{}}
 	err := b.Ledger.Replay(ctx, func(i int64, s ledger.Signed, body []byte) error { return n.take(i, s, body) })
 	if err != nil {
 		return err
@@ -273,7 +273,7 @@ func (b *Book) Reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.vaults, b.items, b.titles, b.opened = map[string]*Vault{}, map[string]*entry{}, map[string]map[canon.Hash][]string{}, nil
-	b.grants = map[string]*Grant{}
+	b.grants = map[string]leave{}
 }
 
 // Descriptors returns the vaults in order of their ids; names may be unopened.
