@@ -247,7 +247,7 @@ func TestWrapped(t *testing.T) {
 	v := "correct horse battery staple"
 	c := &clock{}
 	m := matcher(c, []byte(v))
-	for before := range 80 {
+	for before := range 60 {
 		all := []byte(strings.Repeat("z", before) + v + strings.Repeat("y", 90))
 		for name, text := range map[string]string{
 			"base64": base64.StdEncoding.EncodeToString(all),

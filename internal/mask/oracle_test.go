@@ -124,8 +124,8 @@ func withoutBreaks(in []byte) []int {
 // clock is a hand-driven AfterFunc. The zero value never fires by itself.
 type clock struct {
 	mu      sync.Mutex
-	pending []func()
-	armed   int // how often a timer was started
+	pending map[int]func() // by turn
+	armed   int            // how often a timer was started
 	last    time.Duration
 }
 
@@ -134,16 +134,17 @@ func (c *clock) AfterFunc(d time.Duration, f func()) func() bool {
 	defer c.mu.Unlock()
 	c.armed++
 	c.last = d
-	at := len(c.pending)
-	c.pending = append(c.pending, f)
+	turn := c.armed
+	if c.pending == nil {
+		c.pending = make(map[int]func())
+	}
+	c.pending[turn] = f
 	return func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if at >= len(c.pending) || c.pending[at] == nil {
-			return false
-		}
-		c.pending[at] = nil
-		return true
+		_, running := c.pending[turn]
+		delete(c.pending, turn)
+		return running
 	}
 }
 
@@ -151,27 +152,17 @@ func (c *clock) AfterFunc(d time.Duration, f func()) func() bool {
 func (c *clock) running() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := 0
-	for _, f := range c.pending {
-		if f != nil {
-			n++
-		}
-	}
-	return n
+	return len(c.pending)
 }
 
 // fire runs the timers that run, and returns when they are done.
 func (c *clock) fire() {
 	c.mu.Lock()
-	fs := append([]func(){}, c.pending...)
-	for i := range c.pending {
-		c.pending[i] = nil
-	}
+	all := c.pending
+	c.pending = nil
 	c.mu.Unlock()
-	for _, f := range fs {
-		if f != nil {
-			f()
-		}
+	for _, f := range all {
+		f()
 	}
 }
 
