@@ -41,6 +41,7 @@ type Entry struct {
 	Line, Col  int    // of the key, from 1; columns count bytes
 	Quote      Quote
 	Export     bool // written with `export ` in front
+	Variables  bool // a variable was expanded in key or value
 	Start, End int  // the value as written, quotes included: File.Bytes()[Start:End]
 }
 
@@ -54,6 +55,23 @@ type File struct {
 
 // Bytes returns a copy of the file, exactly as it was read.
 func (f File) Bytes() []byte { return bytes.Clone(f.data) }
+
+// Rewrite returns the file with the values of some entries, by index, written
+// anew: the text given takes the place of the old one, quotes included, and
+// every other byte stays.
+func (f File) Rewrite(values map[int]string) []byte {
+	var out []byte
+	at := 0
+	for i, e := range f.Entries {
+		text, ok := values[i]
+		if !ok {
+			continue
+		}
+		out = append(append(out, f.data[at:e.Start]...), text...)
+		at = e.End
+	}
+	return append(out, f.data[at:]...)
+}
 
 // Lookup returns the value of the last entry with that key.
 func (f File) Lookup(key string) (string, bool) {
@@ -118,6 +136,7 @@ type parser struct {
 	entries  []Entry
 	warnings []*Error
 	spent    int // bytes that variables produced so far
+	expanded int // how many variables were expanded so far
 }
 
 // place returns line and column of a byte offset, both from 1.
@@ -168,7 +187,7 @@ func (p *parser) line() error {
 		return nil
 	}
 	var e Entry
-	start := p.pos
+	start, expanded := p.pos, p.expanded
 	if err := p.key(&e); err != nil {
 		return err
 	}
@@ -177,6 +196,7 @@ func (p *parser) line() error {
 	}
 	p.nextLine()
 	e.Line, e.Col = p.place(start)
+	e.Variables = p.expanded > expanded
 	if _, again := p.known[e.Key]; again {
 		p.warn(start, "key is set again: this later value wins")
 	}
