@@ -49,7 +49,7 @@ type floor struct {
 
 var floors = []floor{
 	{"0", []string{".", "ref", "api", "internal/fault", "internal/mask", "internal/dotenv", "internal/atomicfile",
-		"internal/term", "internal/ptytest", "internal/term/ptytest"},
+		"internal/term", "internal/strict", "internal/ptytest", "internal/term/ptytest"},
 		nil, "words import nothing of ours"},
 	{"1", []string{"internal/policy", "internal/sealed", "internal/canon", "internal/proof", "internal/foreign"},
 		[]string{"0"}, "rules are pure and know only words"},

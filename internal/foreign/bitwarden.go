@@ -1,24 +1,28 @@
 package foreign
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/thumbturn/thumbturn/internal/strict"
+)
 
 // readBitwarden reads Bitwarden's unencrypted JSON.
-func readBitwarden(top node) (Export, error) {
+func readBitwarden(top strict.Node) (Export, error) {
 	b := builder{Export{Format: Bitwarden}}
-	if top.get("encrypted").kind != 'f' {
+	if top.Get("encrypted").Kind != 'f' {
 		return Export{}, refuse(Bitwarden, "is encrypted: export it as .json without encryption")
 	}
-	if top.get("items").kind != '[' {
+	if top.Get("items").Kind != '[' {
 		return Export{}, refuse(Bitwarden, "has no list of items")
 	}
 	folders := map[string]string{}
 	for _, list := range []string{"folders", "collections"} {
-		for _, f := range top.get(list).kids {
-			folders[f.get("id").name()] = f.get("name").name()
+		for _, f := range top.Get(list).Kids {
+			folders[f.Get("id").Name()] = f.Get("name").Name()
 		}
 	}
-	for i, n := range top.get("items").kids {
-		if n.kind != '{' {
+	for i, n := range top.Get("items").Kids {
+		if n.Kind != '{' {
 			return Export{}, refuse(Bitwarden, fmt.Sprintf("item %d is none", i+1))
 		}
 		if err := b.bitwarden(n, folders); err != nil {
@@ -28,72 +32,72 @@ func readBitwarden(top node) (Export, error) {
 	return b.done(), nil
 }
 
-func (b *builder) bitwarden(n node, folders map[string]string) error {
-	it := Item{Title: n.get("name").name()}
-	if !n.get("deletedDate").empty() {
+func (b *builder) bitwarden(n strict.Node, folders map[string]string) error {
+	it := Item{Title: n.Get("name").Name()}
+	if !n.Get("deletedDate").Empty() {
 		return b.skip(it.Title, "is in the trash")
 	}
-	it.tag(folders[n.get("folderId").name()])
-	for _, c := range n.get("collectionIds").kids {
-		it.tag(folders[c.name()])
+	it.tag(folders[n.Get("folderId").Name()])
+	for _, c := range n.Get("collectionIds").Kids {
+		it.tag(folders[c.Name()])
 	}
-	switch n.get("type").name() {
+	switch n.Get("type").Name() {
 	case "1":
 		it.Category = "LOGIN"
-		it.bitwardenLogin(n.get("login"))
+		it.bitwardenLogin(n.Get("login"))
 	case "2":
 		it.Category = "SECURE_NOTE"
 	case "3":
 		it.Category = "CREDIT_CARD"
-		it.bitwardenCard(n.get("card"))
+		it.bitwardenCard(n.Get("card"))
 	case "4":
 		it.Category = "IDENTITY"
-		it.bitwardenIdentity(n.get("identity"))
+		it.bitwardenIdentity(n.Get("identity"))
 	case "5":
 		it.Category = "SSH_KEY"
-		key := n.get("sshKey")
-		it.add("", "private key", "SSHKEY", key.get("privateKey").value())
-		it.add("", "public key", "STRING", key.get("publicKey").value())
-		it.add("", "fingerprint", "STRING", key.get("keyFingerprint").value())
+		key := n.Get("sshKey")
+		it.add("", "private key", "SSHKEY", key.Get("privateKey").Value())
+		it.add("", "public key", "STRING", key.Get("publicKey").Value())
+		it.add("", "fingerprint", "STRING", key.Get("keyFingerprint").Value())
 	default:
 		return b.skip(it.Title, "is of a kind that is not known here")
 	}
-	it.notes(n.get("notes").value())
-	for _, f := range n.get("fields").kids {
-		label := f.get("name").name()
-		switch f.get("type").name() {
+	it.notes(n.Get("notes").Value())
+	for _, f := range n.Get("fields").Kids {
+		label := f.Get("name").Name()
+		switch f.Get("type").Name() {
 		case "0", "2": // text, a box to tick
-			it.add("", label, "STRING", f.get("value").value())
+			it.add("", label, "STRING", f.Get("value").Value())
 		case "3":
 			it.left("linked field " + label)
 		default:
-			it.add("", label, "CONCEALED", f.get("value").value())
+			it.add("", label, "CONCEALED", f.Get("value").Value())
 		}
 	}
-	for _, a := range n.get("attachments").kids {
-		it.left("attachment " + a.get("fileName").name())
+	for _, a := range n.Get("attachments").Kids {
+		it.left("attachment " + a.Get("fileName").Name())
 	}
 	return b.put(it)
 }
 
-func (it *Item) bitwardenLogin(n node) {
-	it.username(n.get("username").value())
-	it.password(n.get("password").value())
-	it.otp(n.get("totp").value())
-	for _, u := range n.get("uris").kids {
-		it.address(u.get("uri").value())
+func (it *Item) bitwardenLogin(n strict.Node) {
+	it.username(n.Get("username").Value())
+	it.password(n.Get("password").Value())
+	it.otp(n.Get("totp").Value())
+	for _, u := range n.Get("uris").Kids {
+		it.address(u.Get("uri").Value())
 	}
-	if len(n.get("fido2Credentials").kids) > 0 {
+	if len(n.Get("fido2Credentials").Kids) > 0 {
 		it.left("passkey")
 	}
 }
 
-func (it *Item) bitwardenCard(n node) {
-	it.add("", "cardholder name", "STRING", n.get("cardholderName").value())
-	it.add("", "type", "CREDIT_CARD_TYPE", n.get("brand").value())
-	it.add("", "number", "CREDIT_CARD_NUMBER", n.get("number").value())
-	it.add("", "verification number", "CONCEALED", n.get("code").value())
-	month, year := n.get("expMonth").name(), n.get("expYear").name()
+func (it *Item) bitwardenCard(n strict.Node) {
+	it.add("", "cardholder name", "STRING", n.Get("cardholderName").Value())
+	it.add("", "type", "CREDIT_CARD_TYPE", n.Get("brand").Value())
+	it.add("", "number", "CREDIT_CARD_NUMBER", n.Get("number").Value())
+	it.add("", "verification number", "CONCEALED", n.Get("code").Value())
+	month, year := n.Get("expMonth").Name(), n.Get("expYear").Name()
 	if len(month) == 1 {
 		month = "0" + month
 	}
@@ -101,15 +105,15 @@ func (it *Item) bitwardenCard(n node) {
 		it.add("", "expiry date", "MONTH_YEAR", []byte(year+month))
 		return
 	}
-	it.add("", "expiry month", "STRING", n.get("expMonth").value())
-	it.add("", "expiry year", "STRING", n.get("expYear").value())
+	it.add("", "expiry month", "STRING", n.Get("expMonth").Value())
+	it.add("", "expiry year", "STRING", n.Get("expYear").Value())
 }
 
 // bitwardenIdentity takes every field by its name; what identifies a person to
 // a state is concealed.
-func (it *Item) bitwardenIdentity(n node) {
-	for i, key := range n.keys {
-		v := n.kids[i].value()
+func (it *Item) bitwardenIdentity(n strict.Node) {
+	for i, key := range n.Keys {
+		v := n.Kids[i].Value()
 		switch key {
 		case "ssn", "passportNumber", "licenseNumber":
 			it.add("", key, "CONCEALED", v)

@@ -14,6 +14,7 @@ package foreign
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/strict"
 )
 
 // Format is a kind of export.
@@ -52,7 +54,7 @@ const (
 	maxFields = 1000      // of an item
 	maxName   = 1024      // bytes of a title, label, tag or address
 	maxText   = 512 << 10 // bytes of an item's names and values that are not concealed
-	maxDepth  = 64        // of nested objects, arrays or elements
+	maxDepth  = 64        // of nested elements
 )
 
 // Value is the value of a field. It prints and encodes as a placeholder.
@@ -163,6 +165,14 @@ func refuse(f Format, msg string) error {
 		f = "json"
 	}
 	return fault.New(fault.Usage, "import", string(f), msg)
+}
+
+// syntax turns an error of package strict into one of the export.
+func syntax(f Format, err error) error {
+	if e, ok := errors.AsType[strict.Error](err); ok {
+		return refuse(f, e.Error())
+	}
+	return err
 }
 
 // concealed lists the types whose values are sealed.

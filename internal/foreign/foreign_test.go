@@ -267,7 +267,7 @@ func TestHostile(t *testing.T) {
 		{"text behind a quote", CSV, "name,password\na,\"b\"" + secret + "\n", "line 2: text behind"},
 		{"an open quote", CSV, "name,password\n\na,\"" + secret + "\n", "line 3: a quote that is never closed"},
 		{"too few columns", CSV, "name,password\n" + secret + "\n", "line 2 has 1 columns"},
-		{"too many columns", CSV, "name,password\n" + strings.Repeat(",", maxColumns+1), "more than 200 columns"},
+		{"too many columns", CSV, "name,password\n" + strings.Repeat(",", 201), "more than 200 columns"},
 		{"CSV not UTF-8", CSV, "name,password\n\xff,b\n", "no UTF-8"},
 		{"CSV with NUL", CSV, "name,password\na,\x00\n", "NUL"},
 		{"too many rows", CSV, "name,password\n" + strings.Repeat("a,b\n", MaxItems+1), "more than 100000 items"},
@@ -283,16 +283,6 @@ func TestHostile(t *testing.T) {
 				t.Error("half an export")
 			}
 		})
-	}
-}
-
-// The bound on values stops a parser that has seen as many.
-func TestManyValues(t *testing.T) {
-	for nodes, ok := range map[int]bool{maxNodes - 2: true, maxNodes - 1: false} {
-		p := jsonParser{data: []byte("[0]"), nodes: nodes, names: map[string]string{}}
-		if _, err := p.value(); (err == nil) != ok {
-			t.Errorf("%d: %v", nodes, err)
-		}
 	}
 }
 

@@ -3,15 +3,17 @@ package foreign
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/thumbturn/thumbturn/internal/strict"
 )
 
 // readJSON reads either kind of JSON export, told by its shape.
 func readJSON(f Format, data []byte) (Export, error) {
-	all, err := parseJSON(f, data)
+	all, err := strict.JSON(data)
 	if err != nil {
-		return Export{}, err
+		return Export{}, syntax(f, err)
 	}
-	if top := all[0]; f != OnePasswordJSON && top.kind == '{' && len(all) == 1 && top.get("encrypted").kind != 0 {
+	if top := all[0]; f != OnePasswordJSON && top.Kind == '{' && len(all) == 1 && top.Get("encrypted").Kind != 0 {
 		return readBitwarden(top)
 	}
 	if f == Bitwarden {
@@ -22,15 +24,15 @@ func readJSON(f Format, data []byte) (Export, error) {
 
 // readOnePassword reads items as `op item get --format json` prints them: one,
 // an array, or one after the other.
-func readOnePassword(all []node) (Export, error) {
+func readOnePassword(all []strict.Node) (Export, error) {
 	b := builder{Export{Format: OnePasswordJSON}}
 	for _, n := range all {
-		items := []node{n}
-		if n.kind == '[' {
-			items = n.kids
+		items := []strict.Node{n}
+		if n.Kind == '[' {
+			items = n.Kids
 		}
 		for _, n := range items {
-			if n.kind != '{' || n.get("title").kind == 0 && n.get("category").kind == 0 {
+			if n.Kind != '{' || n.Get("title").Kind == 0 && n.Get("category").Kind == 0 {
 				return Export{}, refuse(b.Format, fmt.Sprintf("value %d is no item", len(b.Items)+len(b.Skipped)+1))
 			}
 			if err := b.onePassword(n); err != nil {
@@ -44,44 +46,44 @@ func readOnePassword(all []node) (Export, error) {
 // withheld is what op prints in the place of a value that was not asked for.
 const withheld = "[use 'op item get"
 
-func (b *builder) onePassword(n node) error {
-	it := Item{Title: n.get("title").name(), Category: category(n.get("category").name()), Vault: n.get("vault").get("name").name()}
-	for _, t := range n.get("tags").kids {
-		it.tag(t.name())
+func (b *builder) onePassword(n strict.Node) error {
+	it := Item{Title: n.Get("title").Name(), Category: category(n.Get("category").Name()), Vault: n.Get("vault").Get("name").Name()}
+	for _, t := range n.Get("tags").Kids {
+		it.tag(t.Name())
 	}
-	for _, u := range n.get("urls").kids {
-		it.address(u.get("href").value())
+	for _, u := range n.Get("urls").Kids {
+		it.address(u.Get("href").Value())
 	}
-	for _, file := range n.get("files").kids {
-		it.left("attachment " + file.get("name").name())
+	for _, file := range n.Get("files").Kids {
+		it.left("attachment " + file.Get("name").Name())
 	}
 	sections := map[string]string{}
-	for _, s := range n.get("sections").kids {
-		sections[s.get("id").name()] = s.get("label").name()
+	for _, s := range n.Get("sections").Kids {
+		sections[s.Get("id").Name()] = s.Get("label").Name()
 	}
-	for _, f := range n.get("fields").kids {
-		if bytes.HasPrefix(f.get("value").value(), []byte(withheld)) {
+	for _, f := range n.Get("fields").Kids {
+		if bytes.HasPrefix(f.Get("value").Value(), []byte(withheld)) {
 			return b.skip(it.Title, "was exported without its values: add --reveal to op item get")
 		}
 		it.onePasswordField(f, sections)
 	}
-	if n.get("fields").kind == 0 {
+	if n.Get("fields").Kind == 0 {
 		return b.skip(it.Title, "has no fields: it comes from op item list; use op item get")
 	}
 	return b.put(it)
 }
 
 // onePasswordField takes one field of op's JSON.
-func (it *Item) onePasswordField(f node, sections map[string]string) {
-	value, label := f.get("value").value(), f.get("label").name()
+func (it *Item) onePasswordField(f strict.Node, sections map[string]string) {
+	value, label := f.Get("value").Value(), f.Get("label").Name()
 	if label == "" {
-		label = f.get("id").name()
+		label = f.Get("id").Name()
 	}
-	section := f.get("section").get("label").name()
+	section := f.Get("section").Get("label").Name()
 	if section == "" {
-		section = sections[f.get("section").get("id").name()]
+		section = sections[f.Get("section").Get("id").Name()]
 	}
-	switch f.get("purpose").name() {
+	switch f.Get("purpose").Name() {
 	case "USERNAME":
 		it.username(value)
 		return
@@ -92,7 +94,7 @@ func (it *Item) onePasswordField(f node, sections map[string]string) {
 		it.notes(value)
 		return
 	}
-	switch typ := f.get("type").name(); typ {
+	switch typ := f.Get("type").Name(); typ {
 	case "STRING", "EMAIL", "URL", "PHONE", "DATE", "MONTH_YEAR", "ADDRESS", "GENDER", "MENU", "CREDIT_CARD_TYPE",
 		"CONCEALED", "OTP", "SSHKEY", "CREDIT_CARD_NUMBER":
 		it.add(section, label, typ, value)

@@ -1,56 +1,25 @@
 package foreign
 
 import (
-	"archive/zip"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
-)
 
-// Bounds on a 1PUX archive.
-const (
-	maxDirectory = 8 << 20 // bytes read to list its files
-	maxRatio     = 200     // of export.data to its compressed form, beyond freeRatio
-	freeRatio    = 1 << 20 // bytes that may be as compressible as they like
+	"github.com/thumbturn/thumbturn/internal/strict"
 )
 
 // ReadOnePUX reads 1Password's unencrypted export, a ZIP archive of size bytes.
-// Only export.data is read; nothing is ever unpacked to a disk. The caller
-// wipes the values with Export.Wipe.
+// Only export.data is read; nothing is ever unpacked to a disk.
 func ReadOnePUX(r io.ReaderAt, size int64) (Export, error) {
-	m := &metered{r: r, left: maxDirectory}
-	z, err := zip.NewReader(m, size)
+	text, err := strict.Member(r, size, "export.data", MaxData)
 	if err != nil {
-		if m.left < 0 {
-			return Export{}, refuse(OnePUX, "lists too many files")
-		}
-		return Export{}, refuse(OnePUX, "is no whole ZIP archive")
+		return Export{}, syntax(OnePUX, err)
 	}
-	var data *zip.File
-	for _, f := range z.File {
-		if f.Name != "export.data" {
-			continue
-		}
-		if data != nil {
-			return Export{}, refuse(OnePUX, "holds export.data twice")
-		}
-		data = f
-	}
-	if data == nil {
-		return Export{}, refuse(OnePUX, "holds no export.data")
-	}
-	m.left = MaxData + maxDirectory
-	text, err := inflate(data)
-	if err != nil {
-		clear(text)
-		return Export{}, err
-	}
-	all, err := parseJSON(OnePUX, text)
-	if err == nil && (len(all) != 1 || all[0].get("accounts").kind != '[') {
+	all, err := strict.JSON(text)
+	if err == nil && (len(all) != 1 || all[0].Get("accounts").Kind != '[') {
 		err = refuse(OnePUX, "export.data has no list of accounts")
 	}
 	var e Export
@@ -59,61 +28,18 @@ func ReadOnePUX(r io.ReaderAt, size int64) (Export, error) {
 	}
 	if err != nil {
 		clear(text)
-		return Export{}, err
+		return Export{}, syntax(OnePUX, err)
 	}
 	e.wipe = func() { clear(text) }
 	return e, nil
 }
 
-// metered bounds the bytes that may be read.
-type metered struct {
-	r    io.ReaderAt
-	left int64
-}
-
-// ReadAt implements io.ReaderAt.
-func (m *metered) ReadAt(b []byte, at int64) (int, error) {
-	if m.left -= int64(len(b)); m.left < 0 {
-		return 0, errors.New("over the limit")
-	}
-	return m.r.ReadAt(b, at)
-}
-
-// inflate decompresses export.data. The sizes that the archive claims are only
-// believed where they refuse.
-func inflate(f *zip.File) ([]byte, error) {
-	limit := uint64(MaxData)
-	if small := max(f.CompressedSize64*maxRatio, freeRatio); small < limit {
-		limit = small
-	}
-	if f.Flags&1 != 0 {
-		return nil, refuse(OnePUX, "is encrypted")
-	}
-	if f.UncompressedSize64 > limit {
-		return nil, refuse(OnePUX, fmt.Sprintf("export.data is larger than %d bytes, or compressed more than %d times", MaxData, maxRatio))
-	}
-	r, err := f.Open()
-	if err != nil {
-		return nil, refuse(OnePUX, "export.data is compressed in an unknown way")
-	}
-	defer r.Close()
-	text := make([]byte, f.UncompressedSize64)
-	if _, err := io.ReadFull(r, text); err != nil {
-		return text, refuse(OnePUX, "export.data is cut short or damaged")
-	}
-	// One more byte makes the reader check length and checksum.
-	if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-		return text, refuse(OnePUX, "export.data is not what the archive says")
-	}
-	return text, nil
-}
-
-func readOnePUX(top node) (Export, error) {
+func readOnePUX(top strict.Node) (Export, error) {
 	b := builder{Export{Format: OnePUX}}
-	for _, account := range top.get("accounts").kids {
-		for _, vault := range account.get("vaults").kids {
-			name := vault.get("attrs").get("name").name()
-			for _, n := range vault.get("items").kids {
+	for _, account := range top.Get("accounts").Kids {
+		for _, vault := range account.Get("vaults").Kids {
+			name := vault.Get("attrs").Get("name").Name()
+			for _, n := range vault.Get("items").Kids {
 				if err := b.onePUX(n, name); err != nil {
 					return Export{}, err
 				}
@@ -123,49 +49,49 @@ func readOnePUX(top node) (Export, error) {
 	return b.done(), nil
 }
 
-func (b *builder) onePUX(n node, vault string) error {
+func (b *builder) onePUX(n strict.Node, vault string) error {
 	var attached []string
-	if old := n.get("item"); old.kind == '{' { // older exports wrap the item beside its file
-		if file := n.get("file"); !file.empty() {
-			attached = append(attached, file.get("attrs").get("fileName").name())
+	if old := n.Get("item"); old.Kind == '{' { // older exports wrap the item beside its file
+		if file := n.Get("file"); !file.Empty() {
+			attached = append(attached, file.Get("attrs").Get("fileName").Name())
 		}
 		n = old
 	}
-	if n.kind != '{' {
+	if n.Kind != '{' {
 		return refuse(OnePUX, fmt.Sprintf("item %d is none", len(b.Items)+len(b.Skipped)+1))
 	}
-	over, details := n.get("overview"), n.get("details")
-	it := Item{Title: over.get("title").name(), Category: "SECURE_NOTE", Vault: vault}
-	if n.get("state").name() == "archived" || n.get("trashed").kind == 't' || n.get("trashed").name() == "Y" {
+	over, details := n.Get("overview"), n.Get("details")
+	it := Item{Title: over.Get("title").Name(), Category: "SECURE_NOTE", Vault: vault}
+	if n.Get("state").Name() == "archived" || n.Get("trashed").Kind == 't' || n.Get("trashed").Name() == "Y" {
 		return b.skip(it.Title, "is archived")
 	}
-	if c, ok := categories[n.get("categoryUuid").name()]; ok {
+	if c, ok := categories[n.Get("categoryUuid").Name()]; ok {
 		it.Category = c
 	}
-	for _, t := range over.get("tags").kids {
-		it.tag(t.name())
+	for _, t := range over.Get("tags").Kids {
+		it.tag(t.Name())
 	}
-	it.address(over.get("url").value())
-	for _, u := range over.get("urls").kids {
-		it.address(u.get("url").value())
+	it.address(over.Get("url").Value())
+	for _, u := range over.Get("urls").Kids {
+		it.address(u.Get("url").Value())
 	}
-	for _, f := range details.get("loginFields").kids {
+	for _, f := range details.Get("loginFields").Kids {
 		it.loginField(f)
 	}
-	it.password(details.get("password").value())
-	for _, s := range details.get("sections").kids {
-		for _, f := range s.get("fields").kids {
-			it.onePUXField(s.get("title").name(), f)
+	it.password(details.Get("password").Value())
+	for _, s := range details.Get("sections").Kids {
+		for _, f := range s.Get("fields").Kids {
+			it.onePUXField(s.Get("title").Name(), f)
 		}
 	}
-	it.notes(details.get("notesPlain").value())
-	if doc := details.get("documentAttributes"); !doc.empty() {
-		attached = append(attached, doc.get("fileName").name())
+	it.notes(details.Get("notesPlain").Value())
+	if doc := details.Get("documentAttributes"); !doc.Empty() {
+		attached = append(attached, doc.Get("fileName").Name())
 	}
 	for _, a := range attached {
 		it.left("attachment " + a)
 	}
-	if !details.get("passkey").empty() {
+	if !details.Get("passkey").Empty() {
 		it.left("passkey")
 	}
 	return b.put(it)
@@ -173,9 +99,9 @@ func (b *builder) onePUX(n node, vault string) error {
 
 // loginField takes a field of a web form. Boxes and buttons hold nothing of
 // worth.
-func (it *Item) loginField(f node) {
-	value, label := f.get("value").value(), f.get("name").name()
-	switch f.get("designation").name() {
+func (it *Item) loginField(f strict.Node) {
+	value, label := f.Get("value").Value(), f.Get("name").Name()
+	switch f.Get("designation").Name() {
 	case "username":
 		it.username(value)
 		return
@@ -184,9 +110,9 @@ func (it *Item) loginField(f node) {
 		return
 	}
 	if label == "" {
-		label = f.get("id").name()
+		label = f.Get("id").Name()
 	}
-	switch f.get("fieldType").name() {
+	switch f.Get("fieldType").Name() {
 	case "C", "B", "I", "R", "S":
 	case "E":
 		it.add("web form", label, "EMAIL", value)
@@ -203,61 +129,61 @@ func (it *Item) loginField(f node) {
 
 // onePUXField takes a field of a section: its value is an object whose only key
 // is its kind.
-func (it *Item) onePUXField(section string, f node) {
-	label := f.get("title").name()
+func (it *Item) onePUXField(section string, f strict.Node) {
+	label := f.Get("title").Name()
 	if label == "" {
-		label = f.get("id").name()
+		label = f.Get("id").Name()
 	}
-	box := f.get("value")
-	if len(box.kids) == 0 {
+	box := f.Get("value")
+	if len(box.Kids) == 0 {
 		return
 	}
-	kind, n := box.keys[0], box.kids[0]
+	kind, n := box.Keys[0], box.Kids[0]
 	switch kind {
 	case "string":
-		it.add(section, label, "STRING", n.value())
+		it.add(section, label, "STRING", n.Value())
 	case "menu", "gender", "phone":
-		it.add(section, label, strings.ToUpper(kind), n.value())
+		it.add(section, label, strings.ToUpper(kind), n.Value())
 	case "creditCardType":
-		it.add(section, label, "CREDIT_CARD_TYPE", n.value())
+		it.add(section, label, "CREDIT_CARD_TYPE", n.Value())
 	case "creditCardNumber":
-		it.add(section, label, "CREDIT_CARD_NUMBER", n.value())
+		it.add(section, label, "CREDIT_CARD_NUMBER", n.Value())
 	case "url":
-		it.add(section, label, "URL", n.value())
+		it.add(section, label, "URL", n.Value())
 	case "totp":
-		it.add(section, label, "OTP", n.value())
+		it.add(section, label, "OTP", n.Value())
 	case "concealed":
 		typ := "CONCEALED"
-		if bytes.HasPrefix(n.value(), []byte("otpauth://")) {
+		if bytes.HasPrefix(n.Value(), []byte("otpauth://")) {
 			typ = "OTP"
 		}
-		it.add(section, label, typ, n.value())
+		it.add(section, label, typ, n.Value())
 	case "email":
-		if n.kind == '{' {
-			n = n.get("email_address")
+		if n.Kind == '{' {
+			n = n.Get("email_address")
 		}
-		it.add(section, label, "EMAIL", n.value())
+		it.add(section, label, "EMAIL", n.Value())
 	case "date":
-		it.add(section, label, "DATE", day(n.value()))
+		it.add(section, label, "DATE", day(n.Value()))
 	case "monthYear":
-		it.add(section, label, "MONTH_YEAR", n.value())
+		it.add(section, label, "MONTH_YEAR", n.Value())
 	case "address":
 		it.add(section, label, "ADDRESS", postal(n))
 	case "sshKey":
-		it.add(section, label, "SSHKEY", n.get("privateKey").value())
-		it.add(section, "public key", "STRING", n.get("metadata").get("publicKey").value())
-		it.add(section, "fingerprint", "STRING", n.get("metadata").get("fingerprint").value())
+		it.add(section, label, "SSHKEY", n.Get("privateKey").Value())
+		it.add(section, "public key", "STRING", n.Get("metadata").Get("publicKey").Value())
+		it.add(section, "fingerprint", "STRING", n.Get("metadata").Get("fingerprint").Value())
 	case "file":
-		it.left("attachment " + n.get("fileName").name())
+		it.left("attachment " + n.Get("fileName").Name())
 	case "reference":
-		if !n.empty() {
+		if !n.Empty() {
 			it.left("link " + label)
 		}
 	default:
-		if !n.empty() && n.value() == nil {
+		if !n.Empty() && n.Value() == nil {
 			it.left("field " + label + " of an unknown kind")
 		}
-		it.add(section, label, "CONCEALED", n.value())
+		it.add(section, label, "CONCEALED", n.Value())
 	}
 }
 
@@ -270,10 +196,10 @@ func day(v []byte) []byte {
 	return v
 }
 
-func postal(n node) []byte {
+func postal(n strict.Node) []byte {
 	var parts []string
 	for _, key := range []string{"street", "city", "state", "zip", "country"} {
-		if s := n.get(key).name(); s != "" {
+		if s := n.Get(key).Name(); s != "" {
 			parts = append(parts, s)
 		}
 	}

@@ -246,56 +246,6 @@ func TestTripPass(t *testing.T) {
 	})
 }
 
-// The parser accepts nothing that encoding/json refuses, and reads strings as
-// it does.
-func FuzzJSON(f *testing.F) {
-	for _, s := range []string{`{"a":"\u00e9\ud83d\ude00\n","b":[1,-0.5e+3,true,null]}`, `["\"\\\/\b\f\n\r\t"]`, `{"a":1,"a":2}`, `[1,]`, `"\ud800"`, "[\"\xff\"]", `01`, ``, `{"a"`} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		all, err := parseJSON("", bytes.Clone(data))
-		if err != nil {
-			return
-		}
-		d := json.NewDecoder(bytes.NewReader(data))
-		d.UseNumber()
-		for _, n := range all {
-			var want any
-			if err := d.Decode(&want); err != nil {
-				t.Fatalf("%q: accepted, %v", data, err)
-			}
-			if diff := cmp.Diff(want, plain(n)); diff != "" {
-				t.Fatalf("%q: %s", data, diff)
-			}
-		}
-	})
-}
-
-// plain is what encoding/json makes of a value.
-func plain(n node) any {
-	switch n.kind {
-	case '"':
-		return string(n.text)
-	case '0':
-		return json.Number(n.text)
-	case 't', 'f':
-		return n.kind == 't'
-	case '[':
-		out := []any{}
-		for _, k := range n.kids {
-			out = append(out, plain(k))
-		}
-		return out
-	case '{':
-		out := map[string]any{}
-		for i, k := range n.keys {
-			out[k] = plain(n.kids[i])
-		}
-		return out
-	}
-	return nil
-}
-
 // sound checks what holds of every export: titles, labels of their own, and
 // nothing without a value.
 func sound(t *testing.T, e Export) {
@@ -352,22 +302,4 @@ func FuzzOnePUXData(f *testing.F) {
 			sound(t, e)
 		}
 	})
-}
-
-func TestRowsOfAnyForm(t *testing.T) {
-	want := [][]string{{"a", "b"}, {"c", ""}, {"", "d\r\ne"}}
-	for _, in := range []string{"a,b\nc,\n,\"d\r\ne\"", "a,b\r\n\r\n\"c\",\"\"\r\n,\"d\r\ne\"\r\n", "a,b\n\nc,\r\n,\"d\r\ne\"\r"} {
-		var got [][]string
-		err := rows([]byte(in), func(_ int, cells [][]byte) error {
-			var row []string
-			for _, c := range cells {
-				row = append(row, string(c))
-			}
-			got = append(got, row)
-			return nil
-		})
-		if diff := cmp.Diff(want, got); diff != "" || err != nil {
-			t.Errorf("%q: %v %s", in, err, diff)
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package foreign
+package strict
 
 import (
 	"fmt"
@@ -6,16 +6,16 @@ import (
 	"unicode/utf8"
 )
 
-// node is a JSON value. A string's text is unescaped in place, in the data that
+// Node is a JSON value. A string's text is unescaped in place, in the data that
 // was parsed: no copy of a secret is made, and none has to be hunted.
-type node struct {
-	kind byte   // one of { [ " 0 t f n; zero for what is not there
-	text []byte // of a string, number or literal
-	keys []string
-	kids []node
+type Node struct {
+	Kind byte   // one of { [ " 0 t f n; zero for what is not there
+	Text []byte // of a string, number or literal
+	Keys []string
+	Kids []Node
 }
 
-// maxNodes bounds the memory that small values take: a node is larger than the
+// maxNodes bounds the memory that small values take: a Node is larger than the
 // two bytes that can make it.
 const maxNodes = 4 << 20
 
@@ -23,18 +23,18 @@ const maxNodes = 4 << 20
 // surrogate, a NUL and text that is not UTF-8 are refused, since each program
 // reads them its own way.
 type jsonParser struct {
-	format Format
-	data   []byte
-	pos    int
-	depth  int
-	nodes  int
-	names  map[string]string // each key once
+	data  []byte
+	pos   int
+	depth int
+	nodes int
+	names map[string]string // each key once
 }
 
-// parseJSON reads all values that stand one after the other.
-func parseJSON(f Format, data []byte) ([]node, error) {
-	p := jsonParser{format: f, data: data, names: map[string]string{}}
-	var all []node
+// JSON reads all values that stand one after the other. It changes data, and the
+// nodes alias it.
+func JSON(data []byte) ([]Node, error) {
+	p := jsonParser{data: data, names: map[string]string{}}
+	var all []Node
 	for p.blank(); p.pos < len(data); p.blank() {
 		n, err := p.value()
 		if err != nil {
@@ -49,7 +49,7 @@ func parseJSON(f Format, data []byte) ([]node, error) {
 }
 
 func (p *jsonParser) bad(msg string) error {
-	return refuse(p.format, fmt.Sprintf("%s, at byte %d", msg, p.pos))
+	return Error(fmt.Sprintf("%s, at byte %d", msg, p.pos))
 }
 
 func (p *jsonParser) blank() {
@@ -71,21 +71,21 @@ func (p *jsonParser) peek() byte {
 	return 0
 }
 
-func (p *jsonParser) value() (node, error) {
+func (p *jsonParser) value() (Node, error) {
 	if p.nodes++; p.nodes > maxNodes {
-		return node{}, p.bad("too many values")
+		return Node{}, p.bad("too many values")
 	}
 	switch c := p.peek(); {
 	case c == '{' || c == '[':
 		if p.depth++; p.depth > maxDepth {
-			return node{}, p.bad("nested too deeply")
+			return Node{}, p.bad("nested too deeply")
 		}
 		n, err := p.container(c)
 		p.depth--
 		return n, err
 	case c == '"':
 		text, err := p.str()
-		return node{kind: '"', text: text}, err
+		return Node{Kind: '"', Text: text}, err
 	case c == '-' || c >= '0' && c <= '9':
 		return p.number()
 	case c == 't':
@@ -95,26 +95,26 @@ func (p *jsonParser) value() (node, error) {
 	case c == 'n':
 		return p.literal("null")
 	case p.pos >= len(p.data):
-		return node{}, p.bad("cut short")
+		return Node{}, p.bad("cut short")
 	}
-	return node{}, p.bad("not JSON")
+	return Node{}, p.bad("not JSON")
 }
 
-func (p *jsonParser) container(open byte) (node, error) {
-	n := node{kind: open}
+func (p *jsonParser) container(open byte) (Node, error) {
+	n := Node{Kind: open}
 	end := open + 2 // the closing bracket, in ASCII
 	var seen map[string]bool
 	p.pos++
 	for first := true; ; first = false {
 		p.blank()
 		c := p.peek()
-		if c == end && (first || len(n.kids) > 0) {
+		if c == end && (first || len(n.Kids) > 0) {
 			p.pos++
 			return n, nil
 		}
 		if !first {
 			if c != ',' {
-				return node{}, p.bad("cut short, or a comma is missing")
+				return Node{}, p.bad("cut short, or a comma is missing")
 			}
 			p.pos++
 			p.blank()
@@ -122,22 +122,22 @@ func (p *jsonParser) container(open byte) (node, error) {
 		if open == '{' {
 			key, err := p.key()
 			if err != nil {
-				return node{}, err
+				return Node{}, err
 			}
 			if seen == nil {
 				seen = map[string]bool{}
 			}
 			if seen[key] {
-				return node{}, p.bad("a key stands twice in one object")
+				return Node{}, p.bad("a key stands twice in one object")
 			}
 			seen[key] = true
-			n.keys = append(n.keys, key)
+			n.Keys = append(n.Keys, key)
 		}
 		kid, err := p.value()
 		if err != nil {
-			return node{}, err
+			return Node{}, err
 		}
-		n.kids = append(n.kids, kid)
+		n.Kids = append(n.Kids, kid)
 	}
 }
 
@@ -276,7 +276,7 @@ func (p *jsonParser) digits() bool {
 	return p.pos > start
 }
 
-func (p *jsonParser) number() (node, error) {
+func (p *jsonParser) number() (Node, error) {
 	start := p.pos
 	if p.peek() == '-' {
 		p.pos++
@@ -295,42 +295,42 @@ func (p *jsonParser) number() (node, error) {
 		ok = ok && p.digits()
 	}
 	if !ok {
-		return node{}, p.bad("a malformed number")
+		return Node{}, p.bad("a malformed number")
 	}
-	return node{kind: '0', text: p.data[start:p.pos:p.pos]}, nil
+	return Node{Kind: '0', Text: p.data[start:p.pos:p.pos]}, nil
 }
 
-func (p *jsonParser) literal(word string) (node, error) {
+func (p *jsonParser) literal(word string) (Node, error) {
 	if len(p.data)-p.pos < len(word) || string(p.data[p.pos:p.pos+len(word)]) != word {
-		return node{}, p.bad("not JSON")
+		return Node{}, p.bad("not JSON")
 	}
-	n := node{kind: word[0], text: p.data[p.pos : p.pos+len(word) : p.pos+len(word)]}
+	n := Node{Kind: word[0], Text: p.data[p.pos : p.pos+len(word) : p.pos+len(word)]}
 	p.pos += len(word)
 	return n, nil
 }
 
-// get returns the value of a key, the zero node if there is none.
-func (n node) get(key string) node {
-	for i, k := range n.keys {
+// Get returns the value of a key, the zero Node if there is none.
+func (n Node) Get(key string) Node {
+	for i, k := range n.Keys {
 		if k == key {
-			return n.kids[i]
+			return n.Kids[i]
 		}
 	}
-	return node{}
+	return Node{}
 }
 
-// value is the text of a string, number or truth value; of anything else nil.
-func (n node) value() []byte {
-	if n.kind == 'n' {
+// Value is the text of a string, number or truth value; of anything else nil.
+func (n Node) Value() []byte {
+	if n.Kind == 'n' {
 		return nil
 	}
-	return n.text
+	return n.Text
 }
 
-// name is a value that is no secret.
-func (n node) name() string { return string(n.value()) }
+// Name is a value that is no secret.
+func (n Node) Name() string { return string(n.Value()) }
 
-// empty tells null, nothing, "", {} and [].
-func (n node) empty() bool {
-	return n.kind == 0 || n.kind == 'n' || len(n.text) == 0 && len(n.kids) == 0
+// Empty tells null, nothing, "", {} and [].
+func (n Node) Empty() bool {
+	return n.Kind == 0 || n.Kind == 'n' || len(n.Text) == 0 && len(n.Kids) == 0
 }
