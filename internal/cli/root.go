@@ -17,6 +17,7 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/cli/audit"
 	"github.com/thumbturn/thumbturn/internal/cli/daemon"
+	"github.com/thumbturn/thumbturn/internal/cli/importer"
 	"github.com/thumbturn/thumbturn/internal/cli/initialize"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/cli/item"
@@ -165,6 +166,7 @@ person.`,
 		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
 		run.New(run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd, Exit: os.Exit}),
 		item.NewSet(c), item.New(c), vault.New(c), read.New(c, os.Getwd),
+		importer.New(importer.Options{Console: c, Now: p.Now, Dir: os.Getwd, GPG: "gpg"}),
 		request.NewList(c), request.NewApprove(c), request.NewDeny(c),
 		audit.New(a), audit.NewRestore(a),
 		policy.New(policy.Options{Console: c}),

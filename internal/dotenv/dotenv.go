@@ -40,9 +40,9 @@ type Entry struct {
 	Value      string // unquoted, unescaped, variables expanded; CRLF became LF
 	Line, Col  int    // of the key, from 1; columns count bytes
 	Quote      Quote
-	Export     bool // written with `export ` in front
-	Variables  bool // a variable was expanded in key or value
-	Start, End int  // the value as written, quotes included: File.Bytes()[Start:End]
+	Export     bool     // written with `export ` in front
+	Variables  []string // names of what was expanded in key and value, in order
+	Start, End int      // the value as written, quotes included: File.Bytes()[Start:End]
 }
 
 // File is a parsed env file.
@@ -135,8 +135,8 @@ type parser struct {
 	known    map[string]string
 	entries  []Entry
 	warnings []*Error
-	spent    int // bytes that variables produced so far
-	expanded int // how many variables were expanded so far
+	spent    int      // bytes that variables produced so far
+	expanded []string // by the present entry
 }
 
 // place returns line and column of a byte offset, both from 1.
@@ -187,7 +187,8 @@ func (p *parser) line() error {
 		return nil
 	}
 	var e Entry
-	start, expanded := p.pos, p.expanded
+	start := p.pos
+	p.expanded = nil
 	if err := p.key(&e); err != nil {
 		return err
 	}
@@ -196,7 +197,7 @@ func (p *parser) line() error {
 	}
 	p.nextLine()
 	e.Line, e.Col = p.place(start)
-	e.Variables = p.expanded > expanded
+	e.Variables = p.expanded
 	if _, again := p.known[e.Key]; again {
 		p.warn(start, "key is set again: this later value wins")
 	}

@@ -92,10 +92,10 @@ func TestFile(t *testing.T) {
 	want := []Entry{
 		at(Entry{Key: "A", Value: "1", Line: 3, Col: 1}, "A=1", 2),
 		at(Entry{Key: "B", Value: "x\ny", Line: 4, Col: 3, Quote: Single, Export: true}, "'x\r\ny'", 0),
-		at(Entry{Key: "C", Value: "1x\ny", Line: 6, Col: 2, Variables: true}, "$A$B", 0),
+		at(Entry{Key: "C", Value: "1x\ny", Line: 6, Col: 2, Variables: []string{"A", "B"}}, "$A$B", 0),
 		at(Entry{Key: "export", Value: "2", Line: 7, Col: 1}, "export=2", 7),
 		at(Entry{Key: "A", Value: "3", Line: 8, Col: 1}, "A=3", 2),
-		at(Entry{Key: "dev_KEY", Value: "3", Line: 9, Col: 1, Variables: true}, "_KEY=$A", 5),
+		at(Entry{Key: "dev_KEY", Value: "3", Line: 9, Col: 1, Variables: []string{"VAULT", "A"}}, "_KEY=$A", 5),
 	}
 	if diff := cmp.Diff(want, f.Entries); diff != "" {
 		t.Error(diff)
