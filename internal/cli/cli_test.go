@@ -107,6 +107,7 @@ func TestUsageErrors(t *testing.T) {
 		"audit verify --root c", "audit list --since yesterday", "audit show x", "init --passphrase-file f",
 		"vault create x --tier none", "item create a=b", "item create --vault v a", "read x", "read --file-mode 9 op://a/b/c",
 		"read --timeout 1ms op://a/b/c", "item delete x", "completion nonsense",
+		"import", "import a b", "import x --from nonsense", "import x --on-conflict nonsense", "import x.csv --item y", "import --undo",
 	} {
 		got := runCLI(t, nil, nil, "", strings.Fields(line)...)
 		if got.code != 2 || got.out != "" || !strings.HasPrefix(got.err, "thumbturn: ") {
