@@ -53,7 +53,8 @@ const (
 const (
 	maxFields = 1000      // of an item
 	maxName   = 1024      // bytes of a title, label, tag or address
-	maxText   = 512 << 10 // bytes of an item's names and values that are not concealed
+	maxText   = 768 << 10 // bytes of JSON for an item's names and open values; the store takes 1 MiB
+	overhead  = 300       // bytes of JSON for a field, its name and value aside
 	maxDepth  = 64        // of nested elements
 )
 
@@ -328,19 +329,33 @@ func (it *Item) tooMuch() string {
 		if len(f.Value) > api.MaxValue {
 			return fmt.Sprintf("has a value of more than %d bytes", api.MaxValue)
 		}
-		if !f.Concealed {
-			text += len(f.Value)
+		if text += overhead; !f.Concealed {
+			text += weight(f.Value)
 		}
 	}
 	for _, n := range names {
-		if text += len(n); len(n) > maxName {
+		if text += weight([]byte(n)); len(n) > maxName {
 			return fmt.Sprintf("has a title, label, tag or address of more than %d bytes", maxName)
 		}
 	}
 	if text > maxText {
-		return fmt.Sprintf("has more than %d bytes of text that is not concealed", maxText)
+		return fmt.Sprintf("has more text that is not concealed than %d bytes", maxText)
 	}
 	return ""
+}
+
+// weight is the most bytes that text takes in JSON.
+func weight(b []byte) int {
+	n := len(b)
+	for _, c := range b {
+		switch {
+		case c < ' ' || c == '<' || c == '>' || c == '&' || c == 0x7f || c >= 0x80:
+			n += 5
+		case c == '"' || c == '\\':
+			n++
+		}
+	}
+	return n
 }
 
 // done tags the items with their vaults where there are several.

@@ -89,7 +89,7 @@ const puxData = `{"accounts":[{"attrs":{"name":"A"},"vaults":[{"attrs":{"name":"
  {"title":"private key","id":"private_key","value":{"sshKey":{"privateKey":"PEM","metadata":{"publicKey":"ssh-ed25519 A","fingerprint":"SHA256:x"}}}}]}]},
  "overview":{"title":"Key"}},
 {"uuid":"3","categoryUuid":"001","state":"archived","details":{},"overview":{"title":"Old"}}]},
-{"attrs":{"name":"Work"},"items":[{"uuid":"4","categoryUuid":"005","state":"active","details":{"password":"p2"},"overview":{"title":"Pw"}},
+{"attrs":{"name":"Work"},"items":[{"uuid":"4","categoryUuid":"005","state":"active","details":{"password":"p2","passkey":{"rpId":"x"},"other":null},"overview":{"title":"Pw"}},
 {"uuid":"5","categoryUuid":"006","details":{"documentAttributes":{"fileName":"doc.pdf"}},"overview":{"title":"Doc"}}]}]}]}`
 
 const bitwardenData = `{"encrypted":false,"folders":[{"id":"f1","name":"Social"}],"items":[
@@ -140,7 +140,7 @@ func TestRead(t *testing.T) {
 						field("S", "e", "EMAIL", "", "a@b.c"), field("S", "a", "ADDRESS", "", "1 St, X, 9, us"), field("S", "new", "CONCEALED", "", "q"), notes("note")}},
 				{Title: "Key", Category: "SSH_KEY", Vault: "Private", Tags: []string{"Private"}, Fields: []Field{field("", "private key", "SSHKEY", "", "PEM"),
 					field("", "public key", "STRING", "", "ssh-ed25519 A"), field("", "fingerprint", "STRING", "", "SHA256:x")}},
-				{Title: "Pw", Category: "PASSWORD", Vault: "Work", Tags: []string{"Work"}, Fields: []Field{password("p2")}},
+				{Title: "Pw", Category: "PASSWORD", Vault: "Work", Tags: []string{"Work"}, Left: []string{"passkey, of a kind not known here"}, Fields: []Field{password("p2")}},
 				{Title: "Doc", Category: "DOCUMENT", Vault: "Work", Tags: []string{"Work"}, Left: []string{"attachment doc.pdf"}}},
 			skipped: []Skipped{{"Old", "is archived"}}},
 		{name: "bitwarden", data: []byte(bitwardenData), want: []Item{
@@ -350,10 +350,11 @@ func crowd(t *testing.T) string {
 func TestTooMuch(t *testing.T) {
 	big := strings.Repeat("x", maxText+1)
 	for name, item := range map[string]string{
-		"title":  `"name":"` + strings.Repeat("t", maxName+1) + `"`,
-		"text":   `"name":"a","fields":[{"name":"f","type":0,"value":"` + big + `"}]`,
-		"fields": `"name":"a","fields":[` + strings.Repeat(`{"name":"f","type":1,"value":"v"},`, maxFields) + `{"name":"f","type":1,"value":"v"}]`,
-		"value":  `"name":"a","notes":"` + strings.Repeat("x", 16<<20+1) + `"`,
+		"title":   `"name":"` + strings.Repeat("t", maxName+1) + `"`,
+		"text":    `"name":"a","fields":[{"name":"f","type":0,"value":"` + big + `"}]`,
+		"escapes": `"name":"a","fields":[{"name":"f","type":0,"value":"` + strings.Repeat("<", maxText/6) + `"}]`,
+		"fields":  `"name":"a","fields":[` + strings.Repeat(`{"name":"f","type":1,"value":"v"},`, maxFields) + `{"name":"f","type":1,"value":"v"}]`,
+		"value":   `"name":"a","notes":"` + strings.Repeat("x", 16<<20+1) + `"`,
 	} {
 		got, err := Read("", []byte(`{"encrypted":false,"items":[{"type":2,`+item+`},{"type":2,"name":"good","notes":"`+big+`"}]}`))
 		if err != nil || len(got.Items) != 1 || len(got.Skipped) != 1 || len(got.Skipped[0].Title) > 64 {

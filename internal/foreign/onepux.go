@@ -91,8 +91,14 @@ func (b *builder) onePUX(n strict.Node, vault string) error {
 	for _, a := range attached {
 		it.left("attachment " + a)
 	}
-	if !details.Get("passkey").Empty() {
-		it.left("passkey")
+	for i, key := range details.Keys {
+		switch key {
+		case "loginFields", "notesPlain", "sections", "passwordHistory", "documentAttributes", "password":
+		default:
+			if !details.Kids[i].Empty() {
+				it.left(key + ", of a kind not known here")
+			}
+		}
 	}
 	return b.put(it)
 }

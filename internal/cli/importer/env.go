@@ -82,6 +82,11 @@ func importEnv(ctx context.Context, o Options, path string) error {
 		if len(r.Converted) > maxKeys {
 			return fault.New(fault.Usage, "import", path, fmt.Sprintf("has more than %d secrets", maxKeys))
 		}
+		if o.DryRun {
+			if _, err := s.ItemGet(ctx, api.ItemGet{Vault: v.ID, Item: title}, o.Console.Waiting); err == nil {
+				return exists(fault.New(fault.Exists, "import", v.Name+"/"+title, "there is an item of that title"))
+			}
+		}
 		if len(r.Converted) > 0 && !o.DryRun {
 			now, err := r.rewrite(env)
 			if err == nil {
@@ -202,7 +207,7 @@ func (r *envReport) store(ctx context.Context, o Options, s *sdk.Client, v api.V
 	in.Fields = append(in.Fields, api.Field{Label: receipt, Type: "CONCEALED", Concealed: true, Value: true})
 	got, err := s.ItemPut(ctx, in, append(values[:len(values):len(values)], data), o.Console.Waiting)
 	if e := console.Fault(err); e != nil && e.Kind == fault.Exists {
-		return e.WithHint("name another with --item, or add --on-conflict rename")
+		return exists(e)
 	}
 	if err != nil {
 		return o.Console.Parked(err)
@@ -217,6 +222,10 @@ func (r *envReport) store(ctx context.Context, o Options, s *sdk.Client, v api.V
 		}
 	}
 	return nil
+}
+
+func exists(e *fault.Error) error {
+	return e.WithHint("name another with --item, or add --on-conflict rename")
 }
 
 func (r *envReport) print(w io.Writer) {

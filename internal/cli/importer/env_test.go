@@ -128,6 +128,7 @@ func TestEnvFails(t *testing.T) {
 		{name: "changed before the item was made", setup: func(d *desk) { d.before = write(d, api.OpVaultList) }, want: fault.Conflict, after: "TOKEN=S3CRET2\n"},
 		{name: "changed while it was made", setup: func(d *desk) { d.before = write(d, api.OpItemPut) }, want: fault.Conflict, after: "TOKEN=S3CRET2\n", puts: 1},
 		{name: "the item exists", setup: func(d *desk) { d.items["shop"] = api.Item{Title: "shop"} }, want: fault.Exists},
+		{name: "the item exists, dry", setup: func(d *desk) { d.items["shop"] = api.Item{Title: "shop"} }, change: func(o *Options) { o.DryRun = true }, want: fault.Exists},
 		{name: "a value is lost", setup: func(d *desk) { d.lose = true }, want: fault.Internal, puts: 1},
 		{name: "locked", setup: func(d *desk) { d.refuse = func(api.Op) *api.Error { return &api.Error{Kind: "locked"} } }, want: fault.Locked},
 		{name: "no such vault", change: func(o *Options) { o.Vault = "nope" }, want: fault.NotFound},
@@ -325,6 +326,29 @@ func TestEnvTrip(t *testing.T) {
 		}
 		if len(r.Converted) > 0 && !untouched(after, []byte(text), ref.Ref{Vault: r.Vault, Item: r.Item}) {
 			t.Fatalf("%q became %q and does not go back", text, now)
+		}
+	})
+}
+
+// Any file that can be read can be moved and moved back.
+func FuzzEnv(f *testing.F) {
+	for _, s := range []string{envFile, "A_KEY=x # c\n", "export A_KEY='x\ny'\r\n", "A_KEY=\"$B\"\nB=\"x\"", "A= #\nB_KEY=#x"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		env, err := dotenv.Parse("e", data, nil)
+		if err != nil {
+			return
+		}
+		r := envReport{Vault: "dev", Item: "shop"}
+		r.plan(env, true)
+		now, err := r.rewrite(env)
+		if err != nil {
+			t.Fatalf("%q: %v", data, err)
+		}
+		after, err := dotenv.Parse("e", now, nil)
+		if err != nil || len(r.Converted) > 0 && !untouched(after, data, ref.Ref{Vault: "dev", Item: "shop"}) {
+			t.Fatalf("%q became %q: %v", data, now, err)
 		}
 	})
 }

@@ -64,7 +64,7 @@ is not deleted.`,
 	f.StringVar(&o.From, "from", "", "the `FORMAT`: env, "+strings.Join(names(), ", ")+"; else it is detected")
 	f.StringVar(&o.Vault, "vault", "", "the `VAULT` to write to; else the only standard one")
 	f.StringVar(&o.Item, "item", "", "title of the item for an env file; else the `NAME` of its folder")
-	f.StringVar(&o.Conflict, "on-conflict", "skip", "what to do with a title that exists: `skip` or rename")
+	f.StringVar(&o.Conflict, "on-conflict", "skip", "what `MODE` to take with a title that exists: skip or rename")
 	f.BoolVar(&o.All, "all", false, "take values of an env file that do not look like secrets, too")
 	f.BoolVar(&o.DryRun, "dry-run", false, "show names and references, and change nothing")
 	f.BoolVar(&o.Undo, "undo", false, "put the original of an imported env file back; a reveal, so only a person can")

@@ -81,12 +81,12 @@ func (o Options) receipt(ctx context.Context, s *sdk.Client, path string, env do
 				continue
 			}
 			seen[at] = true
-			it, err := s.ItemGet(ctx, api.ItemGet{Ask: o.Ask, Vault: r.Vault, Item: r.Item}, o.Console.Waiting)
+			it, err := s.ItemGet(ctx, api.ItemGet{Vault: r.Vault, Item: r.Item}, o.Console.Waiting)
 			if e := console.Fault(err); e != nil && e.Kind == fault.NotFound {
 				continue
 			}
 			if err != nil {
-				return ref.Ref{}, o.Console.Parked(err)
+				return ref.Ref{}, err
 			}
 			for _, f := range it.Fields {
 				if f.Label == receipt && f.Section == "" && f.Concealed {
