@@ -1,7 +1,6 @@
 package foreign
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -49,15 +48,6 @@ func header(cells [][]byte) ([]column, error) {
 		return nil, refuse(CSV, "its first row names no column for passwords, or none that says what they are for")
 	}
 	return cols, nil
-}
-
-// split is for a first look at a header: it knows no quotes but takes them off.
-func split(line []byte) [][]byte {
-	cells := bytes.Split(bytes.TrimRight(line, "\r"), []byte(","))
-	for i := range cells {
-		cells[i] = bytes.Trim(cells[i], `"`)
-	}
-	return cells[:min(len(cells), strict.MaxColumns)]
 }
 
 func readCSV(data []byte) (Export, error) {

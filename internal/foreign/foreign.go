@@ -126,7 +126,13 @@ func Detect(name string, head []byte) (Format, bool) {
 		return CSV, true
 	}
 	first, _, _ := bytes.Cut(text, []byte("\n"))
-	if _, err := header(split(bytes.Clone(first))); err == nil {
+	named := false
+	err := strict.Rows(bytes.Clone(first), func(_ int, cells [][]byte) error {
+		_, err := header(cells)
+		named = err == nil
+		return nil
+	})
+	if err == nil && named {
 		return CSV, true
 	}
 	return "", false
@@ -252,7 +258,7 @@ type builder struct{ Export }
 
 // full is the error of an export with too many items.
 func (b *builder) full() error {
-	if len(b.Items)+len(b.Skipped) < MaxItems {
+	if len(b.Items)+len(b.Skipped) <= MaxItems {
 		return nil
 	}
 	return refuse(b.Format, fmt.Sprintf("has more than %d items", MaxItems))
@@ -263,24 +269,18 @@ func (b *builder) skip(title, reason string) error {
 	if title = strings.TrimSpace(title); title == "" {
 		title = "Untitled"
 	}
-	err := b.full()
-	if err == nil {
-		b.Skipped = append(b.Skipped, Skipped{Title: title, Reason: reason})
-	}
-	return err
+	b.Skipped = append(b.Skipped, Skipped{Title: title, Reason: reason})
+	return b.full()
 }
 
 // put takes an item, or skips one that the store would refuse.
 func (b *builder) put(it Item) error {
-	if err := b.full(); err != nil {
-		return err
-	}
 	it.tidy()
 	if reason := it.tooMuch(); reason != "" {
 		return b.skip(it.Title[:min(len(it.Title), 64)], reason)
 	}
 	b.Items = append(b.Items, it)
-	return nil
+	return b.full()
 }
 
 // Fold is how titles and labels compare.

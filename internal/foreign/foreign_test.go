@@ -394,7 +394,7 @@ func TestDetect(t *testing.T) {
 
 func TestStore(t *testing.T) {
 	s := NewStore()
-	for _, err := range []error{s.Add("web/github", []byte("p")), s.Add("otp", []byte("otpauth://totp/a?secret=B\n")), s.Skip("web/bad", "gpg failed")} {
+	for _, err := range []error{s.Add("web/github", []byte("p")), s.Add("otp", []byte("otpauth://totp/a?secret=B\n")), s.Skip("web/bad", "gpg failed"), s.Add("b\xff", []byte("p"))} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -405,7 +405,7 @@ func TestStore(t *testing.T) {
 	if diff := cmp.Diff(want, got.Items); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]Skipped{{"web/bad", "gpg failed"}}, got.Skipped); diff != "" {
+	if diff := cmp.Diff([]Skipped{{"web/bad", "gpg failed"}, {"b?", "has a name that is not UTF-8"}}, got.Skipped); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -187,9 +187,6 @@ func (g *group) path() string {
 }
 
 func (k *keepass) entry(g *group) error {
-	if len(k.found) >= MaxItems {
-		return keepassError(fmt.Sprintf("has more than %d items", MaxItems))
-	}
 	var tags string
 	var pairs []pair
 	it := Item{Category: "LOGIN"}
@@ -218,7 +215,9 @@ func (k *keepass) entry(g *group) error {
 	for _, t := range strings.FieldsFunc(tags, func(r rune) bool { return r == ';' || r == ',' }) {
 		it.tag(t)
 	}
-	k.found = append(k.found, kept{it, g})
+	if k.found = append(k.found, kept{it, g}); len(k.found) > MaxItems {
+		return keepassError(fmt.Sprintf("has more than %d items", MaxItems))
+	}
 	return nil
 }
 

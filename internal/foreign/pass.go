@@ -38,6 +38,9 @@ func (s *Store) Skip(name, reason string) error { return s.b.skip(name, reason) 
 // folder becomes a tag.
 func (s *Store) Add(name string, text []byte) error {
 	s.wipes = append(s.wipes, func() { clear(text) })
+	if !isText([]byte(name)) {
+		return s.b.skip(strings.ToValidUTF8(name, "?"), "has a name that is not UTF-8")
+	}
 	if !isText(text) {
 		return s.b.skip(name, "holds a file, not text")
 	}

@@ -2,6 +2,7 @@ package strict
 
 import (
 	"fmt"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -124,13 +125,9 @@ func (p *jsonParser) container(open byte) (Node, error) {
 			if err != nil {
 				return Node{}, err
 			}
-			if seen == nil {
-				seen = map[string]bool{}
-			}
-			if seen[key] {
+			if twice(key, n.Keys, &seen) {
 				return Node{}, p.bad("a key stands twice in one object")
 			}
-			seen[key] = true
 			n.Keys = append(n.Keys, key)
 		}
 		kid, err := p.value()
@@ -139,6 +136,23 @@ func (p *jsonParser) container(open byte) (Node, error) {
 		}
 		n.Kids = append(n.Kids, kid)
 	}
+}
+
+// twice reports whether a key is among those before it. Few are looked through;
+// of many, which a hostile object may have, a set is made.
+func twice(key string, before []string, seen *map[string]bool) bool {
+	if *seen == nil && len(before) < 16 {
+		return slices.Contains(before, key)
+	}
+	if *seen == nil {
+		*seen = map[string]bool{}
+		for _, k := range before {
+			(*seen)[k] = true
+		}
+	}
+	was := (*seen)[key]
+	(*seen)[key] = true
+	return was
 }
 
 // key reads a key, its colon and the blanks around.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -123,4 +124,19 @@ func FuzzRows(f *testing.F) {
 			t.Fatalf("%q: %v and %v: %s", data, err, wrong, cmp.Diff(kept, got))
 		}
 	})
+}
+
+// A key that stands twice is found however many stand between.
+func TestKeyTwice(t *testing.T) {
+	for _, n := range []int{1, 14, 15, 16, 17, 18, 1000} {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `"k%d":0,`, i)
+		}
+		for last, bad := range map[string]bool{`"k0":1`: true, fmt.Sprintf(`"k%d":1`, n-1): true, `"other":1`: false} {
+			if _, err := JSON([]byte("{" + b.String() + last + "}")); (err != nil) != bad {
+				t.Errorf("%d keys and %s: %v", n, last, err)
+			}
+		}
+	}
 }

@@ -33,7 +33,8 @@ type desk struct {
 	puts   []api.ItemPut
 	before func(api.Op)            // called before an operation
 	refuse func(api.Op) *api.Error // nil, or what an operation is answered with
-	lose   bool                    // a put forgets its last field
+	met    int
+	lose   bool // a put forgets its last field
 }
 
 func newDesk(t *testing.T) *desk {
@@ -132,6 +133,13 @@ func (d *desk) text(name string) string {
 	return string(b)
 }
 
+// meet makes what the test set known to the server, and the other way round.
+func (d *desk) meet() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.met++
+}
+
 // run imports and wants success, or an error of that kind.
 func (d *desk) run(path string, want fault.Kind, change ...func(*Options)) string {
 	d.t.Helper()
@@ -141,7 +149,9 @@ func (d *desk) run(path string, want fault.Kind, change ...func(*Options)) strin
 	for _, f := range change {
 		f(&o)
 	}
+	d.meet()
 	err := Import(d.t.Context(), o, path)
+	d.meet()
 	e := console.Fault(err)
 	if want == good && err != nil || want != good && (e == nil || e.Kind != want) {
 		d.t.Fatalf("%v, want %q\n%s%s", err, want, &d.out, &d.err)
