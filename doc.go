@@ -18,8 +18,10 @@
 //	          internal/open, internal/sink)                             the waist
 //	floor 2b  internal/{identity,approve,ledger,device}                 durable facts
 //	floor 2a  internal/store (+ sqlite, storetest)                      ciphertext and hashes
-//	floor 1   internal/{policy,sealed,canon,proof,foreign}              pure: no I/O, no clock, no goroutine
-//	floor 0   ref  api  internal/{fault,mask,dotenv,atomicfile,term,strict}  import nothing of ours
+//	floor 1   internal/{policy,sealed,canon,proof,agent,project,
+//	          foreign}                                                  pure: no I/O, no clock, no goroutine
+//	floor 0   ref  api  internal/{fault,mask,dotenv,atomicfile,term,
+//	          digest,recipe,strict}                                     import nothing of ours
 //
 // Of all programs only thumbturnd links the code that can decrypt.
 package thumbturn

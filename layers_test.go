@@ -48,10 +48,10 @@ type floor struct {
 }
 
 var floors = []floor{
-	{"0", []string{".", "ref", "api", "internal/fault", "internal/mask", "internal/dotenv", "internal/atomicfile",
+	{"0", []string{".", "ref", "api", "internal/fault", "internal/mask", "internal/dotenv", "internal/atomicfile", "internal/digest", "internal/recipe",
 		"internal/term", "internal/strict", "internal/ptytest", "internal/term/ptytest"},
 		nil, "words import nothing of ours"},
-	{"1", []string{"internal/policy", "internal/sealed", "internal/canon", "internal/proof", "internal/foreign"},
+	{"1", []string{"internal/policy", "internal/sealed", "internal/canon", "internal/proof", "internal/agent", "internal/project", "internal/foreign"},
 		[]string{"0"}, "rules are pure and know only words"},
 	{"2a", []string{"internal/store", "internal/store/sqlite", "internal/store/storetest"},
 		[]string{"0", "1"}, "the store holds ciphertext and hashes and knows no caller, no ledger and no key"},
@@ -59,7 +59,7 @@ var floors = []floor{
 		[]string{"0", "1", "2a"}, "durable facts stand side by side; the broker alone brings them together"},
 	{"3", []string{"internal/broker", "internal/broker/into", "internal/broker/sign", "internal/broker/handoff",
 		"internal/broker/reveal", "internal/broker/account", "internal/broker/vault", "internal/broker/internal/gate", "internal/broker/internal/open", "internal/broker/internal/sink",
-		"internal/broker/internal/book", "internal/broker/internal/wire"},
+		"internal/broker/internal/book", "internal/broker/internal/wire", "internal/broker/internal/form"},
 		[]string{"0", "1", "2a", "2b"}, "the waist knows no door"},
 	{"4a", []string{"internal/door/socket", "internal/door/egress", "internal/door/web", "internal/door/connect",
 		"internal/door/sshagent", "internal/door/team"},
@@ -169,6 +169,7 @@ var dependencies = map[string]struct {
 }{
 	"github.com/cedar-policy/cedar-go": {[]string{"internal/policy"}, "the policy language: default deny, forbid wins"},
 	"github.com/google/go-cmp":         {[]string{"tests", "internal/store/storetest"}, "differences in tests"},
+	"github.com/pelletier/go-toml/v2":  {[]string{"internal/project"}, "the syntax of TOML, with the place of every word"},
 	"github.com/rogpeppe/go-internal":  {[]string{"tests"}, "scripts for the command line"},
 	"github.com/spf13/cobra":           {[]string{"cmd/thumbturn", "internal/cli", "internal/cli/*"}, "commands and completion"},
 	"golang.org/x/crypto":              {nil, "Argon2id; the SSH protocol"},

@@ -20,6 +20,11 @@ const (
 	OpItemGet     Op = "item.get"
 	OpItemList    Op = "item.list" // streamed
 	OpItemDelete  Op = "item.delete"
+	OpItemArchive Op = "item.archive" // Archived true brings it back
+	OpItemMove    Op = "item.move"
+	OpItemHistory Op = "item.history"
+	OpItemRevert  Op = "item.revert"
+	OpItemDecide  Op = "item.decide"
 
 	OpRelease Op = "release" // reply values: one for each Want.Refs, in order
 
@@ -161,6 +166,7 @@ type Field struct {
 	Value     bool   `json:"value,omitempty"`
 	Delete    bool   `json:"delete,omitempty"`
 	Pending   bool   `json:"pending,omitempty"`
+	Size      int64  `json:"size,omitempty"` // of the value, in bytes
 	Reference string `json:"reference,omitempty"`
 	Revision  int64  `json:"revision,omitempty"`
 }
@@ -177,6 +183,9 @@ type Item struct {
 	Editor   string   `json:"last_edited_by,omitempty"`
 	Created  int64    `json:"created_at"`
 	Updated  int64    `json:"updated_at"`
+	Expires  int64    `json:"expires_at,omitempty"` // unix milliseconds
+	Archived bool     `json:"archived,omitempty"`
+	Pending  bool     `json:"pending,omitempty"` // a proposed value waits
 	Fields   []Field  `json:"fields,omitempty"`
 }
 
@@ -191,6 +200,7 @@ type ItemPut struct {
 	Category string   `json:"category,omitempty"`
 	Tags     []string `json:"tags,omitempty"`
 	URLs     []string `json:"urls,omitempty"`
+	Expires  *int64   `json:"expires,omitempty"` // unix milliseconds, 0 for never; absent keeps it
 	Fields   []Field  `json:"fields"`
 }
 
@@ -201,16 +211,44 @@ type ItemPutReply struct {
 	Proposed bool `json:"proposed"`
 }
 
-// ItemGet asks for an item's metadata.
+// ItemGet asks for an item's metadata, or for what is done to it as a whole.
 type ItemGet struct {
 	Ask
-	Vault string `json:"vault"`
-	Item  string `json:"item"`
+	Vault    string `json:"vault"`
+	Item     string `json:"item"`
+	Archived bool   `json:"archived,omitempty"` // look into the archive too
 }
 
 // ItemList filters a list; an empty Vault means all.
 type ItemList struct {
-	Vault string `json:"vault,omitempty"`
+	Vault    string `json:"vault,omitempty"`
+	Archived bool   `json:"archived,omitempty"` // those in the archive instead
+}
+
+// ItemDecide answers a proposal. Field is an id or a label; empty means all that
+// waits in the item.
+type ItemDecide struct {
+	ItemGet
+	Field  string `json:"field,omitempty"`
+	Accept bool   `json:"accept"`
+}
+
+// ItemRevert goes back to a revision.
+type ItemRevert struct {
+	ItemGet
+	Revision int64 `json:"revision"`
+}
+
+// ItemMove moves an item to another vault.
+type ItemMove struct {
+	ItemGet
+	To string `json:"to"`
+}
+
+// Revision is one revision of an item's past.
+type Revision struct {
+	Item
+	Current bool `json:"current"`
 }
 
 // Want asks for a release.

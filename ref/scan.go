@@ -10,29 +10,45 @@ import (
 // may produce: a short template can name a long variable many times.
 const maxExpanded = 16 << 20
 
+// bom is a byte order mark in UTF-8; what follows it begins a line.
+const bom = "\xef\xbb\xbf"
+
 // scanner splits a template into pieces in one pass. Every look ahead stops at
 // a brace, a quote or a line end, so that hostile input costs linear time.
 type scanner struct {
-	text   string
-	vars   func(string) (string, bool) // nil: '$' is an ordinary character
-	pieces []piece
-	lit    strings.Builder // text since the last reference
-	errs   []error
-	spent  int  // bytes that variables produced so far
-	full   bool // they were too many, and that was said
+	text     string
+	vars     func(string) (string, bool) // nil: '$' is an ordinary character
+	inRefs   bool                        // variables count in references only
+	comments []string                    // tokens that begin one
+	stops    string                      // the bytes with which something other than text may begin
+	pieces   []piece
+	from     int // where the text begins that is in no piece yet
+	errs     []error
+	spent    int  // bytes that variables produced so far
+	full     bool // they were too many, and that was said
 }
 
 func (s *scanner) run() {
+	s.stops = "{$oO"
+	for _, c := range s.comments {
+		s.stops += c[:1]
+	}
 	for i := 0; i < len(s.text); {
 		i = s.step(i)
 	}
-	s.flush()
+	s.flush(len(s.text), len(s.text))
 }
 
-func (s *scanner) flush() {
-	if s.lit.Len() > 0 {
-		s.pieces = append(s.pieces, piece{text: s.lit.String()})
-		s.lit.Reset()
+// flush makes a piece of the text up to end, and of what follows from next on
+// the beginning of a new one.
+func (s *scanner) flush(end, next int) {
+	s.add(s.text[s.from:end])
+	s.from = next
+}
+
+func (s *scanner) add(text string) {
+	if text != "" {
+		s.pieces = append(s.pieces, piece{text: text})
 	}
 }
 
@@ -44,29 +60,45 @@ func (s *scanner) fail(kind Kind, start, end, pos int, msg string) {
 func (s *scanner) step(i int) int {
 	rest := s.text[i:]
 	switch {
+	case len(s.comments) > 0 && s.comment(i):
+		if n := strings.IndexByte(rest, '\n'); n >= 0 {
+			return i + n + 1
+		}
+		return len(s.text)
 	case strings.HasPrefix(rest, "{{"):
 		if next, ok := s.enclosed(i); ok {
 			return next
 		}
 	case IsRef(rest) && (i == 0 || !continues(s.text[i-1])):
 		return s.bare(i)
-	case rest[0] == '$' && s.vars != nil:
+	case rest[0] == '$' && s.vars != nil && !s.inRefs:
 		if v, ok := parseVariable(rest); ok {
-			value, set := s.expand(v, i)
-			if !set {
-				value = rest[:v.size]
+			if value, set := s.expand(v, i); set {
+				s.flush(i, i+v.size)
+				s.add(value)
 			}
-			s.lit.WriteString(value)
 			return i + v.size
 		}
 	}
-	s.lit.WriteByte(rest[0])
-	n := strings.IndexAny(rest[1:], "{$oO")
+	n := strings.IndexAny(rest[1:], s.stops)
 	if n < 0 {
-		n = len(rest) - 1
+		return len(s.text)
 	}
-	s.lit.WriteString(rest[1 : 1+n])
 	return i + 1 + n
+}
+
+// comment reports whether one begins at i: a token that stands at the start of
+// a line or after white space.
+func (s *scanner) comment(i int) bool {
+	if i > 0 && strings.IndexByte(" \t\n\r\v\f", s.text[i-1]) < 0 && s.text[:i] != bom {
+		return false
+	}
+	for _, c := range s.comments {
+		if strings.HasPrefix(s.text[i:], c) {
+			return true
+		}
+	}
+	return false
 }
 
 // continues reports whether a scheme after c is part of a longer word.
@@ -76,7 +108,7 @@ func continues(c byte) bool {
 
 // bare consumes a reference without braces.
 func (s *scanner) bare(start int) int {
-	b := body{s: s, start: start, end: start + len(scheme)}
+	b := body{s: s, whole: start, start: start, end: start + len(scheme)}
 	b.out.WriteString(scheme)
 	query := false
 	for b.end < len(s.text) {
@@ -99,7 +131,7 @@ func (s *scanner) bare(start int) int {
 		s.fail(BadEscape, start, b.end+3, b.end, "a percent escape needs {{ }} around the reference")
 		return b.end + 3
 	}
-	b.finish()
+	b.finish(b.end)
 	return b.end
 }
 
@@ -112,13 +144,13 @@ func (s *scanner) enclosed(i int) (int, bool) {
 	}
 	rest := s.text[start:]
 	if strings.HasPrefix(rest, `"`) {
-		return s.literal(start + 1)
+		return s.literal(i, start+1)
 	}
 	sure := IsRef(rest)
 	if !sure && (s.vars == nil || !strings.HasPrefix(rest, "$")) {
 		return 0, false
 	}
-	b := body{s: s, start: start, end: start}
+	b := body{s: s, whole: i, start: start, end: start}
 	for b.end < len(s.text) && strings.IndexByte("{}\n", s.text[b.end]) < 0 {
 		if !b.variable() {
 			b.out.WriteByte(s.text[b.end])
@@ -135,12 +167,12 @@ func (s *scanner) enclosed(i int) (int, bool) {
 	}
 	next := b.end + 2
 	b.trim()
-	b.finish()
+	b.finish(next)
 	return next, true
 }
 
-// literal consumes the rest of {{ "text" }} from behind the opening quote.
-func (s *scanner) literal(i int) (int, bool) {
+// literal consumes {{ "text" }} at start; i is behind the opening quote.
+func (s *scanner) literal(start, i int) (int, bool) {
 	var out strings.Builder
 	for i < len(s.text) && s.text[i] != '"' {
 		if strings.HasPrefix(s.text[i:], `\"`) {
@@ -156,7 +188,8 @@ func (s *scanner) literal(i int) (int, bool) {
 	if i >= len(s.text) || !strings.HasPrefix(s.text[i:], "}}") {
 		return 0, false
 	}
-	s.lit.WriteString(out.String())
+	s.flush(start, i+2)
+	s.add(out.String())
 	return i + 2, true
 }
 
@@ -165,6 +198,7 @@ func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 // body is a reference while it is being read.
 type body struct {
 	s          *scanner
+	whole      int             // where it begins, braces included
 	start, end int             // of the source text
 	out        strings.Builder // the same with variables expanded
 	expanded   bool
@@ -194,8 +228,9 @@ func (b *body) trim() {
 	}
 }
 
-// finish parses the reference and adds it to the pieces or to the errors.
-func (b *body) finish() {
+// finish parses the reference and adds it to the pieces or to the errors; next
+// is behind all of it.
+func (b *body) finish(next int) {
 	if b.unset {
 		b.s.fail(Unset, b.start, b.end, b.start, "a variable in it is not set and has no default")
 		return
@@ -219,7 +254,7 @@ func (b *body) finish() {
 		b.s.errs = append(b.s.errs, &bad)
 		return
 	}
-	b.s.flush()
+	b.s.flush(b.whole, next)
 	b.s.pieces = append(b.s.pieces, piece{ref: &r, pos: b.start})
 }
 

@@ -30,7 +30,25 @@ type piece struct {
 // Other braces are text, and there are no comments. The error joins one *Error
 // for every bad reference, each with its byte offset in Pos.
 func ParseTemplate(text string) (Template, error) {
-	return parseTemplate(text, nil)
+	return parseTemplate(scanner{text: text})
+}
+
+// Syntax reads templates with more than references in them. The zero Syntax
+// reads what ParseTemplate reads.
+type Syntax struct {
+	// Vars gives the variables of references. Unlike ParseTemplateVars it leaves
+	// a '$' elsewhere alone: most formats use it for something of their own.
+	Vars func(name string) (string, bool)
+	// Comments are the tokens, in ASCII, that begin a comment in the format of
+	// the text when they stand at the start of a line or after white
+	// space. Up to the end of the line nothing is a reference.
+	Comments []string
+}
+
+// Parse is ParseTemplate under x.
+func (x Syntax) Parse(text string) (Template, error) {
+	comments := slices.DeleteFunc(slices.Clone(x.Comments), func(c string) bool { return c == "" })
+	return parseTemplate(scanner{text: text, vars: x.Vars, inRefs: true, comments: comments})
 }
 
 // ParseTemplateVars is ParseTemplate for text with variables: $NAME, ${NAME}
@@ -40,7 +58,7 @@ func ParseTemplate(text string) (Template, error) {
 // not set and has no default is an error in a reference; elsewhere it stays as
 // it is written.
 func ParseTemplateVars(text string, vars func(name string) (string, bool)) (Template, error) {
-	return parseTemplate(text, vars)
+	return parseTemplate(scanner{text: text, vars: vars})
 }
 
 // ParseValue reads the value of an environment variable. If all of it is one
@@ -51,15 +69,14 @@ func ParseValue(text string) (Template, error) {
 	if whole == nil {
 		return Template{pieces: []piece{{ref: &r}}}, nil
 	}
-	t, err := parseTemplate(text, nil)
+	t, err := ParseTemplate(text)
 	if err != nil && IsRef(text) && strings.Count(strings.ToLower(text), scheme) == 1 {
 		return Template{}, whole // it was meant to be one reference
 	}
 	return t, err
 }
 
-func parseTemplate(text string, vars func(string) (string, bool)) (Template, error) {
-	s := scanner{text: text, vars: vars}
+func parseTemplate(s scanner) (Template, error) {
 	s.run()
 	if len(s.errs) > 0 {
 		return Template{}, errors.Join(s.errs...)

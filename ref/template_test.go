@@ -155,6 +155,38 @@ func TestParseTemplateVars(t *testing.T) {
 	}
 }
 
+func TestSyntax(t *testing.T) {
+	hash := []string{"#"}
+	tests := []struct {
+		comments []string
+		in, want string
+	}{
+		{nil, "$VAULT ${Item} op://$VAULT/${Item}/p {{ op://${SPACE}/a/p }}", "$VAULT ${Item} <op://dev/db/p> <op://My Vault/a/p>"},
+		{nil, "# op://a/b/c", "# <op://a/b/c>"},
+		{hash, "# op://a\nop://a/b/c # op://a {{ op://", "# op://a\n<op://a/b/c> # op://a {{ op://"},
+		{hash, "x#op://a/b/c", "x#<op://a/b/c>"},
+		{hash, "\xef\xbb\xbf#op://a", "\xef\xbb\xbf#op://a"},
+		{hash, "x\xef\xbb\xbf#op://a/b/c", "x\xef\xbb\xbf#<op://a/b/c>"},
+		{hash, "#", "#"},
+		{hash, `{{ "a # b" }} op://a/b/c`, "a # b <op://a/b/c>"},
+		{[]string{"//", "--", ""}, "\t// op://a\r\n-- op://a\nhttp://x/op://a/b/c - op://a/b/c", "\t// op://a\r\n-- op://a\nhttp://x/<op://a/b/c> - <op://a/b/c>"},
+	}
+	for _, tt := range tests {
+		tpl, err := Syntax{Vars: environment, Comments: tt.comments}.Parse(tt.in)
+		if err != nil {
+			t.Errorf("%q: %v", tt.in, err)
+			continue
+		}
+		if got, _ := tpl.Render(show); got != tt.want {
+			t.Errorf("%q renders %q, want %q", tt.in, got, tt.want)
+		}
+	}
+	_, err := Syntax{Comments: hash}.Parse("# op://a\nop://b")
+	if diff := cmp.Diff([]string{"too-few-parts@15"}, places(err)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestVariablesAreBounded(t *testing.T) {
 	big := strings.Repeat("x", maxExpanded/4)
 	_, err := ParseTemplateVars(strings.Repeat("$A ", 100), func(string) (string, bool) { return big, true })
@@ -297,6 +329,7 @@ func FuzzParseTemplate(f *testing.F) {
 		for _, parse := range []func(string) (Template, error){
 			ParseTemplate, ParseValue,
 			func(s string) (Template, error) { return ParseTemplateVars(s, vars) },
+			Syntax{Vars: vars, Comments: []string{"#", "//"}}.Parse,
 		} {
 			tpl, err := parse(s)
 			for _, p := range places(err) {

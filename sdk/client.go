@@ -88,7 +88,15 @@ func dial(ctx context.Context, home api.Home, opts Options) (*Client, error) {
 		return nil, err
 	}
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", socket)
+	name, done, err := socketName(socket)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, absent()
+	}
+	if err != nil {
+		return nil, &api.Error{Kind: kindUnavailable, Op: "connect", Ref: socket, Msg: "the socket's folder cannot be opened"}
+	}
+	conn, err := d.DialContext(ctx, "unix", name)
+	done()
 	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
 		return nil, absent()
 	}

@@ -88,27 +88,47 @@ func (c *Client) ItemGet(ctx context.Context, in api.ItemGet, wait OnWaiting) (a
 	return out, err
 }
 
-// ItemDelete archives an item.
+// ItemDelete deletes an item, also one in the archive.
 func (c *Client) ItemDelete(ctx context.Context, in api.ItemGet, wait OnWaiting) error {
 	return c.call(ctx, api.OpItemDelete, in, nil, reply{waiting: wait})
+}
+
+// ItemArchive puts an item away; with in.Archived it brings it back.
+func (c *Client) ItemArchive(ctx context.Context, in api.ItemGet, wait OnWaiting) error {
+	return c.call(ctx, api.OpItemArchive, in, nil, reply{waiting: wait})
+}
+
+// ItemMove moves an item to another vault.
+func (c *Client) ItemMove(ctx context.Context, in api.ItemMove, wait OnWaiting) (api.Item, error) {
+	var out api.Item
+	err := c.call(ctx, api.OpItemMove, in, nil, reply{into: &out, waiting: wait})
+	return out, err
+}
+
+// ItemHistory lists an item's revisions, oldest first, without their values.
+func (c *Client) ItemHistory(ctx context.Context, in api.ItemGet) ([]api.Revision, error) {
+	var out []api.Revision
+	err := c.call(ctx, api.OpItemHistory, in, nil, reply{into: &out})
+	return out, err
+}
+
+// ItemRevert makes an old revision the current one.
+func (c *Client) ItemRevert(ctx context.Context, in api.ItemRevert, wait OnWaiting) (api.ItemPutReply, error) {
+	var out api.ItemPutReply
+	err := c.call(ctx, api.OpItemRevert, in, nil, reply{into: &out, waiting: wait})
+	return out, err
+}
+
+// ItemDecide activates or rejects what an agent proposed.
+func (c *Client) ItemDecide(ctx context.Context, in api.ItemDecide, wait OnWaiting) (api.ItemPutReply, error) {
+	var out api.ItemPutReply
+	err := c.call(ctx, api.OpItemDecide, in, nil, reply{into: &out, waiting: wait})
+	return out, err
 }
 
 // Items calls f for each item, as they arrive.
 func (c *Client) Items(ctx context.Context, in api.ItemList, f func(api.Item) error) error {
 	return c.call(ctx, api.OpItemList, in, nil, reply{each: stream(f)})
-}
-
-// Release asks for the values of want.Refs, once. They come in that order, and
-// the caller wipes them. onWaiting hears of a request that needs a person.
-func (c *Client) Release(ctx context.Context, want api.Want, onWaiting func(api.Waiting)) (api.Released, [][]byte, error) {
-	var out api.Released
-	var got [][]byte
-	err := c.call(ctx, api.OpRelease, want, nil,
-		reply{into: &out, values: len(want.Refs), got: &got, waiting: onWaiting})
-	if err != nil {
-		return api.Released{}, nil, err
-	}
-	return out, got, nil
 }
 
 // Requests lists the requests that wait for a person, or all still known.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/form"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/sink"
@@ -73,6 +74,7 @@ type release struct {
 	want     Want
 	to       Sink
 	action   string
+	needs    []string // compartments beside those of the subjects
 	subjects []canon.Subject
 	records  []open.Record
 	raw      []byte
@@ -88,7 +90,11 @@ type release struct {
 // to, or nothing at all. An error means that nothing was delivered, unless it
 // came from the place of delivery itself; the ledger says which.
 func (b *Broker) Release(ctx context.Context, who identity.Caller, want Want, to Sink) (Receipt, error) {
-	r := &release{who: who, want: want, to: to, action: actionOf(to, want)}
+	return b.pass(ctx, &release{who: who, want: want, to: to, action: actionOf(to, want)})
+}
+
+// pass is the waist itself: the steps of a release, one after the other.
+func (b *Broker) pass(ctx context.Context, r *release) (Receipt, error) {
 	if err := b.resolve(ctx, r); err != nil {
 		return Receipt{}, b.refuse(r, err)
 	}
@@ -106,7 +112,7 @@ func (b *Broker) Release(ctx context.Context, who identity.Caller, want Want, to
 	if err := b.human(ctx, r); err != nil {
 		return Receipt{}, b.refuse(r, err)
 	}
-	if err := b.g.Who.Recheck(who); err != nil {
+	if err := b.g.Who.Recheck(r.who); err != nil {
 		return Receipt{}, b.refuse(r, err)
 	}
 	// 4 intent, durable; if it cannot be written, refuse.
@@ -121,7 +127,7 @@ func (b *Broker) Release(ctx context.Context, who identity.Caller, want Want, to
 	b.openWindow(r)
 	// 6 check each record against its manifest and open it; 7 deliver all or none.
 	err = b.lend(ctx, permit, r.records, nil, func(values [][]byte) error {
-		return to.Deliver(ctx, sink.Delivery{Request: r.request.ID, Receipt: r.intent.Index(), Values: values})
+		return r.to.Deliver(ctx, sink.Delivery{Request: r.request.ID, Receipt: r.intent.Index(), Values: values})
 	})
 	// 8 outcome.
 	return Receipt{Request: r.request.ID, Intent: r.intent.Index()}, b.outcome(r, err)
@@ -135,7 +141,9 @@ func (b *Broker) lend(ctx context.Context, p open.Permit, rest []open.Record, va
 		return deliver(values)
 	}
 	return b.book.Keys.Open(ctx, p, rest[0], func(text []byte) error {
-		return b.lend(ctx, p, rest[1:], append(values, text), deliver)
+		return form.Lend(rest[0].Ref, text, b.g.Clock.Now(), func(shaped []byte) error {
+			return b.lend(ctx, p, rest[1:], append(values, shaped), deliver)
+		})
 	})
 }
 
@@ -218,7 +226,7 @@ func (b *Broker) human(ctx context.Context, r *release) error {
 	if r.verdict.Decision == policy.Allow || r.proof.Covers(r.digest) {
 		return nil
 	}
-	t := b.g.Ticket(r.who, r.request, r.raw, r.verdict, presenceVaults(r.subjects))
+	t := b.g.Ticket(r.who, r.request, r.raw, r.verdict, append(presenceVaults(r.subjects), r.needs...))
 	proof, opened, err := b.g.Ask(ctx, r.who, r.want.Ask, t)
 	if err != nil {
 		return err
@@ -288,6 +296,9 @@ func (b *Broker) decide(r *release) error {
 		f := b.g.Facts(r.who, r.action, r.want.Ask)
 		f.Digest, f.Vault, f.Tier, f.Item, f.Field = r.digest, s.Vault, string(s.Tier), s.Item, s.Field
 		f.Program, f.Grade, f.Sink = filepath.Base(r.to.Place().Program), string(r.to.Place().Grade), r.to.Place().Sink
+		if r.action == actionMove { // the policy knows it as an act of government, not as a delivery
+			f.Grade = ""
+		}
 		if v, err := b.book.Vault(r.action, s.Vault); err == nil {
 			f.Name = v.Title
 		}
@@ -307,7 +318,7 @@ func sameRecords(a, c []canon.Subject) bool {
 		return false
 	}
 	for i := range a {
-		if a[i].Record != c[i].Record || a[i].Binding != c[i].Binding {
+		if a[i].Record != c[i].Record || a[i].Binding != c[i].Binding || a[i].Ref != c[i].Ref {
 			return false
 		}
 	}

@@ -262,7 +262,8 @@ type State string
 const (
 	StateCurrent  State = "current"
 	StatePending  State = "pending"  // proposed by an agent, waits for a person
-	StateArchived State = "archived" // a tombstone: nothing of it opens
+	StateArchived State = "archived" // out of the way: nothing of it opens until it is brought back
+	StateDeleted  State = "deleted"  // a tombstone: it names no records
 )
 
 // FieldHash names one sealed value by the hash of its record, and the revision
@@ -341,6 +342,9 @@ func ItemWriter(payload []byte) string {
 	_ = json.Unmarshal(text, &s) // it was encoded by us; what is no string has no writer
 	return s
 }
+
+// ItemPending reports whether a proposal waits in an item manifest's payload.
+func ItemPending(payload []byte) bool { return bytes.Contains(payload, []byte(`"pending":{`)) }
 
 // ReadItemHead reads the head of an item manifest's payload.
 func ReadItemHead(payload []byte) (ItemHead, error) {

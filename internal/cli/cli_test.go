@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -106,7 +107,8 @@ func TestUsageErrors(t *testing.T) {
 		"version --format xml", "audit anchor", "audit verify --proof a --export b --root c", "audit verify --export b",
 		"audit verify --root c", "audit list --since yesterday", "audit show x", "init --passphrase-file f",
 		"vault create x --tier none", "item create a=b", "item create --vault v a", "read x", "read --file-mode 9 op://a/b/c",
-		"read --timeout 1ms op://a/b/c", "item delete x", "completion nonsense",
+		"read --timeout 1ms op://a/b/c", "item delete x", "completion nonsense", "inject x", "inject --file-mode 9", "inject --comments",
+		"project", "project nonsense", "project show a b", "run --task", "run --task t x", "run --project",
 		"import", "import a b", "import x --from nonsense", "import x --on-conflict nonsense", "import x.csv --item y", "import --undo",
 	} {
 		got := runCLI(t, nil, nil, "", strings.Fields(line)...)
@@ -275,17 +277,18 @@ func TestRead(t *testing.T) {
 }
 
 func TestParkedAndDenied(t *testing.T) {
-	kind := ""
+	var kind atomic.Value
+	kind.Store("")
 	s := sdktest.Start(t, func(sdktest.Call) []sdktest.Message {
-		return []sdktest.Message{{Error: &api.Error{Kind: kind, Ref: "r9", Msg: "m"}}}
+		return []sdktest.Message{{Error: &api.Error{Kind: kind.Load().(string), Ref: "r9", Msg: "m"}}}
 	})
 	for k, want := range map[string]int{"": 1, "usage": 2, "denied": 3, "passphrase": 3, "locked": 4, "pending": 5, "new-kind": 1} {
-		kind = k
+		kind.Store(k)
 		if got := runCLI(t, s, nil, "", "read", "op://a/b/c"); got.code != want {
 			t.Errorf("%q: %+v", k, got)
 		}
 	}
-	kind = "pending"
+	kind.Store("pending")
 	got := runCLI(t, s, nil, "", "read", "--no-wait", "--format", "json", "op://a/b/c")
 	if got.code != 5 || got.out != "{\n  \"request\": \"r9\"\n}\n" || !strings.HasPrefix(got.err, `{"error":{"kind":"pending"`) {
 		t.Errorf("%+v", got)

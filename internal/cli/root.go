@@ -19,11 +19,14 @@ import (
 	"github.com/thumbturn/thumbturn/internal/cli/daemon"
 	"github.com/thumbturn/thumbturn/internal/cli/importer"
 	"github.com/thumbturn/thumbturn/internal/cli/initialize"
+	"github.com/thumbturn/thumbturn/internal/cli/inject"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/cli/item"
 	"github.com/thumbturn/thumbturn/internal/cli/policy"
+	"github.com/thumbturn/thumbturn/internal/cli/project"
 	"github.com/thumbturn/thumbturn/internal/cli/read"
 	"github.com/thumbturn/thumbturn/internal/cli/request"
+	"github.com/thumbturn/thumbturn/internal/cli/revision"
 	"github.com/thumbturn/thumbturn/internal/cli/run"
 	"github.com/thumbturn/thumbturn/internal/cli/service"
 	"github.com/thumbturn/thumbturn/internal/cli/session"
@@ -102,7 +105,7 @@ func (p Program) running(ctx context.Context) (*sdk.Client, error) {
 // exit status (fault.ExitCode).
 func (p Program) Run(ctx context.Context, args []string) int {
 	c := &console.Console{In: p.In, Out: p.Out, Err: p.Err, Prompt: p.Prompt, Getenv: p.getenv,
-		Home: p.home, Dial: p.dial, InputIsTerminal: p.InputIsTerminal, Format: wantedFormat(args)}
+		Home: p.home, Dial: p.dial, InputIsTerminal: p.InputIsTerminal, Now: p.Now, Rand: p.Rand, Format: wantedFormat(args)}
 	root := p.tree(c)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -165,11 +168,13 @@ person.`,
 		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand), initialize.NewPassphrase(c, p.Rand),
 		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
 		run.New(run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd, Exit: os.Exit}),
-		item.NewSet(c), item.New(c), vault.New(c), read.New(c, os.Getwd),
+		item.NewSet(c), items(c), vault.New(c), read.New(c, os.Getwd),
+		inject.New(inject.Options{Console: c, Environ: p.Environ, Dir: os.Getwd}),
 		importer.New(importer.Options{Console: c, Now: p.Now, Dir: os.Getwd, GPG: "gpg"}),
 		request.NewList(c), request.NewApprove(c), request.NewDeny(c),
 		audit.New(a), audit.NewRestore(a),
 		policy.New(policy.Options{Console: c}),
+		project.New(project.Options{Console: c, Dir: os.Getwd}),
 		daemon.New(daemon.Options{Console: c, Running: p.running}),
 		service.New(service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}),
 		p.versionCommand(c),
@@ -212,4 +217,11 @@ func strict(cmd *cobra.Command) {
 
 func usage(cmd *cobra.Command, err error) error {
 	return fault.New(fault.Usage, "", "", err.Error()).WithHint("see: " + cmd.CommandPath() + " --help")
+}
+
+// items is the item command with all that belongs under it.
+func items(c *console.Console) *cobra.Command {
+	cmd := item.New(c)
+	cmd.AddCommand(revision.Commands(c)...)
+	return cmd
 }

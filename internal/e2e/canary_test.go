@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -96,7 +97,7 @@ func TestCanary(t *testing.T) {
 	}
 	h.searchFiles(canary, second, bearer, proposed)
 	h.searchMemory(canary, second, proposed, unlockPhrase, presencePhrase)
-	h.stop()
+	h.abort()
 	h.searchFiles(canary, second, bearer, proposed)
 }
 
@@ -114,6 +115,43 @@ func (h *home) searchFiles(values ...string) {
 	})
 	if err != nil {
 		h.t.Error(err)
+	}
+}
+
+// abort ends the unlocked daemon by a signal that dumps core where that is
+// possible, and looks for the core.
+func (h *home) abort() {
+	h.t.Helper()
+	h.unlock()
+	pid := h.pid()
+	b, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	pattern := strings.TrimSpace(string(b))
+	if strings.HasPrefix(pattern, "|") {
+		h.t.Logf("*** SKIP: cores go to a program here, %q; its files are not looked for", pattern)
+	}
+	cores := func() map[string]bool {
+		found, _ := filepath.Glob("/core*") // the daemon works in /
+		if filepath.IsAbs(pattern) {
+			more, _ := filepath.Glob(filepath.Dir(pattern) + "/*" + strconv.Itoa(pid) + "*")
+			found = append(found, more...)
+		}
+		set := map[string]bool{}
+		for _, f := range found {
+			set[f] = true
+		}
+		return set
+	}
+	before := cores()
+	if err := syscall.Kill(pid, syscall.SIGABRT); err != nil || !gone(pid, 5*time.Second) {
+		h.t.Fatalf("abort: %v", err)
+	}
+	for f := range cores() {
+		if !before[f] {
+			h.t.Errorf("a core was left at %s", f)
+		}
 	}
 }
 

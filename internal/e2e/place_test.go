@@ -40,6 +40,24 @@ func TestDaemonEnvironment(t *testing.T) {
 	}
 }
 
+// A home may lie deeper than the 100 bytes that a socket's name has room for.
+func TestDeepHome(t *testing.T) {
+	t.Parallel()
+	h := bare(t)
+	h.dir = filepath.Join(filepath.Dir(h.dir), strings.Repeat("deep/", 30), "h")
+	if err := os.MkdirAll(h.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h.write("unlock", unlockPhrase+"\n")
+	h.write("presence", presencePhrase+"\n")
+	h.sh = newShell(t, h.env())
+	h.ok("init", "--test-home", "--passphrase-file", h.file("unlock"), "--presence-passphrase-file", h.file("presence"),
+		"--recovery-file", h.file("recovery"))
+	h.set("op://dev/deep/credential", "a value far down")
+	r := h.do(command{Argv: []string{program("thumbturn"), "run", "--", "sh", "-c", `test "$KEY" = "a value far down"`}, Env: append(h.env(), "KEY=op://dev/deep/credential")})
+	wantCode(t, r, 0)
+}
+
 func TestSecondDaemon(t *testing.T) {
 	t.Parallel()
 	h := founded(t)

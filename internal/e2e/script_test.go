@@ -21,6 +21,7 @@ import (
 //	tt STATUS ARG...        thumbturn in the person's shell must end with STATUS
 //	agent STATUS ARG...     the same in a session of its own
 //	in STATUS FILE ARG...   tt with standard input from FILE
+//	agentin STATUS FILE ARG...  the same for agent
 //	found                   make the account
 //	id NAME, save FILE      what the last command printed, into a variable or file
 //	root NAME               the fingerprint of the root key
@@ -59,6 +60,9 @@ func TestScripts(t *testing.T) {
 			"agent": func(ts *testscript.TestScript, neg bool, args []string) { run(ts, neg, true, "", args) },
 			"in": func(ts *testscript.TestScript, neg bool, args []string) {
 				run(ts, neg, false, ts.ReadFile(args[1]), append(args[:1:1], args[2:]...))
+			},
+			"agentin": func(ts *testscript.TestScript, neg bool, args []string) {
+				run(ts, neg, true, ts.ReadFile(args[1]), append(args[:1:1], args[2:]...))
 			},
 			"found": func(ts *testscript.TestScript, neg bool, _ []string) {
 				h, _ := of(ts)

@@ -1,6 +1,10 @@
 package identity
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/thumbturn/thumbturn/internal/agent"
+)
 
 const (
 	maxDepth     = 128 // ancestors read before the ancestry counts as unreadable
@@ -69,6 +73,10 @@ func (v view) underAgent() (string, bool) {
 func (v view) topAgent() int {
 	return last(v.chain, func(p Process) bool { _, ok := agentOf(p); return ok && !editor(p) })
 }
+
+func agentOf(p Process) (string, bool) { return agent.Of(p.Exe.Path, p.Argv, p.Marks) }
+
+func editor(p Process) bool { return p.Exe.State != stateUnreadable && agent.Editor(p.Exe.Path) }
 
 // last is the index of the topmost process of a kind, -1 without one.
 func last(chain []Process, is func(Process) bool) int {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbturn/thumbturn/internal/digest"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
@@ -19,7 +20,7 @@ import (
 type kernel struct {
 	self   Self
 	ground ground
-	hashes *hashes
+	hashes *digest.Cache[Exe]
 }
 
 // Kernel is the Source of this machine. It reads its own namespaces once: the
@@ -31,7 +32,7 @@ func Kernel() (Source, error) {
 	if err = errors.Join(err, err2); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "identify", "", err)
 	}
-	k := &kernel{ground: g, hashes: newHashes()}
+	k := &kernel{ground: g, hashes: digest.NewCache[Exe]()}
 	k.self = Self{UID: os.Geteuid(), BootID: strings.TrimSpace(string(boot)), Namespaces: procNamespaces(pid)}
 	return k, nil
 }
@@ -121,7 +122,7 @@ func (k *kernel) Digest(ctx context.Context, pid int, exe Exe) (string, error) {
 	defer cancel()
 	key := exe
 	key.Path, key.State, key.SHA256, key.Image = "", "", "", ""
-	return k.hashes.get(ctx, key, func() (string, error) { return digestFile(ctx, procPath(pid, "exe"), key) })
+	return k.hashes.Get(ctx, key, key.Size, func() (string, error) { return digestFile(ctx, procPath(pid, "exe"), key) })
 }
 
 // digestFile hashes the file if it is the one that key describes, before and
@@ -139,7 +140,7 @@ func digestFile(ctx context.Context, name string, key Exe) (string, error) {
 	if !same() {
 		return "", errors.New("identity: the executable changed")
 	}
-	sum, err := digestReader(ctx, f)
+	sum, err := digest.Of(ctx, f)
 	if err == nil && !same() {
 		err = errors.New("identity: the executable changed")
 	}

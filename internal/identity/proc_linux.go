@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/thumbturn/thumbturn/internal/agent"
 )
 
 // What we read of a process at most, in bytes. A longer argument list is cut
@@ -248,7 +250,7 @@ func procMarks(pid int) ([]string, error) {
 	var marks []string
 	for entry := range bytes.SplitSeq(text, []byte{0}) {
 		name, _, _ := bytes.Cut(entry, []byte("="))
-		if _, ok := agentMarks[string(name)]; ok {
+		if agent.Mark(string(name)) {
 			marks = append(marks, string(name))
 		}
 	}

@@ -484,32 +484,3 @@ func TestEvidence(t *testing.T) {
 		t.Errorf("%v %v %s", err, err2, a)
 	}
 }
-
-func TestAgentOf(t *testing.T) {
-	proc := func(exe string, argv ...string) Process { return Process{Exe: Exe{Path: exe}, Argv: argv} }
-	for _, tt := range []struct {
-		p    Process
-		want string
-	}{
-		{proc("/home/u/.local/share/claude/versions/2.1.330", "claude", "-p"), "claude"},
-		{proc("/usr/bin/node", "claude --resume"), "claude"},
-		{proc("/usr/bin/node", "node", "/usr/bin/gemini"), "gemini"},
-		{proc("/usr/bin/node", "/usr/bin/node", "--no-warnings", "/x/node_modules/@github/copilot/index.js"), "copilot"},
-		{proc("/usr/bin/python3.12", "python3", "/home/u/.local/bin/aider"), "aider"},
-		{proc("/opt/Claude.exe"), "claude"},
-		{proc("/opt/codex (deleted)"), "codex"},
-		{proc("/usr/bin/bash", "bash", "/usr/bin/qwen"), "qwen"},
-		{proc("/usr/bin/bash", "-bash"), ""},
-		{proc("/usr/bin/node", "node", "server.js", "claude"), ""},
-		{proc("/usr/bin/vim", "vim", "claude"), ""},
-		{proc("/usr/bin/git", "git", "commit", "-m", "claude"), ""},
-		{Process{Marks: []string{"AI_AGENT", "CLAUDECODE"}}, "claude"},
-		{Process{Marks: []string{"AI_AGENT"}}, "agent"},
-		{Process{Marks: []string{"CLAUDE_CODE_SSE_PORT"}}, ""},
-		{Process{}, ""},
-	} {
-		if got, ok := agentOf(tt.p); got != tt.want || ok != (tt.want != "") {
-			t.Errorf("%+v: %q; want %q", tt.p, got, tt.want)
-		}
-	}
-}

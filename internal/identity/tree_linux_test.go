@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbturn/thumbturn/internal/digest"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
@@ -460,7 +461,7 @@ func TestDigestOfSelf(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	want, err := digestReader(t.Context(), f)
+	want, err := digest.Of(t.Context(), f)
 	if err != nil {
 		t.Fatal(err)
 	}

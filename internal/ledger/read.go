@@ -94,11 +94,33 @@ func (l *Ledger) against(ctx context.Context, pin device.Pin) error {
 // end with the signed head. each sees them as they come; what it built must be
 // thrown away when Replay fails. It also fills in what Append checks against.
 func (l *Ledger) Replay(ctx context.Context, each func(n int64, s Signed, body []byte) error) error {
+	subjects, err := l.statements(ctx, each)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.subjects = subjects
+	return nil
+}
+
+// Statements hands out the statements under the present head, in order, and
+// checks what Replay checks: what each built is thrown away when it fails. It
+// may run while others write.
+func (l *Ledger) Statements(ctx context.Context, each func(n int64, s Signed, body []byte) error) error {
+	_, err := l.statements(ctx, each)
+	return err
+}
+
+func (l *Ledger) statements(ctx context.Context, each func(n int64, s Signed, body []byte) error) (map[string]subject, error) {
 	head, _ := l.Head()
 	var link canon.Hash
 	var n int64
 	subjects := make(map[string]subject, head.Statements)
 	err := l.o.Store.Statements(ctx, 0, func(row store.Statement) error {
+		if row.N >= head.Statements {
+			return errStop // written meanwhile
+		}
 		s, err := canon.ParseStatement(row.Body)
 		if err != nil || row.N != n {
 			return fault.New(fault.Tampered, "replay", fmt.Sprint(n), "statement is not what was written")
@@ -112,16 +134,13 @@ func (l *Ledger) Replay(ctx context.Context, each func(n int64, s Signed, body [
 		n++
 		return each(row.N, Signed{s, row.Sig}, row.Body)
 	})
-	if err != nil {
-		return err
+	if err != nil && err != errStop {
+		return nil, err
 	}
 	if n != head.Statements || link != head.Link {
-		return fault.New(fault.Tampered, "replay", "", "the statements are not those of the signed head")
+		return nil, fault.New(fault.Tampered, "replay", "", "the statements are not those of the signed head")
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.subjects = subjects
-	return nil
+	return subjects, nil
 }
 
 // First returns the first statement: the genesis, which is readable while

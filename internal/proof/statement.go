@@ -208,7 +208,7 @@ func readPayload(s body) (v vault, ok bool) {
 func readItem(s body) (m manifest, p item, ok bool) {
 	ok = strict(s.Payload, &p) && p.V == 1
 	switch p.State {
-	case "current", "pending", "archived":
+	case "current", "pending", "archived", "deleted":
 	default:
 		ok = false
 	}

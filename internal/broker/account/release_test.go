@@ -105,6 +105,51 @@ type home struct {
 
 func newHome(t *testing.T) *home {
 	t.Helper()
+	kernel, err := identity.Kernel()
+	if err != nil {
+		t.Skipf("SKIP: no evidence on this platform: %v", err)
+	}
+	return newHomeOf(t, kernel)
+}
+
+// leading is the kernel, for which this process leads a session of its own: so
+// it can be marked as a person's, whatever started it.
+type leading struct{ identity.Source }
+
+func (l leading) Process(pid int) (identity.Process, error) {
+	p, err := l.Source.Process(pid)
+	if pid == os.Getpid() {
+		p.SID, p.NoNewPrivs, p.Marks = pid, false, nil
+	}
+	return p, err
+}
+
+func (l leading) Pulse(pid int) (identity.Pulse, error) {
+	p, err := l.Source.Pulse(pid)
+	if pid == os.Getpid() {
+		p.SID = pid
+	}
+	return p, err
+}
+
+// newPersonsHome is newHome with a caller who is a person.
+func newPersonsHome(t *testing.T) *home {
+	t.Helper()
+	kernel, err := identity.Kernel()
+	if err != nil {
+		t.Skipf("SKIP: no evidence on this platform: %v", err)
+	}
+	h := newHomeOf(t, leading{kernel})
+	h.who.Close()
+	_, server := h.pair()
+	if h.who, err = h.acc.Who().Caller(context.Background(), server); err != nil || h.who.Kind() != identity.Person {
+		t.Fatalf("not a person: %v, %s", err, h.who.Why())
+	}
+	return h
+}
+
+func newHomeOf(t *testing.T, source identity.Source) *home {
+	t.Helper()
 	h := &home{t: t, dir: t.TempDir(), clock: &hand{wall: time.Now(), boot: time.Hour}}
 	ctx := context.Background()
 	data := filepath.Join(h.dir, "data")
@@ -120,12 +165,8 @@ func newHome(t *testing.T) *home {
 		t.Fatal(err)
 	}
 	h.db = &fakeStore{Store: db}
-	kernel, err := identity.Kernel()
-	if err != nil {
-		t.Skipf("SKIP: no evidence on this platform: %v", err)
-	}
 	h.acc, h.broker, err = account.Open(ctx, account.Options{Store: h.db, Device: h.dev, Clock: h.clock, Rand: rand.Reader,
-		Who: func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }})
+		Who: func(test bool) *identity.Registry { return identity.New(source, identity.Options{TestHome: test}) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,6 +319,20 @@ func TestFaultAtEachStep(t *testing.T) {
 		}
 		return b
 	}
+	// What was read at step 1 is changed in memory as the intent is written.
+	var read []byte
+	keep := func(b store.Blob) store.Blob {
+		if b.Kind == store.Record {
+			read = b.Bytes
+		}
+		return b
+	}
+	spoilt := func(b store.Batch) error {
+		if len(b.Consume) > 0 {
+			read[len(read)-1] ^= 1
+		}
+		return nil
+	}
 	for _, c := range []struct {
 		step   string
 		ref    string
@@ -299,6 +354,7 @@ func TestFaultAtEachStep(t *testing.T) {
 			return err
 		}, nil, nil, fault.Denied, false},
 		{"4 intent cannot be written", "op://prod/Stripe/credential", h.yes, intentFails, nil, fault.Unavailable, false},
+		{"6 the record changes after the intent", "op://prod/Stripe/credential", h.yes, spoilt, keep, fault.Tampered, true},
 	} {
 		h.clock.move(10*time.Second, 10*time.Second) // past a denial's cool-down
 		from := h.events()
@@ -309,9 +365,102 @@ func TestFaultAtEachStep(t *testing.T) {
 			t.Errorf("%s: delivered %q, %v; want %s", c.step, got, err, c.want)
 		}
 		says := h.ledgerSays(from)
-		if (says["intent/allowed"] > 0) != c.intent || says["outcome/delivered"] > 0 {
+		if (says["intent/allowed"] > 0) != c.intent || c.intent != (says["outcome/failed"] > 0) || says["outcome/delivered"] > 0 {
 			t.Errorf("%s: the ledger says %v", c.step, says)
 		}
+	}
+}
+
+// Step 2: what the policy forbids ends before anybody is asked.
+func TestPolicyRefuses(t *testing.T) {
+	t.Run("whoever", func(t *testing.T) { policyRefuses(t, newHome(t)) })
+	t.Run("person", func(t *testing.T) { policyRefuses(t, newPersonsHome(t)) })
+}
+
+func policyRefuses(t *testing.T, h *home) {
+	ctx := context.Background()
+	r, _ := ref.Parse("op://dev/Stripe/credential")
+	asked := 0
+	ask := broker.Ask{Waiting: func(t approve.Ticket) (func(), error) {
+		asked++
+		go func() { _ = h.yes(t.ID) }()
+		return func() {}, nil
+	}}
+	var err error
+	_, server := h.pair()
+	from := h.events()
+	if h.who.Kind() == identity.Agent {
+		_, err = h.broker.Release(ctx, h.who, broker.Want{Ask: ask, Refs: []ref.Ref{r}}, reveal.To(server, api.Program{}, nil))
+	} else {
+		text, _, e := h.broker.Policy(h.who)
+		if e == nil {
+			e = h.broker.ApplyPolicy(ctx, h.who, ask, text+"\n@id(\"no-hold\")\nforbid (principal, action == Action::\"hold\", resource);\n")
+		}
+		if e != nil {
+			t.Fatal(e)
+		}
+		asked, from = 0, h.events()
+		_, err = h.broker.Release(ctx, h.who, broker.Want{Ask: ask, Refs: []ref.Ref{r}}, handoff.To(server, api.Program{}, nil, nil))
+	}
+	if !fault.Is(err, fault.Denied) || asked > 0 {
+		t.Errorf("%v, and %d were asked", err, asked)
+	}
+	if says := h.ledgerSays(from); says["denial/denied"] != 1 || says["intent/allowed"] != 0 {
+		t.Errorf("the ledger says %v", says)
+	}
+}
+
+// Step 8: an outcome that cannot be written takes nothing back, and the intent
+// stands without it.
+func TestOutcomeFails(t *testing.T) {
+	h := newHome(t)
+	from := h.events()
+	intended := false
+	h.db.set(func(b store.Batch) error {
+		if len(b.Consume) > 0 {
+			intended = true
+			return nil
+		}
+		if intended {
+			return fault.New(fault.Unavailable, "commit", "", "disk full")
+		}
+		return nil
+	}, nil)
+	got, err := h.release("op://prod/Stripe/credential", h.yes)
+	time.Sleep(400 * time.Millisecond) // the outcome comes late
+	h.db.set(nil, nil)
+	if got != canary || err != nil {
+		t.Fatalf("delivered %q, %v", got, err)
+	}
+	if says := h.ledgerSays(from); says["intent/allowed"] != 1 || says["outcome/delivered"] != 0 || says["outcome/failed"] != 0 {
+		t.Errorf("the ledger says %v", says)
+	}
+}
+
+// A place of delivery that never reads is given up after a time, and the outcome
+// says that it failed.
+func TestSinkNeverReads(t *testing.T) {
+	h := newHome(t)
+	big := bytes.Repeat([]byte(canary), (8<<20)/len(canary))
+	_, err := h.broker.Put(context.Background(), h.who, vault.Put{Mode: vault.Create, Vault: "prod", Item: "Big", Changes: []vault.Change{{
+		Field: vault.Field{Label: "credential", Type: "CONCEALED", Concealed: true}, Value: big}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := h.events()
+	r, _ := ref.Parse("op://prod/Big/credential")
+	_, server := h.pair()
+	ask := broker.Ask{Waiting: func(t approve.Ticket) (func(), error) {
+		go func() { _ = h.yes(t.ID) }()
+		return func() {}, nil
+	}}
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+	defer cancel()
+	if _, err := h.broker.Release(ctx, h.who, broker.Want{Ask: ask, Refs: []ref.Ref{r}}, handoff.To(server, api.Program{}, nil, nil)); err == nil {
+		t.Fatal("delivered to one who does not read")
+	}
+	if says := h.ledgerSays(from); says["intent/allowed"] != 1 || says["outcome/failed"] != 1 || says["outcome/delivered"] != 0 {
+		t.Errorf("the ledger says %v", says)
 	}
 }
 
@@ -501,4 +650,116 @@ func TestCanaryIsNowhere(t *testing.T) {
 	if !bytes.Contains(all.Bytes(), []byte("[concealed]")) {
 		t.Error("nothing was concealed: the test looks at the wrong place")
 	}
+}
+
+// What was approved is one form of a value: leave for a one-time code is no
+// leave for the seed that it is made from.
+func TestApprovalOfACodeGivesNoSeed(t *testing.T) {
+	h := newHome(t)
+	ctx := context.Background()
+	const seed = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+	_, err := h.broker.Put(ctx, h.who, vault.Put{Mode: vault.Create, Vault: "prod", Item: "mail", Changes: []vault.Change{{
+		Field: vault.Field{Label: "seed", Type: "OTP", Concealed: true}, Value: []byte(seed)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(name, request string) (string, error) {
+		r, err := ref.Parse(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, server := h.pair()
+		got := make(chan string, 1)
+		go func() {
+			_ = client.SetReadDeadline(time.Now().Add(10 * time.Second))
+			if hd, err := api.ReadHeader(client); err == nil && hd.Values == 1 {
+				b, _ := api.ReadValue(client)
+				got <- string(b)
+				return
+			}
+			got <- ""
+		}()
+		_, err = h.broker.Release(ctx, h.who, broker.Want{Ask: broker.Ask{NoWait: true, Request: request}, Refs: []ref.Ref{r}},
+			handoff.To(server, api.Program{Argv: []string{"a"}}, nil, nil))
+		_ = server.CloseWrite()
+		return <-got, err
+	}
+	_, err = ask("op://prod/mail/seed?attribute=otp", "")
+	e, _ := errors.AsType[*fault.Error](err)
+	if !fault.Is(err, fault.Pending) {
+		t.Fatalf("parked: %v", err)
+	}
+	if err := h.yes(e.Ref); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ask("op://prod/mail/seed", e.Ref); got != "" || err == nil {
+		t.Fatalf("an approved code gave %q, %v", got, err)
+	}
+	if got, err := ask("op://prod/mail/seed?attribute=otp", e.Ref); len(got) != 6 || err != nil {
+		t.Errorf("the code: %q, %v", got, err)
+	}
+}
+
+// A move passes the waist: nothing is written when nobody approves it, when the
+// intent cannot be written, or when the record is not the one named.
+func TestMove(t *testing.T) {
+	h := newPersonsHome(t)
+	ctx := context.Background()
+	move := func(answer func(string) error) error {
+		ask := broker.Ask{Waiting: func(t approve.Ticket) (func(), error) {
+			go func() {
+				if err := answer(t.ID); err != nil {
+					_ = h.broker.Deny(ctx, h.who, t.ID)
+				}
+			}()
+			return func() {}, nil
+		}}
+		_, err := h.broker.Move(ctx, h.who, ask, "dev", "Stripe", "team")
+		return err
+	}
+	ask := broker.Ask{Waiting: func(t approve.Ticket) (func(), error) { go func() { _ = h.yes(t.ID) }(); return func() {}, nil }}
+	if _, err := h.broker.CreateVault(ctx, h.who, ask, "team", canon.TierPresence); err != nil {
+		t.Fatal(err)
+	}
+	full := fault.New(fault.Unavailable, "commit", "", "disk full")
+	for name, c := range map[string]struct {
+		answer func(string) error
+		commit func(store.Batch) error
+		want   fault.Kind
+	}{
+		"denied":       {func(string) error { return full }, nil, fault.Denied},
+		"no intent":    {h.yes, func(b store.Batch) error { return when(len(b.Consume) > 0, full) }, fault.Unavailable},
+		"no statement": {h.yes, func(b store.Batch) error { return when(len(b.Statements) > 0, full) }, fault.Unavailable},
+	} {
+		h.clock.move(10*time.Second, 10*time.Second)
+		h.db.set(c.commit, nil)
+		err := move(c.answer)
+		h.db.set(nil, nil)
+		if !fault.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got, err := h.release("op://dev/Stripe/credential", h.yes); got != canary || err != nil {
+			t.Fatalf("%s: afterwards %q, %v", name, got, err)
+		}
+	}
+	h.clock.move(10*time.Second, 10*time.Second)
+	if err := move(h.yes); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.release("op://team/Stripe/credential", h.yes); got != canary || err != nil {
+		t.Errorf("moved: %q, %v", got, err)
+	}
+	if _, err := h.release("op://dev/Stripe/credential", h.yes); !fault.Is(err, fault.NotFound) {
+		t.Errorf("still where it was: %v", err)
+	}
+	if v, err := h.acc.Verify(ctx); err != nil || len(v.Problems) > 0 {
+		t.Errorf("verify: %v, %v", v.Problems, err)
+	}
+}
+
+func when(yes bool, err error) error {
+	if yes {
+		return err
+	}
+	return nil
 }

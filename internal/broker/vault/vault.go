@@ -61,6 +61,7 @@ type Put struct {
 	Category string
 	Tags     []string
 	URLs     []string
+	Expires  *int64 // unix milliseconds, 0 for never; nil keeps it
 	Changes  []Change
 }
 
@@ -81,7 +82,7 @@ func (b *Custody) Put(ctx context.Context, who identity.Caller, p Put) (Written,
 	if err != nil {
 		return Written{}, err
 	}
-	e := book.Edit{Vault: v, Category: p.Category, Tags: p.Tags, URLs: p.URLs, Changes: p.Changes, Title: p.Title, Writer: writer(who)}
+	e := book.Edit{Vault: v, Category: p.Category, Tags: p.Tags, URLs: p.URLs, Expires: p.Expires, Changes: p.Changes, Title: p.Title, Writer: writer(who)}
 	if p.Mode != Edit {
 		b.create.Lock()
 		defer sync.OnceFunc(b.create.Unlock)()
@@ -134,8 +135,8 @@ func (b *Custody) Propose(ctx context.Context, who identity.Caller, e book.Edit)
 	if err := b.may(who, "propose", e.Vault, e.Item); err != nil {
 		return Written{}, b.g.Refused(who, "propose", err)
 	}
-	if e.Title != "" || e.URLs != nil || e.Tags != nil {
-		return Written{}, b.g.Refused(who, "propose", fault.New(fault.Denied, "propose", e.Item.Meta.Title, "an agent changes neither title, tags nor addresses"))
+	if e.Title != "" || e.URLs != nil || e.Tags != nil || e.Expires != nil {
+		return Written{}, b.g.Refused(who, "propose", fault.New(fault.Denied, "propose", e.Item.Meta.Title, "an agent changes neither title, tags, addresses nor the expiry"))
 	}
 	d, err := b.g.Book.Proposal(e)
 	if err != nil {
@@ -158,10 +159,16 @@ func (b *Custody) write(ctx context.Context, who identity.Caller, a gate.Ask, ac
 	if err != nil {
 		return Written{}, err
 	}
+	return b.commit(ctx, who, a, action, e.Vault, e.Item, d)
+}
+
+// commit writes a draft, after a gesture where the root key must sign it.
+func (b *Custody) commit(ctx context.Context, who identity.Caller, a gate.Ask, action string, v *Vault, old *Item, d *book.Draft) (Written, error) {
 	var sig []byte
+	var consume []string
 	if d.Root {
-		lines := []string{fmt.Sprintf("item %s/%s: title %q, addresses %q", e.Vault.Title, e.Item.Meta.Title, d.Meta.Title, d.Meta.URLs)}
-		_, g, err := b.g.Gesture(ctx, who, a, gate.Act{Action: "bind", Vault: e.Vault, Lines: lines, Change: append([]string{d.ID}, lines...)})
+		lines := []string{fmt.Sprintf("item %s/%s: title %q, addresses %q", v.Title, old.Meta.Title, d.Meta.Title, d.Meta.URLs)}
+		req, g, err := b.g.Gesture(ctx, who, a, gate.Act{Action: "bind", Vault: v, Lines: lines, Change: append([]string{d.ID}, lines...)})
 		if err != nil {
 			return Written{}, err
 		}
@@ -169,36 +176,14 @@ func (b *Custody) write(ctx context.Context, who identity.Caller, a gate.Ask, ac
 		if sig, err = g.Root().Sign(d.Statement.Body()); err != nil {
 			return Written{}, err
 		}
+		consume = []string{req.ID}
 	}
-	if _, err = b.g.Book.Commit(ctx, d, sig, gate.Did(who, canon.EventWrite, action, "written", e.Vault.ID, d.ID, "")); err != nil {
+	ev := gate.Did(who, canon.EventWrite, action, "written", v.ID, d.ID, "")
+	if _, err := b.g.Book.Commit(ctx, d, sig, ev, consume...); err != nil {
 		return Written{}, err
 	}
 	it, err := b.g.Book.Item(ctx, d.ID)
 	return Written{Item: it}, err
-}
-
-// Delete writes an item's tombstone, after a gesture.
-func (b *Custody) Delete(ctx context.Context, who identity.Caller, a gate.Ask, vault, item string) error {
-	it, err := b.Get(ctx, who, "item delete", vault, item)
-	if err != nil {
-		return err
-	}
-	lines := []string{"delete item " + it.Vault.Title + "/" + it.Meta.Title}
-	req, g, err := b.g.Gesture(ctx, who, a, gate.Act{Action: "delete", Vault: it.Vault, Lines: lines, Change: []string{it.ID, fmt.Sprint(it.Version)}})
-	if err != nil {
-		return b.g.Refused(who, "delete", err)
-	}
-	defer g.Close()
-	d, err := b.g.Book.Tombstone(it, writer(who))
-	if err != nil {
-		return err
-	}
-	sig, err := g.Root().Sign(d.Statement.Body())
-	if err != nil {
-		return err
-	}
-	_, err = b.g.Book.Commit(ctx, d, sig, gate.Did(who, canon.EventWrite, "delete", "written", it.Vault.ID, it.ID, ""), req.ID)
-	return err
 }
 
 // Get returns an item's metadata, where the caller may list names.
@@ -209,8 +194,9 @@ func (b *Custody) Get(ctx context.Context, who identity.Caller, op, vault, item 
 	return b.g.Book.Find(ctx, op, vault, item)
 }
 
-// List hands out the items of a vault, or of all, one by one.
-func (b *Custody) List(ctx context.Context, who identity.Caller, vault string, each func(*Item) error) error {
+// List hands out the items of a vault, or of all, one by one, or those in the
+// archive.
+func (b *Custody) List(ctx context.Context, who identity.Caller, vault string, archived bool, each func(*Item) error) error {
 	if err := b.g.Listing(who); err != nil {
 		return err
 	}
@@ -220,6 +206,9 @@ func (b *Custody) List(ctx context.Context, who identity.Caller, vault string, e
 			return err
 		}
 		vault = v.ID
+	}
+	if archived {
+		return b.g.Book.EachArchived(ctx, vault, each)
 	}
 	return b.g.Book.Each(ctx, vault, each)
 }

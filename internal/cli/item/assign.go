@@ -2,10 +2,14 @@ package item
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
 // assignment is one argument of item create and item edit:
@@ -39,7 +43,27 @@ func jsonType(s string) (string, bool) {
 
 // concealed lists the types whose values are sealed.
 func concealed(typ string) bool {
-	return typ == "CONCEALED" || typ == "OTP" || typ == "SSHKEY"
+	return typ == "CONCEALED" || typ == "OTP" || typ == "SSHKEY" || typ == typeFile
+}
+
+// typeFile is the type of a file attached to an item. Its content is a value
+// like any other, and its label is the file's name.
+const typeFile = "FILE"
+
+// attachment reads a file that is to be attached.
+func attachment(name string) ([]byte, error) {
+	fi, err := os.Stat(name)
+	switch {
+	case err != nil || !fi.Mode().IsRegular():
+		return nil, fault.New(fault.Unavailable, "item", canon.Escape(name), "there is no such file that can be attached")
+	case fi.Size() > api.MaxValue:
+		return nil, fault.New(fault.Usage, "item", canon.Escape(name), "the file is larger than 16 MiB")
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "item", canon.Escape(name), "the file cannot be read")
+	}
+	return b, nil
 }
 
 // parseAssignment reads one argument. Its errors never show the value.
@@ -67,6 +91,9 @@ scan:
 		}
 	}
 	names = append(names, name.String())
+	if path, ok := strings.CutPrefix(arg[i:], "[file]="); ok && len(names) == 1 && names[0] == "" {
+		names[0] = filepath.Base(path)
+	}
 	for _, n := range names {
 		if n == "" {
 			return a, console.Usage("an assignment has an empty name; write [section.]field[[type]]=value")
@@ -98,12 +125,12 @@ func (a assignment) parseTail(s string) (assignment, error) {
 			a.remove = true
 			return a, nil
 		}
-		if word == "file" {
-			return a, console.Usage("%q: files cannot be attached yet", a.name())
-		}
 		typ, known := jsonType(word)
+		if word == "file" {
+			typ, known = typeFile, true
+		}
 		if !known {
-			return a, console.Usage("%q: unknown type; use password, text, email, url, phone, date, monthYear or otp", a.name())
+			return a, console.Usage("%q: unknown type; use password, text, email, url, phone, date, monthYear, otp or file", a.name())
 		}
 		a.typ = typ
 	}
@@ -168,7 +195,14 @@ func fields(args []string, old *api.Item) (out []api.Field, values [][]byte, lit
 		if err != nil {
 			return nil, nil, false, err
 		}
-		if f.Value {
+		switch {
+		case a.typ == typeFile && a.set:
+			content, err := attachment(a.value)
+			if err != nil {
+				return nil, nil, false, err
+			}
+			values = append(values, content)
+		case f.Value:
 			values = append(values, []byte(a.value))
 			literal = literal || f.Concealed && a.value != ""
 		}

@@ -4,11 +4,7 @@
 package item
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -16,6 +12,8 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/shape"
+	"github.com/thumbturn/thumbturn/internal/recipe"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
@@ -30,18 +28,30 @@ type Options struct {
 	URLs     []string
 	Fields   string
 	Reveal   bool
+	OTP      bool
+	Write    Writing
+	Filter   Filter
+}
+
+// Writing is what create and edit take beside the fields.
+type Writing struct {
+	Template string // file, or "-"
+	Recipe   string // of a generated password
+	Expires  string
+	DryRun   bool
 }
 
 // New returns the item command with its subcommands.
 func New(c *console.Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "item", Short: "Create, show, change and delete items", Args: cobra.NoArgs,
 		Example: "  thumbturn item list\n  thumbturn item get github --vault work"}
-	cmd.AddCommand(newCreate(c), newGet(c), newList(c), newEdit(c), newDelete(c))
+	cmd.AddCommand(newCreate(c), newGet(c), newList(c), newEdit(c), newDelete(c), newTemplate(c))
 	return cmd
 }
 
 const assignments = `An assignment is [section.]field[[type]]=value, with a backslash before . = [ ] \ in
-names. Types: password (the default), text, email, url, phone, date, monthYear, otp.
+names. Types: password (the default), text, email, url, phone, date, monthYear, otp,
+file: name[file]=PATH attaches a file of up to 16 MiB, [file]=PATH under its own name.
 A secret on the command line can be seen by other programs: prefer "thumbturn set".`
 
 func newCreate(c *console.Console) *cobra.Command {
@@ -52,7 +62,12 @@ func newCreate(c *console.Console) *cobra.Command {
 		Long:  "Create an item.\n\n" + assignments,
 		Example: "  thumbturn item create --vault work --title github --url https://github.com username=ada\n" +
 			"  thumbturn set op://work/github/password",
-		RunE: func(cmd *cobra.Command, args []string) error { return Create(cmd.Context(), o, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !cmd.Flags().Changed("category") && o.Write.Template != "" || len(args) > 0 && args[0] == "-" {
+				o.Category = "" // the template's
+			}
+			return Create(cmd.Context(), o, args)
+		},
 	}
 	o.writeFlags(cmd)
 	cmd.Flags().StringVar(&o.Category, "category", "Login", "the `KIND` of item, such as Login or \"API Credential\"")
@@ -82,6 +97,11 @@ func (o *Options) writeFlags(cmd *cobra.Command) {
 	f.StringVar(&o.Title, "title", "", "`TEXT` of the item's title")
 	f.StringSliceVar(&o.Tags, "tags", nil, "tags, separated by commas")
 	f.StringArrayVar(&o.URLs, "url", nil, "a `URL` the item belongs to; may be repeated")
+	f.StringVar(&o.Write.Template, "template", "", "take fields from the JSON in `FILE`; assignments beat it")
+	f.StringVar(&o.Write.Recipe, "generate-password", "", "make a password by `RECIPE`: letters,digits,symbols,LENGTH")
+	f.Lookup("generate-password").NoOptDefVal = recipe.Default
+	f.StringVar(&o.Write.Expires, "expires", "", "`WHEN` the item should be renewed: 90d, 2027-01-31 or never")
+	f.BoolVar(&o.Write.DryRun, "dry-run", false, "show what would be written, and write nothing")
 	cmd.Flags().AddGoFlagSet(console.AskFlags(&o.Ask))
 }
 
@@ -90,57 +110,6 @@ func (o Options) warn(literal bool) {
 	if literal {
 		o.Console.Say("warning: a secret on the command line can be read by other programs; use `thumbturn set` instead")
 	}
-}
-
-// Create makes an item.
-func Create(ctx context.Context, o Options, args []string) error {
-	if o.Vault == "" {
-		return console.Usage("name a vault with --vault")
-	}
-	category := categoryID(o.Category)
-	title := o.Title
-	if title == "" {
-		title = "Untitled " + o.Category + " item"
-	}
-	fs, values, literal, err := fields(args, nil)
-	if err != nil {
-		return err
-	}
-	defer sdk.Wipe(values...)
-	o.warn(literal)
-	return o.put(ctx, api.ItemPut{Ask: o.Ask, Mode: "create", Vault: o.Vault, Item: title, Title: title,
-		Category: category, Tags: o.Tags, URLs: o.URLs, Fields: fs}, values)
-}
-
-// Edit changes an item. changed tells which flags were given.
-func Edit(ctx context.Context, o Options, name string, args []string, changed func(string) bool) error {
-	if len(args) == 0 && !changed("title") && !changed("tags") && !changed("url") {
-		return console.Usage("nothing to change")
-	}
-	return o.Console.Session(ctx, func(s *sdk.Client) error {
-		old, err := s.ItemGet(ctx, api.ItemGet{Vault: o.Vault, Item: name}, o.Console.Waiting)
-		if err != nil {
-			return err
-		}
-		fs, values, literal, err := fields(args, &old)
-		if err != nil {
-			return err
-		}
-		defer sdk.Wipe(values...)
-		o.warn(literal)
-		in := api.ItemPut{Ask: o.Ask, Mode: "edit", Vault: old.Vault.ID, Item: old.ID, Title: old.Title,
-			Category: old.Category, Tags: old.Tags, URLs: old.URLs, Fields: fs}
-		if changed("title") {
-			in.Title = o.Title
-		}
-		if changed("tags") {
-			in.Tags = o.Tags
-		}
-		if changed("url") {
-			in.URLs = o.URLs
-		}
-		return o.send(ctx, s, in, values)
-	})
 }
 
 func (o Options) put(ctx context.Context, in api.ItemPut, values [][]byte) error {
@@ -155,11 +124,11 @@ func (o Options) send(ctx context.Context, s *sdk.Client, in api.ItemPut, values
 	if got.Proposed {
 		o.Console.Say("the new value is proposed; a person has to activate it")
 	}
-	shaped, err := shapeItem(got.Item, nil)
+	shaped, err := shape.Of(got.Item, nil)
 	if err != nil {
 		return err
 	}
-	return o.Console.Print(shaped, func(w io.Writer) { printItem(w, got.Item, nil) })
+	return o.Console.Print(shaped, func(w io.Writer) { shape.Print(w, got.Item, nil) })
 }
 
 func newGet(c *console.Console) *cobra.Command {
@@ -177,6 +146,8 @@ func newGet(c *console.Console) *cobra.Command {
 	f.StringVar(&o.Vault, "vault", "", "the `VAULT`, by name or id")
 	f.StringVar(&o.Fields, "fields", "", "only the fields of `LIST`: label=NAME, type=TYPE or NAME, separated by commas")
 	f.BoolVar(&o.Reveal, "reveal", false, "show concealed values")
+	f.BoolVar(&o.OTP, "otp", false, "print the item's one-time code and nothing else")
+	f.BoolVar(&o.Filter.Archived, "include-archive", false, "look into the archive too")
 	cmd.Flags().AddGoFlagSet(console.AskFlags(&o.Ask))
 	return cmd
 }
@@ -191,9 +162,12 @@ func Get(ctx context.Context, o Options, name string) error {
 		}
 	}
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
-		it, err := s.ItemGet(ctx, api.ItemGet{Vault: o.Vault, Item: name}, o.Console.Waiting)
+		it, err := s.ItemGet(ctx, api.ItemGet{Vault: o.Vault, Item: name, Archived: o.Filter.Archived}, o.Console.Waiting)
 		if err != nil {
 			return err
+		}
+		if o.OTP {
+			return o.code(ctx, s, it)
 		}
 		chosen := make([]int, len(it.Fields))
 		for i := range chosen {
@@ -204,7 +178,7 @@ func Get(ctx context.Context, o Options, name string) error {
 				return err
 			}
 		}
-		values := revealed{}
+		values := shape.Values{}
 		defer func() {
 			for _, v := range values {
 				clear(v)
@@ -218,16 +192,16 @@ func Get(ctx context.Context, o Options, name string) error {
 		if o.Fields != "" {
 			return printFields(o.Console, it, sel, chosen, values)
 		}
-		shaped, err := shapeItem(it, values)
+		shaped, err := shape.Of(it, values)
 		if err != nil {
 			return err
 		}
-		return o.Console.Print(shaped, func(w io.Writer) { printItem(w, it, values) })
+		return o.Console.Print(shaped, func(w io.Writer) { shape.Print(w, it, values) })
 	})
 }
 
 // reveal asks for the chosen concealed values in one request.
-func (o Options) reveal(ctx context.Context, s *sdk.Client, it api.Item, chosen []int, into revealed) error {
+func (o Options) reveal(ctx context.Context, s *sdk.Client, it api.Item, chosen []int, into shape.Values) error {
 	want := api.Want{Ask: o.Ask, Sink: "reveal"}
 	var at []int
 	for _, i := range chosen {
@@ -249,70 +223,9 @@ func (o Options) reveal(ctx context.Context, s *sdk.Client, it api.Item, chosen 
 	return nil
 }
 
-func newList(c *console.Console) *cobra.Command {
-	o := Options{Console: c}
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List items",
-		Example: "  thumbturn item list --vault work\n  thumbturn item list --format json",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return List(cmd.Context(), o) },
-	}
-	cmd.Flags().StringVar(&o.Vault, "vault", "", "only items of this `VAULT`")
-	return cmd
-}
-
-// List prints items as they arrive. In JSON, a list cut short by an error lacks
-// its closing bracket, so that nobody takes it for whole.
-func List(ctx context.Context, o Options) error {
-	out := bufio.NewWriterSize(o.Console.Out, 64<<10)
-	n := 0
-	err := o.Console.Session(ctx, func(s *sdk.Client) error {
-		err := s.Items(ctx, api.ItemList{Vault: o.Vault}, func(it api.Item) error {
-			if n++; n == 2 { // the first line is shown at once
-				if err := out.Flush(); err != nil {
-					return err
-				}
-			}
-			if !o.Console.JSON() {
-				if n == 1 {
-					fmt.Fprintf(out, "%-26s  %-32s  %-20s  %s\n", "ID", "TITLE", "VAULT", "EDITED")
-				}
-				_, err := fmt.Fprintf(out, "%-26s  %-32s  %-20s  %s\n", it.ID, canon.Escape(it.Title),
-					canon.Escape(it.Vault.Name), stamp(it.Updated))
-				return err
-			}
-			it.Fields = nil
-			shaped, err := shapeItem(it, nil)
-			if err != nil {
-				return err
-			}
-			b, err := json.MarshalIndent(shaped, "  ", "  ")
-			if err != nil {
-				return err
-			}
-			sep := ",\n  "
-			if n == 1 {
-				sep = "[\n  "
-			}
-			_, err = fmt.Fprintf(out, "%s%s", sep, b)
-			return err
-		})
-		switch {
-		case err != nil || !o.Console.JSON():
-			return err
-		case n == 0:
-			_, err = io.WriteString(out, "[]\n")
-		default:
-			_, err = io.WriteString(out, "\n]\n")
-		}
-		return err
-	})
-	return errors.Join(err, out.Flush())
-}
-
 func newDelete(c *console.Console) *cobra.Command {
 	o := Options{Console: c}
+	archive := false
 	cmd := &cobra.Command{
 		Use:     "delete ITEM",
 		Short:   "Delete an item",
@@ -324,11 +237,15 @@ func newDelete(c *console.Console) *cobra.Command {
 			}
 			return o.Console.Session(cmd.Context(), func(s *sdk.Client) error {
 				in := api.ItemGet{Ask: o.Ask, Vault: o.Vault, Item: args[0]}
+				if archive {
+					return o.Console.Parked(s.ItemArchive(cmd.Context(), in, o.Console.Waiting))
+				}
 				return o.Console.Parked(s.ItemDelete(cmd.Context(), in, o.Console.Waiting))
 			})
 		},
 	}
 	cmd.Flags().StringVar(&o.Vault, "vault", "", "the `VAULT`, by name or id")
+	cmd.Flags().BoolVar(&archive, "archive", false, "put it away instead; see item archive")
 	cmd.Flags().AddGoFlagSet(console.AskFlags(&o.Ask))
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/recipe"
 )
 
 // NewSet returns the set command.
@@ -19,12 +20,17 @@ func NewSet(c *console.Console) *cobra.Command {
 		Short: "Store a secret, typed hidden or read from standard input",
 		Long: `Store a secret in the field that a reference names; the item is made where it
 does not exist. At a terminal the value is typed without echo, else it is read
-from standard input, less one newline at its end.`,
-		Example: "  thumbturn set op://work/github/token\n  pass show github | thumbturn set op://work/github/token",
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return Set(cmd.Context(), o, args[0]) },
+from standard input, less one newline at its end. With --generate-password it is
+made here and never shown: an agent can renew a secret that it cannot read.`,
+		Example: "  thumbturn set op://work/github/token\n  pass show github | thumbturn set op://work/github/token\n" +
+			"  thumbturn set --generate-password=letters,digits,40 op://dev/db/password",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return Set(cmd.Context(), o, args[0]) },
 	}
-	cmd.Flags().AddGoFlagSet(console.AskFlags(&o.Ask))
+	f := cmd.Flags()
+	f.StringVar(&o.Write.Recipe, "generate-password", "", "make the value by `RECIPE`: letters,digits,symbols,LENGTH")
+	f.Lookup("generate-password").NoOptDefVal = recipe.Default
+	f.AddGoFlagSet(console.AskFlags(&o.Ask))
 	return cmd
 }
 
@@ -35,12 +41,7 @@ func Set(ctx context.Context, o Options, reference string) error {
 		return err
 	}
 	in.Ask = o.Ask
-	var value []byte
-	if o.Console.InputIsTerminal {
-		value, err = o.Console.Prompt.Hidden("value of " + canon.Escape(reference) + ": ")
-	} else {
-		value, err = o.Console.Stdin()
-	}
+	value, err := o.value(reference)
 	if err != nil {
 		return err
 	}
@@ -49,6 +50,21 @@ func Set(ctx context.Context, o Options, reference string) error {
 		return fault.New(fault.Usage, "set", reference, "the value is empty")
 	}
 	return o.put(ctx, in, [][]byte{value})
+}
+
+// value makes, asks for or reads the value of a field.
+func (o Options) value(reference string) ([]byte, error) {
+	switch {
+	case o.Write.Recipe != "":
+		r, err := recipe.Parse(o.Write.Recipe)
+		if err != nil {
+			return nil, console.Usage("%v", err)
+		}
+		return r.Generate(o.Console.Rand)
+	case o.Console.InputIsTerminal:
+		return o.Console.Prompt.Hidden("value of " + canon.Escape(reference) + ": ")
+	}
+	return o.Console.Stdin()
 }
 
 // target reads the reference of the one field that set writes.

@@ -4,6 +4,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/thumbturn/thumbturn/internal/agent"
 )
 
 // The names below only make the daemon ask more often; an agent under another
@@ -13,19 +15,6 @@ import (
 // label, or returns nothing.
 func agentName(name string) string {
 	switch name {
-	case "aider", "amp", "auggie", "claude", "cline", "codex", "copilot", "crush", "cursor-agent", "droid", "gemini",
-		"goose", "kilocode", "opencode", "openhands", "pi", "plandex", "qwen":
-		return name
-	case "claude-code":
-		return "claude"
-	case "gemini-cli":
-		return "gemini"
-	case "qwen-code":
-		return "qwen"
-	case "goosed":
-		return "goose"
-	case "kiro-cli":
-		return "kiro"
 	case "opencode-ai":
 		return "opencode"
 	case "pi-coding-agent":
@@ -33,7 +22,8 @@ func agentName(name string) string {
 	case "aider-chat":
 		return "aider"
 	}
-	return ""
+	label, _ := agent.Named(name)
+	return label
 }
 
 // agentPackage finds an agent's package in a path such as

@@ -39,13 +39,22 @@ type environment struct {
 	refs []ref.Ref
 }
 
-// environment merges the inherited environment with the env files.
+// environment merges what the project's file sets, the inherited environment
+// and the env files; what comes later counts.
 func (o Options) environment() (environment, error) {
 	byName := map[string]variable{}
 	for _, kv := range o.Environ {
 		name, value := cutEntry(kv)
 		if _, again := byName[nameKey(name)]; !again { // getenv finds the first
 			byName[nameKey(name)] = variable{name: name, value: value}
+		}
+	}
+	if err := refuseLoaders(o.project, o.AllowEnv); err != nil {
+		return environment{}, err
+	}
+	for _, v := range o.project {
+		if _, set := byName[nameKey(v.name)]; !set {
+			byName[nameKey(v.name)] = v
 		}
 	}
 	lookup := func(name string) (string, bool) {
@@ -61,14 +70,18 @@ func (o Options) environment() (environment, error) {
 		if err != nil {
 			return environment{}, err
 		}
-		if err := refuseLoaders(f, o.AllowEnv); err != nil {
+		vars := make([]variable, len(f.Entries))
+		for i, e := range f.Entries {
+			vars[i] = variable{name: e.Key, value: e.Value, place: fmt.Sprintf("%s:%d:%d", path, e.Line, e.Col)}
+		}
+		if err := refuseLoaders(vars, o.AllowEnv); err != nil {
 			return environment{}, err
 		}
 		for _, w := range f.Warnings {
 			o.Console.Say("warning: %s", canon.Escape(w.Error()))
 		}
-		for _, e := range f.Entries {
-			byName[nameKey(e.Key)] = variable{name: e.Key, value: e.Value, place: fmt.Sprintf("%s:%d:%d", path, e.Line, e.Col)}
+		for _, v := range vars {
+			byName[nameKey(v.name)] = v
 		}
 	}
 	env := environment{vars: make([]variable, 0, len(byName))}

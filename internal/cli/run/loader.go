@@ -1,54 +1,28 @@
 package run
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
-	"github.com/thumbturn/thumbturn/internal/dotenv"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/loader"
 )
 
-// An env-file travels with a project, so whoever can write to the project
-// chooses it, agents included. A variable that makes a program load or start
-// other code would put that code into the process that holds the values. The
-// inherited environment is not judged: who sets it can start anything anyway.
-
-// isLoader reports whether a variable makes common programs load or start code.
-func isLoader(name string) bool {
-	for _, prefix := range []string{"LD_", "DYLD_", "BASH_FUNC_", "GIT_CONFIG", "COR_PROFILER", "CORECLR_PROFILER"} {
-		if strings.HasPrefix(nameKey(name), prefix) {
-			return true
-		}
-	}
-	switch nameKey(name) {
-	case "PATH", "IFS", "ENV", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "SHELL", "PROMPT_COMMAND", "PS4", "ZDOTDIR", "FPATH",
-		"COMSPEC", "PATHEXT",
-		"GCONV_PATH", "GLIBC_TUNABLES", "NLSPATH", "LOCPATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES",
-		"NODE_OPTIONS", "NODE_PATH", "NODE_REPL_EXTERNAL_MODULE", "ELECTRON_RUN_AS_NODE", "BUN_OPTIONS",
-		"PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONBREAKPOINT", "PYTHONPLATLIBDIR",
-		"PYTHONEXECUTABLE", "PYTHONPYCACHEPREFIX", "PYTHONINSPECT",
-		"PERL5OPT", "PERL5LIB", "PERLLIB", "PERL5DB", "RUBYOPT", "RUBYLIB", "GEM_PATH", "GEM_HOME", "BUNDLE_GEMFILE",
-		"LUA_INIT", "LUA_PATH", "LUA_CPATH", "PHPRC", "PHP_INI_SCAN_DIR", "R_PROFILE", "R_PROFILE_USER",
-		"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH", "MAVEN_OPTS", "GRADLE_OPTS",
-		"DOTNET_STARTUP_HOOKS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "MAKEFLAGS",
-		"GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "SSH_ASKPASS", "SUDO_ASKPASS", "GIT_EXTERNAL_DIFF",
-		"GIT_PROXY_COMMAND", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR", "GIT_EDITOR", "GIT_SEQUENCE_EDITOR", "GIT_PAGER",
-		"EDITOR", "VISUAL", "PAGER", "MANPAGER", "BROWSER", "LESSOPEN", "LESSCLOSE":
-		return true
-	}
-	return false
-}
+// An env-file, or a project's file, travels with a project, so whoever can write
+// to the project chooses it, agents included. A variable that makes a program
+// load or start other code would put that code into the process that holds the
+// values. The inherited environment is not judged: who sets it can start
+// anything anyway.
 
 // refuseLoaders names every such variable of a file that nobody allowed.
-func refuseLoaders(f dotenv.File, allowed []string) error {
+func refuseLoaders(vars []variable, allowed []string) error {
 	var places, hint []string
-	for _, e := range f.Entries {
-		if !isLoader(e.Key) || contains(allowed, e.Key) {
+	for _, v := range vars {
+		if !loader.Is(v.name) || contains(allowed, v.name) {
 			continue
 		}
-		places = append(places, fmt.Sprintf("%s:%d:%d: %s makes programs load or start other code", f.Name, e.Line, e.Col, e.Key))
-		hint = append(hint, "--allow-env "+e.Key)
+		places = append(places, v.place+": "+v.name+" makes programs load or start other code")
+		hint = append(hint, "--allow-env "+v.name)
 	}
 	if len(places) == 0 {
 		return nil

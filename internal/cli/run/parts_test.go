@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/loader"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
@@ -99,7 +100,7 @@ func TestLoaders(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"HOME", "LDFLAGS", "NODE_ENV", "PYTHONUNBUFFERED", "TOKEN", "path"} {
-		if isLoader(name) && runtime.GOOS != "windows" {
+		if loader.Is(name) && runtime.GOOS != "windows" {
 			t.Errorf("%s is refused", name)
 		}
 	}

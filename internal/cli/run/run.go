@@ -45,28 +45,43 @@ type Options struct {
 
 	Ask      api.Ask
 	EnvFiles []string
-	AllowEnv []string // variables that an env-file may set although they load code
+	AllowEnv []string // variables that a file may set although they load code
+	Project  bool     // also take the variables of the project's file
+	Task     string   // run this task of the project's file
+
+	project []variable // from the project's file; of a name that stands twice, the first counts
 }
 
 // New returns the run command; o holds what does not come from flags.
 func New(o Options) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "run [flags] -- COMMAND [ARG]...",
+		Use:   "run [flags] -- COMMAND [ARG]... | run --task NAME",
 		Short: "Run a program with secrets in its environment",
 		Long: `Run a program with the secret references in its environment, and in env files,
 replaced by their values. All references are one request; if one cannot be
 resolved, nothing starts. Values are masked in what the program prints.
 
 Of a variable that is set more than once, the last --env-file counts, then the
-one before it, then the environment.
+one before it, then the environment. --project adds, below all of these, the
+variables of the project's file, .thumbturn.toml, in this directory or above.
+
+--task runs a task of that file: its command and no other arguments, in its
+directory, with its variables, which count before the project's.
 
 Exit status: that of the program, 128+N where it died by signal N, 127 if it is
 not found, 126 if it cannot be executed; before it starts, as with every command.`,
 		Example: "  GITHUB_TOKEN=op://work/github/token thumbturn run -- gh pr list\n" +
-			"  thumbturn run --env-file .env -- npm start",
+			"  thumbturn run --env-file .env -- npm start\n  thumbturn run --task test",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("task") {
+				return RunTask(cmd.Context(), o, args)
+			}
 			if len(args) == 0 || cmd.ArgsLenAtDash() != 0 {
 				return console.Usage("run needs a command after --").WithHint("write: thumbturn run [flags] -- COMMAND [ARG]...")
+			}
+			o, args, err := o.prepared(args)
+			if err != nil {
+				return err
 			}
 			return Run(cmd.Context(), o, args)
 		},
@@ -74,7 +89,9 @@ not found, 126 if it cannot be executed; before it starts, as with every command
 	f := cmd.Flags()
 	f.SetInterspersed(false)
 	f.StringArrayVar(&o.EnvFiles, "env-file", nil, "read variables from `FILE`; of several, the last one wins")
-	f.StringArrayVar(&o.AllowEnv, "allow-env", nil, "let an env file set the variable `NAME` although it makes programs load code")
+	f.StringArrayVar(&o.AllowEnv, "allow-env", nil, "let a file set the variable `NAME` although it makes programs load code")
+	f.BoolVar(&o.Project, "project", false, "take variables from the project's file too")
+	f.StringVar(&o.Task, "task", "", "run the task `NAME` of the project's file")
 	f.AddGoFlagSet(console.AskFlags(&o.Ask))
 	return cmd
 }

@@ -17,7 +17,8 @@ func vaultOf(v *vault.Vault) api.Vault {
 
 func itemOf(it *vault.Item, fields bool) api.Item {
 	out := api.Item{ID: it.ID, Title: it.Meta.Title, Version: it.Version, Vault: vaultOf(it.Vault), Category: it.Meta.Category,
-		Tags: it.Meta.Tags, URLs: it.Meta.URLs, Editor: it.Writer, Created: it.Meta.Created, Updated: it.Meta.Updated}
+		Tags: it.Meta.Tags, URLs: it.Meta.URLs, Editor: it.Writer, Created: it.Meta.Created, Updated: it.Meta.Updated,
+		Expires: it.Meta.Expires, Archived: it.State == canon.StateArchived, Pending: it.Pending != nil}
 	if !fields { // many of one vault
 		out.Vault = api.Vault{ID: it.Vault.ID, Name: it.Vault.Title}
 		return out
@@ -32,7 +33,7 @@ func itemOf(it *vault.Item, fields bool) api.Item {
 		f := &it.Meta.Fields[i]
 		v, has := it.Value(f.ID)
 		out.Fields = append(out.Fields, api.Field{ID: f.ID, Section: f.Section, Label: f.Label, Type: f.Type, Purpose: f.Purpose,
-			Concealed: f.Concealed, Text: f.Text, Value: has, Pending: proposed[f.ID], Reference: it.Reference(f), Revision: v.Revision})
+			Concealed: f.Concealed, Text: f.Text, Value: has, Pending: proposed[f.ID], Size: f.Size, Reference: it.Reference(f), Revision: v.Revision})
 	}
 	return out
 }
@@ -70,7 +71,7 @@ func (c *call) itemPut() error {
 	}
 	a, ctx, stop := c.ask(in.Ask)
 	p := vault.Put{Ask: a, Mode: vault.Mode(in.Mode), Vault: in.Vault, Item: in.Item, Title: in.Title,
-		Category: in.Category, Tags: in.Tags, URLs: in.URLs}
+		Category: in.Category, Tags: in.Tags, URLs: in.URLs, Expires: in.Expires}
 	next := 0
 	for _, f := range in.Fields {
 		ch := vault.Change{Delete: f.Delete, Field: vault.Field{ID: f.ID, Section: f.Section, Label: f.Label, Type: f.Type,
@@ -103,6 +104,11 @@ func (c *call) itemGet() error {
 		return err
 	}
 	it, err := c.s.Broker.Get(c.ctx, c.who, "item get", in.Vault, in.Item)
+	if in.Archived && fault.Is(err, fault.NotFound) {
+		if away, e := c.s.Broker.Away(c.ctx, c.who, "item get", in.Vault, in.Item); e == nil {
+			it, err = away, nil
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -116,7 +122,7 @@ func (c *call) itemList() error {
 	}
 	batch := []api.Item{}
 	full := 16 // the first come soon, the rest in fewer messages
-	err = c.s.Broker.List(c.ctx, c.who, in.Vault, func(it *vault.Item) error {
+	err = c.s.Broker.List(c.ctx, c.who, in.Vault, in.Archived, func(it *vault.Item) error {
 		if batch = append(batch, itemOf(it, false)); len(batch) < full {
 			return nil
 		}
@@ -128,20 +134,6 @@ func (c *call) itemList() error {
 		return err
 	}
 	return c.reply(batch)
-}
-
-func (c *call) itemDelete() error {
-	in, err := body[api.ItemGet](c)
-	if err != nil {
-		return err
-	}
-	a, ctx, stop := c.ask(in.Ask)
-	err = c.s.Broker.Delete(ctx, c.who, a, in.Vault, in.Item)
-	stop()
-	if err != nil {
-		return err
-	}
-	return c.reply(struct{}{})
 }
 
 // release hands the wish to the broker with the sink its grade needs. The sink

@@ -19,12 +19,20 @@ import (
 // Meta is the metadata of an item: everything but concealed values. It is one
 // padded blob per revision, sealed under the vault's index key.
 type Meta struct {
-	About
-	Fields []Field `json:"fields"`
+	V        int      `json:"v"`
+	Title    string   `json:"title"`
+	Category string   `json:"category"`
+	Tags     []string `json:"tags,omitempty"`
+	URLs     []string `json:"urls,omitempty"`
+	Fields   []Field  `json:"fields"`
+	Created  int64    `json:"created"`
+	Updated  int64    `json:"updated"`
+	Expires  int64    `json:"expires,omitempty"` // unix milliseconds; 0 is never
 }
 
-// About is the metadata of an item but for its fields, as lists need it.
-type About struct {
+// about is the metadata of an item but for its fields, as lists need it: to
+// decode those of many items takes longer than anything else.
+type about struct {
 	V        int      `json:"v"`
 	Title    string   `json:"title"`
 	Category string   `json:"category"`
@@ -32,6 +40,11 @@ type About struct {
 	URLs     []string `json:"urls,omitempty"`
 	Created  int64    `json:"created"`
 	Updated  int64    `json:"updated"`
+	Expires  int64    `json:"expires,omitempty"`
+}
+
+func (a about) meta() Meta {
+	return Meta{V: a.V, Title: a.Title, Category: a.Category, Tags: a.Tags, URLs: a.URLs, Created: a.Created, Updated: a.Updated, Expires: a.Expires}
 }
 
 // Field describes a field. Text is the value of one that is not concealed.
@@ -43,6 +56,7 @@ type Field struct {
 	Purpose   string `json:"purpose,omitempty"`
 	Concealed bool   `json:"concealed"`
 	Text      string `json:"text,omitempty"`
+	Size      int64  `json:"size,omitempty"` // bytes of the value
 }
 
 // Item is an item's latest manifest with its metadata opened.
@@ -245,11 +259,15 @@ func (b *Book) Item(ctx context.Context, id string) (*Item, error) {
 }
 
 // openItem opens metadata that is known to be what the manifest names. Of the
-// manifest it gives the head and the writer: no records.
+// manifest it gives the head, the writer, and whether a proposal waits: no
+// records.
 func (b *Book) openItem(e *entry, v *Vault, raw []byte) (it *Item, meta []byte, err error) {
 	h := e.head
 	it = &Item{ID: e.id, Version: e.version, Vault: v, Item: canon.Item{V: 1, Vault: h.Vault, Epoch: h.Epoch, State: h.State,
 		Meta: h.Meta, Title: h.Title, Binding: h.Binding, Writer: canon.ItemWriter(e.payload)}}
+	if canon.ItemPending(e.payload) {
+		it.Pending = &canon.Proposal{}
+	}
 	meta, err = b.Keys.Meta(b.metaContext(b.Genesis().Account, it), raw)
 	return it, meta, err
 }
@@ -292,9 +310,11 @@ func (b *Book) eachOf(ctx context.Context, v *Vault, each func(*Item) error) err
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal(text, &it.Meta.About); err != nil {
+		var a about
+		if err := json.Unmarshal(text, &a); err != nil {
 			return bad(e.id, "malformed metadata")
 		}
+		it.Meta = a.meta()
 		seen[e.id] = true
 		return each(it)
 	})
@@ -375,10 +395,15 @@ func (b *Book) Subject(ctx context.Context, op string, r ref.Ref) (canon.Subject
 	if err != nil {
 		return canon.Subject{}, 0, err
 	}
+	if r.Query == ref.QueryOTP && f.Type != "OTP" {
+		return canon.Subject{}, 0, fault.New(fault.Usage, op, r.String(), "the field is no one-time password").
+			WithHint("such a field has the type otp: thumbturn item edit ITEM 'name[otp]=otpauth://...'")
+	}
 	v, ok := it.Value(f.ID)
 	if !ok {
 		return canon.Subject{}, 0, fault.New(fault.NotFound, op, r.String(), "the field has no value").WithHint("set it: thumbturn set " + it.Reference(f))
 	}
-	return canon.Subject{Ref: it.Reference(f), Vault: it.Vault.ID, Item: it.ID, Field: f.ID, Revision: v.Revision,
+	named := ref.Ref{Vault: it.Vault.Title, Item: it.Meta.Title, Section: f.Section, Field: f.Label, Query: r.Query}
+	return canon.Subject{Ref: named.String(), Vault: it.Vault.ID, Item: it.ID, Field: f.ID, Revision: v.Revision,
 		Record: v.Hash, Binding: it.Binding, Writer: it.Writer, Tier: it.Vault.Tier}, v.Epoch, nil
 }

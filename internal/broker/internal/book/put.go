@@ -29,6 +29,7 @@ type Edit struct {
 	Category string
 	Tags     []string // nil keeps them
 	URLs     []string
+	Expires  *int64 // unix milliseconds, 0 for never; nil keeps it
 	Changes  []Change
 	Writer   string // who writes, as evidence
 }
@@ -53,14 +54,14 @@ func (b *Book) Draft(e Edit) (*Draft, error) {
 		if err != nil {
 			return nil, err
 		}
-		it = &Item{ID: id, Vault: e.Vault, Meta: Meta{About: About{V: 1, Category: "API_CREDENTIAL", Created: now}},
+		it = &Item{ID: id, Vault: e.Vault, Meta: Meta{V: 1, Category: "API_CREDENTIAL", Created: now},
 			Item: canon.Item{V: 1, Vault: e.Vault.ID, Epoch: e.Vault.Epoch, Created: now}}
 	}
 	d := &Draft{ID: it.ID, Meta: it.Meta}
 	d.Meta.Fields = append([]Field(nil), it.Meta.Fields...)
 	d.Meta.Updated = now
 	m := it.Item
-	m.Epoch, m.State, m.Writer, m.Pending = e.Vault.Epoch, canon.StateCurrent, e.Writer, nil
+	m.Vault, m.Epoch, m.State, m.Writer = e.Vault.ID, e.Vault.Epoch, canon.StateCurrent, e.Writer
 	m.Records = append([]canon.FieldHash(nil), it.Records...)
 	setMeta(&d.Meta, e)
 	for _, c := range e.Changes {
@@ -94,6 +95,9 @@ func setMeta(m *Meta, e Edit) {
 	if e.URLs != nil {
 		m.URLs = e.URLs
 	}
+	if e.Expires != nil {
+		m.Expires = *e.Expires
+	}
 }
 
 // needsRoot sets Root from what the item's latest manifest says.
@@ -123,6 +127,7 @@ func (b *Book) apply(d *Draft, m *canon.Item, it *Item, c Change) error {
 			return fault.New(fault.NotFound, "item edit", c.Label, "no such field")
 		}
 		m.Records = without(m.Records, d.Meta.Fields[at].ID)
+		m.Pending = proposalWithout(m.Pending, d.Meta.Fields[at].ID)
 		d.Meta.Fields = append(d.Meta.Fields[:at:at], d.Meta.Fields[at+1:]...)
 		return nil
 	}
@@ -150,6 +155,7 @@ func (b *Book) apply(d *Draft, m *canon.Item, it *Item, c Change) error {
 	if c.Value == nil {
 		return nil
 	}
+	d.Meta.Fields[at].Size = int64(len(c.Value))
 	if !f.Concealed {
 		d.Meta.Fields[at].Text = string(c.Value)
 	}
@@ -157,8 +163,8 @@ func (b *Book) apply(d *Draft, m *canon.Item, it *Item, c Change) error {
 	if err != nil {
 		return err
 	}
-	m.Records = append(without(m.Records, f.ID), rec.hash)
-	sort.Slice(m.Records, func(i, j int) bool { return m.Records[i].Field < m.Records[j].Field })
+	m.Pending = proposalWithout(m.Pending, f.ID)
+	m.Records = sorted(append(without(m.Records, f.ID), rec.hash))
 	d.Blobs = append(d.Blobs, rec.blob)
 	return nil
 }
@@ -193,6 +199,11 @@ func without(rs []canon.FieldHash, field string) []canon.FieldHash {
 		}
 	}
 	return out
+}
+
+func sorted(rs []canon.FieldHash) []canon.FieldHash {
+	sort.Slice(rs, func(i, j int) bool { return rs[i].Field < rs[j].Field })
+	return rs
 }
 
 type record struct {
@@ -240,6 +251,9 @@ func (b *Book) seal(d *Draft, m *canon.Item, it *Item) error {
 func (b *Book) Proposal(e Edit) (*Draft, error) {
 	m := e.Item.Item
 	p := &canon.Proposal{Writer: e.Writer, Time: b.Now().UnixMilli()}
+	if m.Pending != nil { // what waits for other fields goes on waiting
+		p.Values = append(p.Values, m.Pending.Values...)
+	}
 	d := &Draft{ID: e.Item.ID, Meta: e.Item.Meta}
 	for _, c := range e.Changes {
 		var f *Field
@@ -251,11 +265,14 @@ func (b *Book) Proposal(e Edit) (*Draft, error) {
 		if f == nil || c.Delete || c.Value == nil {
 			return nil, fault.New(fault.Denied, "propose", c.Label, "an agent can propose a new value for an existing field, nothing else")
 		}
+		if !f.Concealed { // its text stands in the metadata, which a proposal leaves alone
+			return nil, fault.New(fault.Denied, "propose", c.Label, "an agent proposes values of concealed fields only")
+		}
 		rec, err := b.record(e.Item, f.ID, c.Value)
 		if err != nil {
 			return nil, err
 		}
-		p.Values = append(p.Values, rec.hash)
+		p.Values = append(without(p.Values, f.ID), rec.hash)
 		d.Blobs = append(d.Blobs, rec.blob)
 	}
 	m.Pending = p
@@ -266,7 +283,7 @@ func (b *Book) Proposal(e Edit) (*Draft, error) {
 // Tombstone lays out the manifest of a deleted item: it names no records.
 func (b *Book) Tombstone(it *Item, writer string) (*Draft, error) {
 	m := it.Item
-	m.State, m.Records, m.Pending, m.Writer = canon.StateArchived, nil, nil, writer
+	m.State, m.Records, m.Pending, m.Writer = canon.StateDeleted, nil, nil, writer
 	d := &Draft{ID: it.ID, Meta: it.Meta, Statement: b.Next(canon.TypeItem, it.ID, m)}
 	return d, b.needsRoot(d, m)
 }

@@ -51,7 +51,7 @@ func Owner(c identity.Caller) string { return string(c.Kind()) + " " + c.Root().
 func Match(r canon.Request) canon.Hash {
 	parts := []string{r.Action, r.Place.Sink, string(r.Place.Grade), r.Place.Argv.String(), r.Change.String()}
 	for _, s := range r.Subjects {
-		parts = append(parts, s.Vault, s.Item, s.Field)
+		parts = append(parts, s.Vault, s.Item, s.Field, s.Ref)
 	}
 	return canon.Digest("thumbturn/match/v1\x00", canon.Tuple(parts...))
 }

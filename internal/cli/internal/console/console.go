@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/canon"
@@ -47,6 +48,8 @@ type Console struct {
 	// InputIsTerminal tells that In is a terminal, so that reading it to the
 	// end would look like a hang.
 	InputIsTerminal bool
+	Now             func() time.Time
+	Rand            io.Reader
 
 	// Set by the global flags.
 	Format string // "human" or "json"

@@ -163,7 +163,7 @@ func TestWriteFile(t *testing.T) {
 	if err := c.WriteFile(filepath.Join(dir, "no", "f"), nil, 0o600, true); err == nil {
 		t.Error("wrote into no folder")
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, ".thumbturn-*")); len(left) != 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*.tmp")); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }

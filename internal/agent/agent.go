@@ -1,4 +1,9 @@
-package identity
+// Package agent knows the agents that are about: by the names of their programs,
+// scripts and packages, and by the variables that they give to their children.
+//
+// It is a table and nothing more. A name is a label; nothing may be allowed
+// because of it, and an agent under another name is judged like any program.
+package agent
 
 import (
 	"path"
@@ -10,9 +15,9 @@ import (
 // costs a label, and a person's terminal is never given away by one that is
 // there by mistake: it only asks more often.
 
-// agentNames maps the name of an executable or script, in lower case without
+// names maps the name of an executable or script, in lower case without
 // extension, to a label.
-var agentNames = map[string]string{
+var names = map[string]string{
 	"aider": "aider", "amp": "amp", "auggie": "auggie", "claude": "claude", "claude-code": "claude",
 	"cline": "cline", "codex": "codex", "continue-cli": "continue", "copilot": "copilot", "crush": "crush",
 	"cursor-agent": "cursor-agent", "droid": "droid", "gemini": "gemini", "gemini-cli": "gemini",
@@ -20,19 +25,19 @@ var agentNames = map[string]string{
 	"openhands": "openhands", "pi": "pi", "plandex": "plandex", "qwen": "qwen", "qwen-code": "qwen",
 }
 
-// agentPackages are parts of a script's path that tell an agent whose script
+// packages are parts of a script's path that tell an agent whose script
 // has a name like cli.js.
-var agentPackages = map[string]string{
+var packages = map[string]string{
 	"/@anthropic-ai/claude-code/": "claude", "/@openai/codex/": "codex", "/@google/gemini-cli/": "gemini",
 	"/@github/copilot/": "copilot", "/opencode-ai/": "opencode", "/@qwen-code/qwen-code/": "qwen",
 	"/node_modules/cline/": "cline", "/@mariozechner/pi-coding-agent/": "pi", "/@sourcegraph/amp/": "amp",
 }
 
-// agentMarks maps names of environment variables that agents give to their
+// marks maps names of environment variables that agents give to their
 // children to a label. Variables that people set to configure an agent
 // (CLAUDE_CODE_USE_BEDROCK, CODEX_HOME) and those that an editor gives to all
 // its terminals (CLAUDE_CODE_SSE_PORT, CURSOR_TRACE_ID) must not stand here.
-var agentMarks = map[string]string{
+var marks = map[string]string{
 	"AGENT": "agent", "AI_AGENT": "agent",
 	"CLAUDECODE": "claude", "CLAUDE_CODE_CHILD_SESSION": "claude", "CLAUDE_CODE_ENTRYPOINT": "claude",
 	"CLAUDE_CODE_EXECPATH": "claude", "CLAUDE_CODE_SESSION_ID": "claude", "CLAUDE_PROJECT_DIR": "claude",
@@ -61,36 +66,50 @@ var interpreters = []string{"node", "nodejs", "bun", "deno", "npx", "uv", "uvx",
 // would call `node server.js --name claude` an agent.
 const scriptArgs = 6
 
-// agentOf names the known agent that a process is, or that started it with its
-// mark. The second result is false for an unknown one.
-func agentOf(p Process) (string, bool) {
-	if label, ok := agentNames[baseName(p.Exe.Path)]; ok {
+// Of names the known agent that a process is, or that started it with its mark,
+// from its executable, its arguments and the names in its environment. The
+// second result is false for an unknown one.
+func Of(exe string, argv, marks []string) (string, bool) {
+	if label, ok := names[base(exe)]; ok {
 		return label, true
 	}
-	if label, ok := packageOf(p.Exe.Path); ok {
+	if label, ok := packageOf(exe); ok {
 		return label, true
 	}
-	if label, ok := scriptOf(p); ok {
+	if label, ok := scriptOf(exe, argv); ok {
 		return label, true
 	}
-	return markOf(p.Marks)
+	return markOf(marks)
 }
+
+// Named gives the label of a program's, script's or package's plain name.
+func Named(name string) (string, bool) {
+	label, ok := names[name]
+	return label, ok
+}
+
+// Mark reports whether a variable's name is one that agents give to children.
+func Mark(name string) bool { _, ok := marks[name]; return ok }
+
+// Editor reports whether an executable is an editor that hosts agents beside a
+// person's own terminals.
+func Editor(exe string) bool { return slices.Contains(editors, base(exe)) }
 
 // scriptOf looks at the arguments: the first is a name a program may choose
 // (Node.js agents set their title there); after an interpreter's options comes
 // its script.
-func scriptOf(p Process) (string, bool) {
-	if len(p.Argv) == 0 {
+func scriptOf(exe string, argv []string) (string, bool) {
+	if len(argv) == 0 {
 		return "", false
 	}
-	first, _, _ := strings.Cut(p.Argv[0], " ") // a title such as "claude --resume"
-	if label, ok := agentNames[baseName(first)]; ok {
+	first, _, _ := strings.Cut(argv[0], " ") // a title such as "claude --resume"
+	if label, ok := names[base(first)]; ok {
 		return label, true
 	}
-	if !interpreter(baseName(p.Exe.Path)) && !interpreter(baseName(p.Argv[0])) {
+	if !interpreter(base(exe)) && !interpreter(base(argv[0])) {
 		return "", false
 	}
-	for i, arg := range p.Argv[1:] {
+	for i, arg := range argv[1:] {
 		if i == scriptArgs {
 			break
 		}
@@ -100,7 +119,7 @@ func scriptOf(p Process) (string, bool) {
 		if strings.HasPrefix(arg, "-") {
 			continue
 		}
-		if label, ok := agentNames[baseName(arg)]; ok {
+		if label, ok := names[base(arg)]; ok {
 			return label, true
 		}
 		if strings.Contains(path.Base(arg), ".") {
@@ -114,7 +133,7 @@ func packageOf(name string) (string, bool) {
 	if !strings.Contains(name, "/") {
 		return "", false
 	}
-	for part, label := range agentPackages {
+	for part, label := range packages {
 		if strings.Contains(name, part) {
 			return label, true
 		}
@@ -124,10 +143,10 @@ func packageOf(name string) (string, bool) {
 
 // markOf gives the label of the first known mark, the particular before the
 // general ones that several agents set.
-func markOf(names []string) (string, bool) {
+func markOf(have []string) (string, bool) {
 	general := ""
-	for _, n := range names {
-		switch label := agentMarks[n]; label {
+	for _, n := range have {
+		switch label := marks[n]; label {
 		case "":
 		case "agent":
 			general = label
@@ -138,17 +157,13 @@ func markOf(names []string) (string, bool) {
 	return general, general != ""
 }
 
-func editor(p Process) bool {
-	return p.Exe.State != stateUnreadable && slices.Contains(editors, baseName(p.Exe.Path))
-}
-
 func interpreter(name string) bool {
 	return slices.Contains(interpreters, name) || strings.HasPrefix(name, "python")
 }
 
-// baseName is the last part of a path in lower case, without what tells
+// base is the last part of a path in lower case, without what tells
 // nothing: a login shell's dash, the kernel's note of deletion, an extension.
-func baseName(p string) string {
+func base(p string) string {
 	p = strings.TrimSuffix(strings.ReplaceAll(p, `\`, "/"), " (deleted)")
 	name := strings.ToLower(strings.TrimPrefix(path.Base(p), "-"))
 	for _, ext := range []string{".exe", ".js", ".mjs", ".cjs", ".ts", ".py", ".sh"} {

@@ -1,0 +1,93 @@
+package sdk
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/ref"
+)
+
+// Release asks for the values of want.Refs, once. They come in that order, and
+// the caller wipes them. onWaiting hears of a request that needs a person.
+//
+// References that ask what is known of a field (its type, id, purpose, size, or
+// an item's title) are no secrets: they are answered from the item, and only the
+// others are asked for.
+func (c *Client) Release(ctx context.Context, want api.Want, onWaiting func(api.Waiting)) (api.Released, [][]byte, error) {
+	known := make([][]byte, len(want.Refs))
+	ask := want
+	ask.Refs, ask.Names = nil, nil
+	for i, name := range want.Refs {
+		r, err := ref.Parse(name)
+		if err == nil && about(r.Query) {
+			if known[i], err = c.about(ctx, r); err != nil {
+				return api.Released{}, nil, err
+			}
+			continue
+		}
+		ask.Refs = append(ask.Refs, name) // what is no reference, the daemon refuses
+		if i < len(want.Names) {
+			ask.Names = append(ask.Names, want.Names[i])
+		}
+	}
+	var out api.Released
+	var got [][]byte
+	if len(ask.Refs) > 0 || len(want.Refs) == 0 {
+		err := c.call(ctx, api.OpRelease, ask, nil, reply{into: &out, values: len(ask.Refs), got: &got, waiting: onWaiting})
+		if err != nil {
+			return api.Released{}, nil, err
+		}
+	}
+	for i := range known {
+		if known[i] == nil {
+			known[i], got = got[0], got[1:]
+		}
+	}
+	return out, known, nil
+}
+
+// about reports whether a parameter asks for something that is no secret.
+func about(q ref.Query) bool {
+	switch q {
+	case ref.QueryType, ref.QueryID, ref.QueryPurpose, ref.QueryTitle, ref.QuerySize, ref.QueryName:
+		return true
+	}
+	return false
+}
+
+// about answers such a reference.
+func (c *Client) about(ctx context.Context, r ref.Ref) ([]byte, error) {
+	it, err := c.ItemGet(ctx, api.ItemGet{Vault: r.Vault, Item: r.Item}, nil)
+	if err != nil {
+		return nil, err
+	}
+	var hit []api.Field
+	for _, f := range it.Fields {
+		if (f.ID == r.Field || strings.EqualFold(f.Label, r.Field)) && (r.Section == "" || strings.EqualFold(f.Section, r.Section)) {
+			hit = append(hit, f)
+		}
+	}
+	if len(hit) != 1 {
+		kind, msg := "not-found", "the item has no such field"
+		if len(hit) > 1 {
+			kind, msg = "ambiguous", "the item has several fields of that name"
+		}
+		return nil, &api.Error{Kind: kind, Op: "read", Ref: r.String(), Msg: msg, Hint: "`thumbturn item get` lists the fields"}
+	}
+	f := hit[0]
+	switch r.Query {
+	case ref.QueryType:
+		return []byte(strings.ToLower(f.Type)), nil
+	case ref.QueryID:
+		return []byte(f.ID), nil
+	case ref.QueryPurpose:
+		return []byte(strings.ToLower(f.Purpose)), nil
+	case ref.QueryTitle:
+		return []byte(it.Title), nil
+	case ref.QueryName:
+		return []byte(f.Label), nil
+	}
+	return strconv.AppendInt(nil, f.Size, 10), nil
+}
