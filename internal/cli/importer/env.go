@@ -60,9 +60,9 @@ func importEnv(ctx context.Context, o Options, path string) error {
 	if err != nil {
 		return err
 	}
-	title := o.Item
+	title := strings.TrimSpace(o.Item)
 	if title == "" {
-		title = filepath.Base(filepath.Dir(path))
+		title = strings.TrimSpace(filepath.Base(filepath.Dir(path)))
 	}
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
 		v, err := o.vault(ctx, s)
@@ -162,6 +162,9 @@ func (r *envReport) rewrite(env dotenv.File) ([]byte, error) {
 	}
 	texts, want := map[int]string{}, map[int]string{}
 	for _, c := range r.Converted {
+		if _, err := ref.Parse(c.Reference); err != nil { // a folder's name may be any bytes
+			return nil, fault.New(fault.Usage, "import", r.Vault+"/"+r.Item, "no reference can be written with such a title").WithHint("name the item with --item")
+		}
 		e := env.Entries[c.entry]
 		text := c.Reference
 		if used[e.Key] { // part of a longer text elsewhere, where it must show its end

@@ -139,6 +139,7 @@ func TestEnvFails(t *testing.T) {
 		{name: "not UTF-8", setup: func(d *desk) { d.file(".env", "A=S3CRET\xff\n") }, want: fault.Usage, after: "A=S3CRET\xff\n"},
 		{name: "too large", setup: func(d *desk) { d.file(".env", "#"+strings.Repeat("x", maxEnv)) }, want: fault.Usage, after: "#" + strings.Repeat("x", maxEnv)},
 		{name: "too many", setup: func(d *desk) { d.file(".env", many()) }, want: fault.Usage, after: many()},
+		{name: "a title no reference can hold", change: func(o *Options) { o.Item = "\xff" }, want: fault.Usage},
 		{name: "undo without import", change: func(o *Options) { o.Undo = true }, want: fault.NotFound},
 	}
 	for _, tt := range tests {
