@@ -127,14 +127,63 @@ func ReadPrivate(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	return readAll(f, path, limit)
+}
+
+// Open opens a regular file for reading, whoever else may read it, and tells
+// its mode. It follows no link at the end of path.
+func Open(path string) (*os.File, fs.FileInfo, error) {
+	f, err := open(path, os.O_RDONLY)
 	if err != nil {
-		clear(data)
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		f.Close()
+		return nil, nil, &Error{Op: "read", Path: path, Msg: "is " + kind(info.Mode()) + ", not a regular file"}
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, &Error{Op: "read", Path: path, Err: err}
+	}
+	return f, info, nil
+}
+
+// Read reads a file of at most limit bytes under the conditions of Open.
+func Read(path string, limit int64) ([]byte, fs.FileInfo, error) {
+	f, info, err := Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	data, err := readAll(f, path, limit)
+	return data, info, err
+}
+
+// readAll reads up to limit bytes and leaves no outgrown copy behind.
+func readAll(f *os.File, path string, limit int64) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
 		return nil, &Error{Op: "read", Path: path, Err: err}
+	}
+	data := make([]byte, 0, min(info.Size(), limit)+1)
+	for err == nil && int64(len(data)) <= limit {
+		if len(data) == cap(data) { // it grows while it is read
+			bigger := append(make([]byte, 0, 2*cap(data)), data...)
+			clear(data)
+			data = bigger
+		}
+		var n int
+		n, err = f.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
 	}
 	if int64(len(data)) > limit {
 		clear(data)
 		return nil, &Error{Op: "read", Path: path, Msg: fmt.Sprintf("is larger than %d bytes", limit)}
+	}
+	if err != io.EOF {
+		clear(data)
+		return nil, &Error{Op: "read", Path: path, Err: err}
 	}
 	return data, nil
 }

@@ -181,6 +181,26 @@ func TestReadPrivate(t *testing.T) {
 	}
 }
 
+func TestRead(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "env")
+	must(t, Write(path, []byte("12345"), 0o644))
+	got, info, err := Read(path, 5)
+	if err != nil || string(got) != "12345" || info.Mode().Perm() != 0o644 {
+		t.Errorf("%q, %v, %v", got, info, err)
+	}
+	if got, _, err := Read(path, 4); err == nil || got != nil || !strings.Contains(err.Error(), "larger than 4 bytes") {
+		t.Errorf("too large: %q, %v", got, err)
+	}
+	must(t, os.Symlink(path, filepath.Join(dir, "link")))
+	must(t, syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o600))
+	for name, want := range map[string]string{"link": "symbolic link", "fifo": "special file", ".": "directory", "none": "no such file"} {
+		if _, _, err := Read(filepath.Join(dir, name), 10); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestReadPrivateOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a file away")

@@ -17,13 +17,9 @@ func OpenPrivate(path string, writable bool) (*os.File, error) {
 	if writable {
 		flag = os.O_RDWR
 	}
-	// O_NONBLOCK: a FIFO in the file's place must not hang us.
-	f, err := os.OpenFile(path, flag|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, syscall.ELOOP) {
-		return nil, &Error{Op: "read", Path: path, Msg: "is a symbolic link, not a regular file"}
-	}
+	f, err := open(path, flag)
 	if err != nil {
-		return nil, &Error{Op: "read", Path: path, Err: err}
+		return nil, err
 	}
 	info, err := f.Stat()
 	if err == nil {
@@ -34,6 +30,19 @@ func OpenPrivate(path string, writable bool) (*os.File, error) {
 	if err != nil {
 		f.Close()
 		return nil, err
+	}
+	return f, nil
+}
+
+// open follows no link at the end of path.
+func open(path string, flag int) (*os.File, error) {
+	// O_NONBLOCK: a FIFO in the file's place must not hang us.
+	f, err := os.OpenFile(path, flag|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, &Error{Op: "read", Path: path, Msg: "is a symbolic link, not a regular file"}
+	}
+	if err != nil {
+		return nil, &Error{Op: "read", Path: path, Err: err}
 	}
 	return f, nil
 }

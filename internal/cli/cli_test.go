@@ -112,6 +112,7 @@ func TestUsageErrors(t *testing.T) {
 		"project", "project nonsense", "project show a b", "run --task", "run --task t x", "run --project",
 		"audit export --format xml", "audit export --format human", "audit export --agent x", "audit export --since 24h",
 		"audit export --format csv --until never", "man", "man --out x y", "doctor x",
+		"import", "import a b", "import x --from nonsense", "import x --on-conflict nonsense", "import x.csv --item y", "import --undo",
 	} {
 		got := runCLI(t, nil, nil, "", strings.Fields(line)...)
 		if got.code != 2 || got.out != "" || !strings.HasPrefix(got.err, "thumbturn: ") {

@@ -20,6 +20,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/cli/daemon"
 	"github.com/thumbturn/thumbturn/internal/cli/doctor"
 	"github.com/thumbturn/thumbturn/internal/cli/grant"
+	"github.com/thumbturn/thumbturn/internal/cli/importer"
 	"github.com/thumbturn/thumbturn/internal/cli/initialize"
 	"github.com/thumbturn/thumbturn/internal/cli/inject"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/complete"
@@ -205,6 +206,7 @@ person.`,
 		item.NewSet(c), items(c), vault.New(c), read.New(c, os.Getwd),
 		inject.New(inject.Options{Console: c, Environ: p.Environ, Dir: os.Getwd}),
 		grant.New(grant.Options{Console: c, Dir: os.Getwd, Path: p.getenv("PATH"), Describe: run.Describe}),
+		importer.New(importer.Options{Console: c, Now: p.Now, Dir: os.Getwd, GPG: "gpg"}),
 		request.NewList(c), request.NewApprove(c), request.NewDeny(c),
 		audit.New(a), audit.NewRestore(a),
 		policy.New(policy.Options{Console: c}),

@@ -40,8 +40,9 @@ type Entry struct {
 	Value      string // unquoted, unescaped, variables expanded; CRLF became LF
 	Line, Col  int    // of the key, from 1; columns count bytes
 	Quote      Quote
-	Export     bool // written with `export ` in front
-	Start, End int  // the value as written, quotes included: File.Bytes()[Start:End]
+	Export     bool     // written with `export ` in front
+	Variables  []string // names of what was expanded in key and value, in order
+	Start, End int      // the value as written, quotes included: File.Bytes()[Start:End]
 }
 
 // File is a parsed env file.
@@ -54,6 +55,23 @@ type File struct {
 
 // Bytes returns a copy of the file, exactly as it was read.
 func (f File) Bytes() []byte { return bytes.Clone(f.data) }
+
+// Rewrite returns the file with the values of some entries, by index, written
+// anew: the text given takes the place of the old one, quotes included, and
+// every other byte stays.
+func (f File) Rewrite(values map[int]string) []byte {
+	var out []byte
+	at := 0
+	for i, e := range f.Entries {
+		text, ok := values[i]
+		if !ok {
+			continue
+		}
+		out = append(append(out, f.data[at:e.Start]...), text...)
+		at = e.End
+	}
+	return append(out, f.data[at:]...)
+}
 
 // Lookup returns the value of the last entry with that key.
 func (f File) Lookup(key string) (string, bool) {
@@ -117,7 +135,8 @@ type parser struct {
 	known    map[string]string
 	entries  []Entry
 	warnings []*Error
-	spent    int // bytes that variables produced so far
+	spent    int      // bytes that variables produced so far
+	expanded []string // by the present entry
 }
 
 // place returns line and column of a byte offset, both from 1.
@@ -169,6 +188,7 @@ func (p *parser) line() error {
 	}
 	var e Entry
 	start := p.pos
+	p.expanded = nil
 	if err := p.key(&e); err != nil {
 		return err
 	}
@@ -177,6 +197,7 @@ func (p *parser) line() error {
 	}
 	p.nextLine()
 	e.Line, e.Col = p.place(start)
+	e.Variables = p.expanded
 	if _, again := p.known[e.Key]; again {
 		p.warn(start, "key is set again: this later value wins")
 	}

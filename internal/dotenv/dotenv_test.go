@@ -92,10 +92,10 @@ func TestFile(t *testing.T) {
 	want := []Entry{
 		at(Entry{Key: "A", Value: "1", Line: 3, Col: 1}, "A=1", 2),
 		at(Entry{Key: "B", Value: "x\ny", Line: 4, Col: 3, Quote: Single, Export: true}, "'x\r\ny'", 0),
-		at(Entry{Key: "C", Value: "1x\ny", Line: 6, Col: 2}, "$A$B", 0),
+		at(Entry{Key: "C", Value: "1x\ny", Line: 6, Col: 2, Variables: []string{"A", "B"}}, "$A$B", 0),
 		at(Entry{Key: "export", Value: "2", Line: 7, Col: 1}, "export=2", 7),
 		at(Entry{Key: "A", Value: "3", Line: 8, Col: 1}, "A=3", 2),
-		at(Entry{Key: "dev_KEY", Value: "3", Line: 9, Col: 1}, "_KEY=$A", 5),
+		at(Entry{Key: "dev_KEY", Value: "3", Line: 9, Col: 1, Variables: []string{"VAULT", "A"}}, "_KEY=$A", 5),
 	}
 	if diff := cmp.Diff(want, f.Entries); diff != "" {
 		t.Error(diff)
@@ -204,6 +204,21 @@ func TestQuotedForms(t *testing.T) {
 	})
 }
 
+func TestRewrite(t *testing.T) {
+	in := "\xef\xbb\xbf# head\r\n  export A = 'x\r\ny' # c\r\nB=1\t# d\nC=\nD=\"q\" #e"
+	f, err := Parse("x.env", []byte(in), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "\xef\xbb\xbf# head\r\n  export A = 'new' # c\r\nB=2\t# d\nC=\nD=\"3\" #e"
+	if got := string(f.Rewrite(map[int]string{0: "'new'", 1: "2", 3: `"3"`})); got != want {
+		t.Errorf("%q", got)
+	}
+	if got := string(f.Rewrite(nil)); got != in {
+		t.Errorf("%q", got)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"A=1\n", "\xef\xbb\xbfexport A='x'\r\n", "A=\"x\\n$B\" # c", "A=${B:-c}", "A", "A=\x00", "$A=1", "A='"} {
 		f.Add([]byte(s))
@@ -229,6 +244,13 @@ func FuzzParse(f *testing.F) {
 				t.Fatal("NUL in a value")
 			}
 			end = e.End
+		}
+		same := map[int]string{}
+		for i, e := range file.Entries {
+			same[i] = string(data[e.Start:e.End])
+		}
+		if !bytes.Equal(file.Rewrite(same), data) {
+			t.Fatal("a rewrite of nothing changed something")
 		}
 	})
 }

@@ -163,6 +163,7 @@ func (p *parser) variable(b *strings.Builder, i int, s string) (int, error) {
 		}
 		name, size = s[1:1+n], 1+n
 	}
+	p.expanded = append(p.expanded, name)
 	value, ok := p.known[name]
 	if !ok && p.lookup != nil {
 		value, ok = p.lookup(name)
