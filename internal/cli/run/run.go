@@ -2,10 +2,12 @@
 // the values of the secret references that stand in it, and masks what the
 // program prints.
 //
-// Everything resolves before anything starts, in one request. The program is a
-// child of this process, in its process group and with its standard input; it
-// is executed by the path whose hash the request named. Without any reference
-// nothing is asked, nothing is masked, and this process becomes the program.
+// Everything resolves before anything starts, in one request. The program
+// descends from this process and is executed by the path whose hash the request
+// named. At a terminal it has a terminal and a session of its own (package
+// shim); else it is a child in this process's group, with its standard input,
+// and prints into pipes. Without any reference nothing is asked, nothing is
+// masked, and this process becomes the program.
 //
 // Masking is hygiene and no promise: the program holds the values and can show
 // them in ways that no matching finds.
@@ -46,6 +48,8 @@ type Options struct {
 	Ask      api.Ask
 	EnvFiles []string
 	AllowEnv []string // variables that an env-file may set although they load code
+	// NoMasking makes this process become the program, with the values in it.
+	NoMasking bool
 }
 
 // New returns the run command; o holds what does not come from flags.
@@ -56,6 +60,15 @@ func New(o Options) *cobra.Command {
 		Long: `Run a program with the secret references in its environment, and in env files,
 replaced by their values. All references are one request; if one cannot be
 resolved, nothing starts. Values are masked in what the program prints.
+
+In a terminal, on Linux, the program gets a terminal of its own, so that colours,
+full-screen programs and job control work as without thumbturn. It does so where
+both standard input and output are the terminal; else, and on other systems, its
+output goes through pipes.
+
+--no-masking executes the program in place of thumbturn: nothing stands between
+what it prints and whoever reads that, so the policy treats it as "thumbturn read"
+of all its references. Agents are refused; a person makes a gesture.
 
 Of a variable that is set more than once, the last --env-file counts, then the
 one before it, then the environment.
@@ -75,6 +88,7 @@ not found, 126 if it cannot be executed; before it starts, as with every command
 	f.SetInterspersed(false)
 	f.StringArrayVar(&o.EnvFiles, "env-file", nil, "read variables from `FILE`; of several, the last one wins")
 	f.StringArrayVar(&o.AllowEnv, "allow-env", nil, "let an env file set the variable `NAME` although it makes programs load code")
+	f.BoolVar(&o.NoMasking, "no-masking", false, "execute the program in place of thumbturn; allowed to whoever may read the values")
 	f.AddGoFlagSet(console.AskFlags(&o.Ask))
 	return cmd
 }
@@ -104,6 +118,16 @@ func Run(ctx context.Context, o Options, args []string) error {
 	if len(env.refs) > api.MaxValues {
 		return console.Usage("more than %d references in one run", api.MaxValues)
 	}
+	if o.NoMasking {
+		return o.unmasked(ctx, env, p)
+	}
+	return o.masked(ctx, env, p)
+}
+
+// masked runs the program as our child.
+func (o Options) masked(ctx context.Context, env environment, p *program) error {
+	own := o.ownTerminal()
+	defer own.close()
 	values, err := o.release(ctx, env, p)
 	if err != nil {
 		return err
@@ -127,7 +151,7 @@ func Run(ctx context.Context, o Options, args []string) error {
 	if ctx.Err() != nil {
 		return fault.New(fault.Unavailable, "run", "", "cancelled")
 	}
-	c := child{in: o.Console.In, out: o.Console.Out, err: o.Console.Err, mask: m,
+	c := child{in: o.Console.In, out: o.Console.Out, err: o.Console.Err, mask: m, own: own,
 		started: func() { sdk.Wipe(values...) }}
 	end, err := c.run(p, full)
 	if err != nil {
@@ -136,6 +160,29 @@ func Run(ctx context.Context, o Options, args []string) error {
 	m.Wipe()
 	o.exit(end)
 	return nil
+}
+
+// unmasked becomes the program.
+func (o Options) unmasked(ctx context.Context, env environment, p *program) error {
+	if label, ok := agentOf(p); ok {
+		return console.Usage("%s is an agent: what it prints stays masked", label).WithHint("leave out --no-masking")
+	}
+	values, err := o.release(ctx, env, p)
+	if err != nil {
+		return err
+	}
+	defer sdk.Wipe(values...)
+	full, err := env.resolved(values)
+	if err != nil {
+		return err
+	}
+	if err := p.unchanged(ctx); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return fault.New(fault.Unavailable, "run", "", "cancelled")
+	}
+	return o.notStarted(o.become(p, full))
 }
 
 // release asks for the values while the program is being hashed; the hash is
@@ -158,7 +205,11 @@ func (o Options) release(ctx context.Context, env environment, p *program) ([][]
 		if err := hash(); err != nil {
 			return err
 		}
-		want := api.Want{Ask: o.Ask, Sink: "handoff", Refs: env.spelled(), Names: env.withRefs(), Program: p.described()}
+		sink := "handoff"
+		if o.NoMasking { // whoever started us can see all that the program shows
+			sink = "reveal"
+		}
+		want := api.Want{Ask: o.Ask, Sink: sink, Refs: env.spelled(), Names: env.withRefs(), Program: p.described()}
 		if label, ok := agentOf(p); ok {
 			want.Agent = true
 			o.Console.Say("%s is an agent: it would hold the values itself, so a person is asked each time", label)

@@ -31,6 +31,7 @@ type child struct {
 	out     io.Writer
 	err     io.Writer
 	mask    *mask.Matcher
+	own     *ownTerminal
 	started func()
 }
 

@@ -2,7 +2,6 @@ package ptytest
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/thumbturn/thumbturn/internal/term"
 )
 
 // Terminal is a pseudo-terminal with a command on it. Its methods are for the
@@ -36,11 +37,14 @@ type Terminal struct {
 // terminal. At the end of the test the command is killed if it still runs.
 func Start(t testing.TB, cmd *exec.Cmd) *Terminal {
 	t.Helper()
-	master, slave, err := pair()
+	master, slave, err := term.Pair()
 	if err != nil {
 		t.Fatalf("pseudo-terminal: %v", err)
 	}
 	defer slave.Close()
+	if err := resize(master, 80, 24); err != nil {
+		t.Fatal(err)
+	}
 	if cmd.Stdin == nil {
 		cmd.Stdin = slave
 	}
@@ -66,38 +70,6 @@ func Start(t testing.TB, cmd *exec.Cmd) *Terminal {
 	go p.reap()
 	t.Cleanup(p.stop)
 	return p
-}
-
-// pair opens a pseudo-terminal; no path of a /dev/pts elsewhere is trusted.
-func pair() (master, slave *os.File, err error) {
-	master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	c, err := master.SyscallConn()
-	if err != nil {
-		master.Close()
-		return nil, nil, err
-	}
-	var n uint32
-	var inner error
-	err = c.Control(func(fd uintptr) {
-		inner = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0)
-		if inner == nil {
-			n, inner = unix.IoctlGetUint32(int(fd), unix.TIOCGPTN)
-		}
-		if inner == nil {
-			inner = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
-		}
-	})
-	if err = errors.Join(err, inner); err == nil {
-		slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	}
-	if err != nil {
-		master.Close()
-		return nil, nil, err
-	}
-	return master, slave, nil
 }
 
 // read collects what appears on the terminal until its last user is gone.
@@ -208,6 +180,36 @@ func (p *Terminal) Echo() bool { return p.flags()&unix.ECHO != 0 }
 
 // Canonical reports whether the terminal edits lines.
 func (p *Terminal) Canonical() bool { return p.flags()&unix.ICANON != 0 }
+
+// Resize changes the size in characters.
+func (p *Terminal) Resize(columns, rows uint16) {
+	p.t.Helper()
+	if err := resize(p.master, columns, rows); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func resize(master *os.File, columns, rows uint16) error {
+	c, err := master.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	err = c.Control(func(fd uintptr) {
+		inner = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns})
+	})
+	return errors.Join(err, inner)
+}
+
+// Modes returns the modes that the terminal has now.
+func (p *Terminal) Modes() term.Modes {
+	p.t.Helper()
+	m, err := term.ModesOf(p.master)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return m
+}
 
 func (p *Terminal) flags() uint32 {
 	p.t.Helper()
