@@ -289,7 +289,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	for _, args := range [][]string{{}, {"true"}, {"--"}, {"true", "--", "x"}, {"--no-masking", "--", "true"},
+	for _, args := range [][]string{{}, {"true"}, {"--"}, {"true", "--", "x"}, {"--no-such", "--", "true"}, {"--no-masking"},
 		{"--env-file", "/nonexistent", "--", "true"}} {
 		if r := thumbturn(t, nil, nil, args...); r.code() != 2 && !strings.Contains(r.err, "unknown flag") {
 			t.Errorf("%v: %d %q", args, r.code(), r.err)

@@ -22,7 +22,7 @@ func (c child) runOn(p *program, env []string) (ending, error) {
 		streams = append(streams, &stream{from: c.own.errs, to: c.mask.Writer(c.err)})
 	}
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, append(forwarded(), syscall.SIGTSTP, syscall.SIGCONT)...)
+	signal.Notify(signals, append(forwarded(), syscall.SIGCONT)...)
 	defer signal.Stop(signals)
 	if err := c.own.shim.Exec(p.file.path, p.args, env); err != nil {
 		if _, ok := errors.AsType[syscall.Errno](err); ok {

@@ -45,21 +45,11 @@ func Start(t testing.TB, cmd *exec.Cmd) *Terminal {
 	if err := resize(master, 80, 24); err != nil {
 		t.Fatal(err)
 	}
-	if cmd.Stdin == nil {
-		cmd.Stdin = slave
-	}
-	if cmd.Stdout == nil {
-		cmd.Stdout = slave
-	}
-	if cmd.Stderr == nil {
-		cmd.Stderr = slave
-	}
-	// The descriptor's number in the child, whatever standard input is.
-	cmd.ExtraFiles = append(cmd.ExtraFiles, slave)
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty, cmd.SysProcAttr.Ctty = true, true, 2+len(cmd.ExtraFiles)
+	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true
+	cmd.SysProcAttr.Ctty = connect(cmd, slave)
 	if err := cmd.Start(); err != nil {
 		master.Close()
 		t.Fatal(err)
@@ -70,6 +60,26 @@ func Start(t testing.TB, cmd *exec.Cmd) *Terminal {
 	go p.reap()
 	t.Cleanup(p.stop)
 	return p
+}
+
+// connect gives cmd the terminal for each stream that it does not set, and
+// returns a descriptor's number which is the terminal in the child.
+func connect(cmd *exec.Cmd, slave *os.File) int {
+	fd := -1
+	if cmd.Stderr == nil {
+		cmd.Stderr, fd = slave, 2
+	}
+	if cmd.Stdout == nil {
+		cmd.Stdout, fd = slave, 1
+	}
+	if cmd.Stdin == nil {
+		cmd.Stdin, fd = slave, 0
+	}
+	if fd < 0 {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, slave)
+		fd = 2 + len(cmd.ExtraFiles)
+	}
+	return fd
 }
 
 // read collects what appears on the terminal until its last user is gone.
@@ -180,6 +190,10 @@ func (p *Terminal) Echo() bool { return p.flags()&unix.ECHO != 0 }
 
 // Canonical reports whether the terminal edits lines.
 func (p *Terminal) Canonical() bool { return p.flags()&unix.ICANON != 0 }
+
+// Hangup closes the terminal, as the closing of its window does; nothing can be
+// read or typed after it.
+func (p *Terminal) Hangup() { p.master.Close() }
 
 // Resize changes the size in characters.
 func (p *Terminal) Resize(columns, rows uint16) {

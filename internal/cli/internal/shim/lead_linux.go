@@ -152,11 +152,7 @@ func (l *leader) obey(m message) {
 	case hangup:
 		l.hangUp()
 	case pass:
-		if s := unix.Signal(m.value); s == unix.SIGTSTP { // as if it were typed
-			l.signal(s)
-		} else {
-			_ = unix.Kill(l.pid, s)
-		}
+		_ = unix.Kill(l.pid, unix.Signal(m.value))
 	case resume:
 		if l.by == unix.SIGTTIN || l.by == unix.SIGTTOU { // whoever had the foreground left it
 			_ = term.SetForeground(l.slave, l.pid)

@@ -2,7 +2,6 @@ package shim
 
 import (
 	"os"
-	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -22,8 +21,9 @@ const (
 )
 
 // Wait passes on what is typed, the size, signals and stops, until the program
-// ends. The caller has had signals notified, SIGTSTP and SIGCONT among them.
-func (s *Shim) Wait(signals chan os.Signal) (syscall.WaitStatus, error) {
+// ends. The caller has had signals notified, SIGCONT among them and not SIGTSTP:
+// the runtime does not give its default action back.
+func (s *Shim) Wait(signals <-chan os.Signal) (syscall.WaitStatus, error) {
 	typed, err := s.typist.start()
 	if err != nil {
 		return 0, err
@@ -71,9 +71,8 @@ func (s *Shim) forward(sig os.Signal) {
 
 // suspend stops our group as the program was stopped, and continues the program
 // when we are continued.
-func (s *Shim) suspend(signals chan os.Signal, by syscall.Signal) {
+func (s *Shim) suspend(signals <-chan os.Signal, by syscall.Signal) {
 	s.typist.leave()
-	signal.Reset(syscall.SIGTSTP)
 	_ = unix.Kill(0, syscall.SIGTSTP)
 	timer := time.NewTimer(stopWait)
 	defer timer.Stop()
@@ -88,7 +87,6 @@ func (s *Shim) suspend(signals chan os.Signal, by syscall.Signal) {
 			waits = false
 		}
 	}
-	signal.Notify(signals, syscall.SIGTSTP)
 	s.typist.enter()
 	if !continued && by != syscall.SIGSTOP { // nobody could stop us, so nothing stops
 		_ = send(s.control, resume, 0)

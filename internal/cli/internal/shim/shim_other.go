@@ -27,7 +27,7 @@ func (*Shim) Output() *os.File { return nil }
 func (*Shim) Exec(string, []string, []string) error { return errors.ErrUnsupported }
 
 // Wait fails.
-func (*Shim) Wait(chan os.Signal) (status syscall.WaitStatus, err error) {
+func (*Shim) Wait(<-chan os.Signal) (status syscall.WaitStatus, err error) {
 	return status, errors.ErrUnsupported
 }
 
