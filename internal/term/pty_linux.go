@@ -1,7 +1,6 @@
 package term
 
 import (
-	"errors"
 	"os"
 	"strconv"
 
@@ -9,23 +8,28 @@ import (
 )
 
 // Pair opens a new pseudo-terminal: what is written to the slave appears at the
-// master. The last one to close the master hangs the terminal up.
+// master, and the closing of the master hangs the terminal up. The slave comes
+// from the master itself, whatever is mounted at /dev/pts.
 func Pair() (master, slave *os.File, err error) {
 	master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, nil, err
 	}
-	var n uint32
 	err = onFD(master, func(fd uintptr) error {
 		if err := unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err != nil {
 			return err
 		}
-		n, err = unix.IoctlGetUint32(int(fd), unix.TIOCGPTN)
-		return err
+		n, err := unix.IoctlGetUint32(int(fd), unix.TIOCGPTN)
+		if err != nil {
+			return err
+		}
+		peer, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
+		if errno != 0 {
+			return errno
+		}
+		slave = os.NewFile(peer, "/dev/pts/"+strconv.FormatUint(uint64(n), 10))
+		return nil
 	})
-	if err == nil {
-		slave, err = os.OpenFile("/dev/pts/"+strconv.FormatUint(uint64(n), 10), os.O_RDWR|unix.O_NOCTTY, 0)
-	}
 	if err != nil {
 		master.Close()
 		return nil, nil, err
@@ -102,16 +106,4 @@ func Foreground(f *os.File) (group int, err error) {
 // session. A caller in the background must ignore SIGTTOU or is stopped.
 func SetForeground(f *os.File, group int) error {
 	return onFD(f, func(fd uintptr) error { return unix.IoctlSetPointerInt(int(fd), unix.TIOCSPGRP, group) })
-}
-
-// Same reports whether two files are the same terminal.
-func Same(a, b *os.File) bool {
-	if !IsTerminal(a) || !IsTerminal(b) {
-		return false
-	}
-	var x, y unix.Stat_t
-	err := errors.Join(
-		onFD(a, func(fd uintptr) error { return unix.Fstat(int(fd), &x) }),
-		onFD(b, func(fd uintptr) error { return unix.Fstat(int(fd), &y) }))
-	return err == nil && x.Rdev == y.Rdev
 }

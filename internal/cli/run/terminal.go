@@ -4,7 +4,6 @@ import (
 	"os"
 
 	"github.com/thumbturn/thumbturn/internal/cli/internal/shim"
-	"github.com/thumbturn/thumbturn/internal/term"
 )
 
 // ownTerminal is a terminal for the program, in place of the person's.
@@ -19,12 +18,12 @@ type ownTerminal struct {
 func (o Options) ownTerminal() *ownTerminal {
 	in, _ := o.Console.In.(*os.File)
 	out, _ := o.Console.Out.(*os.File)
-	if in == nil || out == nil || !shim.Fits(in, out) {
+	if !shim.Fits(in, out) {
 		return nil
 	}
 	var t ownTerminal
 	var errs *os.File
-	if f, ok := o.Console.Err.(*os.File); !ok || !term.IsTerminal(f) {
+	if f, _ := o.Console.Err.(*os.File); !shim.Fits(f) {
 		var err error
 		if t.errs, errs, err = os.Pipe(); err != nil {
 			return nil

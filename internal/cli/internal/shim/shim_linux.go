@@ -14,13 +14,16 @@ import (
 	"github.com/thumbturn/thumbturn/internal/term"
 )
 
-// Fits reports whether a program that would read in and write out can have a
-// terminal of its own: both are our controlling terminal, and we are in its
-// foreground. A job in the background would take over modes that the shell has
-// set for itself.
-func Fits(in, out *os.File) bool {
-	group, err := term.Foreground(in)
-	return err == nil && group == unix.Getpgrp() && term.Same(in, out)
+// Fits reports whether a terminal of its own can stand in for all these files:
+// each is our controlling terminal, and we are in its foreground. A job in the
+// background would take over modes that the shell has set for itself.
+func Fits(files ...*os.File) bool {
+	for _, f := range files {
+		if group, err := term.Foreground(f); err != nil || group != unix.Getpgrp() {
+			return false
+		}
+	}
+	return true
 }
 
 // Shim is a terminal with a process that waits to become a program on it. Its
