@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbturn/thumbturn/internal/cli/internal/shim"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/mask"
 )
@@ -38,8 +39,8 @@ type child struct {
 	out     io.Writer
 	err     io.Writer
 	mask    *mask.Matcher
-	own     *ownTerminal // nil: the program gets pipes
-	started func()       // called once the program runs
+	own     *shim.Shim // nil: the program gets pipes
+	started func()     // called once the program runs
 }
 
 // run starts the program and waits for it and for its output.

@@ -118,16 +118,17 @@ func Run(ctx context.Context, o Options, args []string) error {
 	if len(env.refs) > api.MaxValues {
 		return console.Usage("more than %d references in one run", api.MaxValues)
 	}
-	if o.NoMasking {
-		return o.unmasked(ctx, env, p)
+	if label, ok := agentOf(p); ok && o.NoMasking {
+		return console.Usage("%s is an agent: what it prints stays masked", label).WithHint("leave out --no-masking")
 	}
-	return o.masked(ctx, env, p)
+	return o.execute(ctx, env, p)
 }
 
-// masked runs the program as our child.
-func (o Options) masked(ctx context.Context, env environment, p *program) error {
+// execute asks for the values and runs the program as our child, or, without
+// masks, in our place.
+func (o Options) execute(ctx context.Context, env environment, p *program) error {
 	own := o.ownTerminal()
-	defer own.close()
+	defer own.Close()
 	values, err := o.release(ctx, env, p)
 	if err != nil {
 		return err
@@ -136,6 +137,12 @@ func (o Options) masked(ctx context.Context, env environment, p *program) error 
 	full, err := env.resolved(values)
 	if err != nil {
 		return err
+	}
+	if o.NoMasking {
+		if err := errors.Join(p.unchanged(ctx), ctx.Err()); err != nil {
+			return err
+		}
+		return o.notStarted(o.become(p, full))
 	}
 	// The tables take a millisecond; the last look at the program takes another.
 	built := make(chan *mask.Matcher, 1)
@@ -160,29 +167,6 @@ func (o Options) masked(ctx context.Context, env environment, p *program) error 
 	m.Wipe()
 	o.exit(end)
 	return nil
-}
-
-// unmasked becomes the program.
-func (o Options) unmasked(ctx context.Context, env environment, p *program) error {
-	if label, ok := agentOf(p); ok {
-		return console.Usage("%s is an agent: what it prints stays masked", label).WithHint("leave out --no-masking")
-	}
-	values, err := o.release(ctx, env, p)
-	if err != nil {
-		return err
-	}
-	defer sdk.Wipe(values...)
-	full, err := env.resolved(values)
-	if err != nil {
-		return err
-	}
-	if err := p.unchanged(ctx); err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
-		return fault.New(fault.Unavailable, "run", "", "cancelled")
-	}
-	return o.notStarted(o.become(p, full))
 }
 
 // release asks for the values while the program is being hashed; the hash is

@@ -16,15 +16,15 @@ import (
 // runOn starts the program on the terminal made for it, and waits for it and
 // for its output. The person's terminal is back when it returns.
 func (c child) runOn(p *program, env []string) (ending, error) {
-	defer c.own.close()
-	streams := []*stream{{from: c.own.shim.Output(), to: c.mask.Writer(c.out)}}
-	if c.own.errs != nil {
-		streams = append(streams, &stream{from: c.own.errs, to: c.mask.Writer(c.err)})
+	defer c.own.Close()
+	streams := []*stream{{from: c.own.Output(), to: c.mask.Writer(c.out)}}
+	if errs := c.own.Errors(); errs != nil {
+		streams = append(streams, &stream{from: errs, to: c.mask.Writer(c.err)})
 	}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, append(forwarded(), syscall.SIGCONT)...)
 	defer signal.Stop(signals)
-	if err := c.own.shim.Exec(p.file.path, p.args, env); err != nil {
+	if err := c.own.Exec(p.file.path, p.args, env); err != nil {
 		if _, ok := errors.AsType[syscall.Errno](err); ok {
 			return ending{}, startFailed(p.file.path, err)
 		}
@@ -35,12 +35,12 @@ func (c child) runOn(p *program, env []string) (ending, error) {
 	for _, s := range streams {
 		copies.Go(s.copy)
 	}
-	ws, lost := c.own.shim.Wait(signals)
+	ws, lost := c.own.Wait(signals)
 	for _, s := range streams {
 		s.endSoon()
 	}
 	copies.Wait()
-	c.own.close()
+	c.own.Close()
 	c.complain(streams...)
 	if lost != nil {
 		fmt.Fprintln(c.err, "thumbturn: what watched the program is gone; how the program ended is not known")

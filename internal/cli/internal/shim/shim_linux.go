@@ -31,6 +31,7 @@ func Fits(files ...*os.File) bool {
 type Shim struct {
 	tty      *os.File // the person's terminal
 	master   *os.File
+	errs     *os.File // nil: errors appear at master
 	control  *os.File // to the leader
 	start    *os.File // to what becomes the program
 	cmd      *exec.Cmd
@@ -39,15 +40,23 @@ type Shim struct {
 	typist   *typist
 }
 
-// Start makes a terminal with the modes and the size of tty. Where errs is not
-// nil it is what the program gets as standard error; the caller closes it.
-func Start(tty, out, errs *os.File) (*Shim, error) {
+// Start makes a terminal with the modes and the size of tty. What the program
+// writes to standard error appears there too, or else comes from Errors.
+func Start(tty, out *os.File, errsToo bool) (*Shim, error) {
 	master, slave, err := term.Pair()
 	if err != nil {
 		return nil, err
 	}
 	defer slave.Close()
 	s := &Shim{tty: tty, master: master, messages: make(chan message, 16)}
+	errs := slave
+	if !errsToo {
+		if s.errs, errs, err = os.Pipe(); err != nil {
+			s.closeFiles()
+			return nil, err
+		}
+		defer errs.Close()
+	}
 	if err := s.begin(slave, errs); err != nil {
 		s.closeFiles()
 		return nil, err
@@ -77,9 +86,6 @@ func (s *Shim) begin(slave, errs *os.File) error {
 	}
 	s.start = start
 	defer request.Close()
-	if errs == nil {
-		errs = slave
-	}
 	s.cmd = &exec.Cmd{Path: self, Args: []string{os.Args[0], Command}, Env: []string{}, Stdin: theirs, Stdout: slave, Stderr: errs,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 1}}
 	if err := s.cmd.Start(); err != nil {
@@ -112,6 +118,10 @@ func onSocket(f *os.File, use func(fd int) error) error {
 // closes it hangs the program's terminal up.
 func (s *Shim) Output() *os.File { return s.master }
 
+// Errors is where what the program writes to standard error is read; nil, if
+// that is its terminal.
+func (s *Shim) Errors() *os.File { return s.errs }
+
 // Exec starts the program, and makes the person's terminal raw. An error of the
 // system's is a syscall.Errno, and the program was not started.
 func (s *Shim) Exec(path string, args, env []string) error {
@@ -133,8 +143,11 @@ func (s *Shim) Exec(path string, args, env []string) error {
 }
 
 // Close ends the leader, and the program if it still runs, and puts the
-// person's terminal back.
+// person's terminal back. It may be called twice; a nil Shim has nothing to end.
 func (s *Shim) Close() {
+	if s == nil {
+		return
+	}
 	s.typist.leave()
 	s.start.Close()
 	_ = onSocket(s.control, func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
@@ -145,7 +158,7 @@ func (s *Shim) Close() {
 }
 
 func (s *Shim) closeFiles() {
-	for _, f := range []*os.File{s.master, s.control, s.start} {
+	for _, f := range []*os.File{s.master, s.errs, s.control, s.start} {
 		if f != nil {
 			f.Close()
 		}

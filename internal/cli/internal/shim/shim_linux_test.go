@@ -32,7 +32,7 @@ func pair(t *testing.T) (master, slave *os.File) {
 func start(t *testing.T) *Shim {
 	t.Helper()
 	_, tty := pair(t)
-	s, err := Start(tty, tty, nil)
+	s, err := Start(tty, tty, true)
 	if err != nil {
 		t.Fatal(err)
 	}

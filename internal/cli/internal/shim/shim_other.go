@@ -18,10 +18,13 @@ func Fits(...*os.File) bool { return false }
 type Shim struct{}
 
 // Start fails.
-func Start(_, _, _ *os.File) (*Shim, error) { return nil, errors.ErrUnsupported }
+func Start(_, _ *os.File, _ bool) (*Shim, error) { return nil, errors.ErrUnsupported }
 
 // Output returns nothing.
 func (*Shim) Output() *os.File { return nil }
+
+// Errors returns nothing.
+func (*Shim) Errors() *os.File { return nil }
 
 // Exec fails.
 func (*Shim) Exec(string, []string, []string) error { return errors.ErrUnsupported }
