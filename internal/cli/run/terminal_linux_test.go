@@ -226,6 +226,21 @@ func TestInBackground(t *testing.T) {
 	restored(t, p)
 }
 
+// TestBesideAnother: a second run on the same terminal leaves it to the first,
+// and neither leaves it raw.
+func TestBesideAnother(t *testing.T) {
+	t.Parallel()
+	p, line := aShell(t, `if test -t 1; then echo first; read x; echo "got $x"; else echo "second: $TOKEN"; fi`)
+	both := write(t, "both", "#!/bin/sh\n(until stty -a | grep -q -- -icanon; do sleep 0.02; done; "+line+") </dev/tty &\n"+line+"\nwait\n", 0o755)
+	p.Send(both + "\r")
+	p.Expect("first\r\n", wait)
+	p.Expect("second: "+mask.Replacement, wait)
+	p.Send("x\r")
+	p.Expect("got x", wait)
+	p.Expect("$ ", wait)
+	restored(t, p)
+}
+
 // TestKilled: whatever becomes of us, the terminal is restored, and the program
 // is hung up.
 func TestKilled(t *testing.T) {

@@ -126,7 +126,7 @@ func (t *typist) enter() {
 	if err != nil {
 		return
 	}
-	if !t.inside || !modes.IsRaw() {
+	if !modes.IsRaw() { // else we, or another run, made it so
 		t.saved = modes
 	}
 	t.inside = modes.Raw().Set(t.tty) == nil

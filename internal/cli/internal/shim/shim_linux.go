@@ -15,11 +15,16 @@ import (
 )
 
 // Fits reports whether a terminal of its own can stand in for all these files:
-// each is our controlling terminal, and we are in its foreground. A job in the
-// background would take over modes that the shell has set for itself.
+// each is our controlling terminal, we are in its foreground, and nobody has
+// made it raw. A job in the background would take over modes that the shell has
+// set for itself, and a second run beside a first one those of the first.
 func Fits(files ...*os.File) bool {
 	for _, f := range files {
-		if group, err := term.Foreground(f); err != nil || group != unix.Getpgrp() {
+		group, err := term.Foreground(f)
+		if err != nil || group != unix.Getpgrp() {
+			return false
+		}
+		if m, err := term.ModesOf(f); err != nil || m.IsRaw() {
 			return false
 		}
 	}
@@ -57,23 +62,23 @@ func Start(tty, out *os.File, errsToo bool) (*Shim, error) {
 		}
 		defer errs.Close()
 	}
-	if err := s.begin(slave, errs); err != nil {
+	modes, err := term.ModesOf(tty)
+	if err == nil {
+		err = errors.Join(modes.Set(slave), term.CopySize(master, tty))
+	}
+	if err == nil {
+		err = s.begin(slave, errs)
+	}
+	if err != nil {
 		s.closeFiles()
 		return nil, err
 	}
 	s.reader.Go(func() { receive(s.control, s.messages) })
-	s.typist = &typist{tty: tty, out: out, master: master}
+	s.typist = &typist{tty: tty, out: out, master: master, saved: modes}
 	return s, nil
 }
 
 func (s *Shim) begin(slave, errs *os.File) error {
-	modes, err := term.ModesOf(s.tty)
-	if err == nil {
-		err = errors.Join(modes.Set(slave), term.CopySize(s.master, s.tty))
-	}
-	if err != nil {
-		return err
-	}
 	control, theirs, err := socketPair()
 	if err != nil {
 		return err
