@@ -8,6 +8,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/harden"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/shim"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
@@ -17,6 +18,9 @@ import (
 func Main(version string) int {
 	if err := harden.Process(); err != nil {
 		return console.Fail(os.Stderr, false, fault.Wrap(fault.Unavailable, "start", "", err))
+	}
+	if len(os.Args) > 1 && os.Args[1] == shim.Command { // our own child, which wants no more of us
+		return shim.Main(os.Args[2:])
 	}
 	ends := []os.Signal{syscall.SIGTERM}
 	if !signal.Ignored(os.Interrupt) { // a job started in the background keeps ignoring it, and so do its children

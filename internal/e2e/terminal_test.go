@@ -93,3 +93,52 @@ func TestTerminal(t *testing.T) {
 	p.Expect("everything agrees", waitLong)
 	_ = p.Wait(waitLong)
 }
+
+// What run makes of a terminal, with both programs as they are shipped.
+func TestRunAtTerminal(t *testing.T) {
+	t.Parallel()
+	h := founded(t)
+	h.set("op://dev/api/key", canary)
+	shell := exec.Command("sh", "-i")
+	shell.Env = append(h.env(), "PS1=ready> ", "KEY=op://dev/api/key")
+	p := ptytest.Start(t, shell)
+	p.Expect("ready> ", waitLong)
+	p.Send("thumbturn unlock --passphrase-file " + h.file("unlock") + "\r")
+	p.Expect("unlocked", waitLong)
+	p.Expect("ready> ", waitLong)
+	p.Send(`thumbturn run -- sh -c 'test -t 0 && test -t 1 && test -t 2 && echo "here: $KEY"; read x; thumbturn whoami; cat /proc/$PPID/environ; exit 7'` + "\r")
+	p.Expect("here: <concealed by Thumbturn>", waitLong)
+	p.Send("\x1a")
+	p.Expect("ready> ", waitLong)
+	p.Send("fg\r")
+	for end := time.Now().Add(waitLong); !p.Modes().IsRaw() && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
+	}
+	p.Send("\r")
+	p.Expect("agent", waitLong) // nobody unlocked that terminal
+	p.Expect("ready> ", waitLong)
+	p.Send("echo status $?\r")
+	p.Expect("status 7", waitLong)
+	p.Expect("ready> ", waitLong)
+	if os.Getuid() != 0 && !strings.Contains(p.Output(), "Permission denied") {
+		t.Error("the environment of the helper process can be read")
+	}
+	// Without masks it is a reading, which takes a gesture.
+	p.Send("thumbturn run --no-wait --no-masking -- sh -c 'echo \"here: $KEY\"' 2>/dev/null >" + h.file("id") + "; echo status $?\r")
+	p.Expect("status 5", waitLong)
+	p.Expect("ready> ", waitLong)
+	if strings.Contains(p.Output(), canary) {
+		t.Error("a value was shown")
+	}
+	b, err := os.ReadFile(h.file("id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := strings.TrimSpace(string(b))
+	h.ok("approve", id, "--passphrase-file", h.file("presence"))
+	p.Send("thumbturn run --request " + id + " --no-masking -- sh -c 'echo \"here: $KEY\"'\r")
+	p.Expect("here: "+canary, waitLong)
+	wantCode(t, h.agent("run", "--no-wait", "--no-masking", "--env-file", h.write("env", "KEY=op://dev/api/key\n"), "--", "true"), 3)
+	p.Send("exit\r")
+	_ = p.Wait(waitLong)
+}

@@ -1,4 +1,4 @@
-// Package term asks a person at the terminal.
+// Package term asks a person at the terminal, and makes terminals.
 //
 // Questions and answers go through the controlling terminal itself, so they
 // never mix with what standard input and output are connected to, and a program

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbturn/thumbturn/internal/cli/internal/shim"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/mask"
 )
@@ -38,12 +39,16 @@ type child struct {
 	out     io.Writer
 	err     io.Writer
 	mask    *mask.Matcher
-	started func() // called once the program runs
+	own     *shim.Shim // nil: the program gets pipes
+	started func()     // called once the program runs
 }
 
 // run starts the program and waits for it and for its output.
 func (c child) run(p *program, env []string) (ending, error) {
-	var out, errs stream
+	if c.own != nil {
+		return c.runOn(p, env)
+	}
+	out, errs := &stream{}, &stream{}
 	defer out.close()
 	defer errs.close()
 	if err := errors.Join(out.open(c.mask.Writer(c.out)), errs.open(c.mask.Writer(c.err))); err != nil {
@@ -68,24 +73,36 @@ func (c child) run(p *program, env []string) (ending, error) {
 	work.Go(func() { forward(signals, done, cmd.Process) })
 	// The error says what the state says, or that stdin was not read to its end.
 	_ = cmd.Wait()
-	end := time.Now().Add(grace)
-	out.endAt(end)
-	errs.endAt(end)
+	out.endSoon()
+	errs.endSoon()
 	copies.Wait()
 	close(done)
 	work.Wait()
-	for _, s := range []*stream{&out, &errs} {
+	c.complain(out, errs)
+	if cmd.ProcessState == nil {
+		return ending{status: 1}, nil
+	}
+	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok {
+		return endingOf(ws), nil
+	}
+	return ending{status: cmd.ProcessState.ExitCode()}, nil
+}
+
+func endingOf(ws syscall.WaitStatus) ending {
+	if ws.Signaled() {
+		return ending{signal: ws.Signal()}
+	}
+	return ending{status: ws.ExitStatus()}
+}
+
+// complain tells of output that was lost on its way out; that nobody reads it
+// any more is no news.
+func (c child) complain(streams ...*stream) {
+	for _, s := range streams {
 		if s.failed != nil && !errors.Is(s.failed, syscall.EPIPE) {
 			fmt.Fprintln(c.err, "thumbturn: the output of the program could not be written on")
 		}
 	}
-	if cmd.ProcessState == nil {
-		return ending{status: 1}, nil
-	}
-	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return ending{signal: ws.Signal()}, nil
-	}
-	return ending{status: cmd.ProcessState.ExitCode()}, nil
 }
 
 // stream copies one output of the program.
@@ -110,9 +127,10 @@ func (s *stream) close() {
 	}
 }
 
-// endAt bounds the reading, a read that waits just now included.
-func (s *stream) endAt(t time.Time) {
-	_ = s.from.SetReadDeadline(t) // pipes have deadlines on every Unix
+// endSoon bounds the reading, a read that waits just now included.
+func (s *stream) endSoon() {
+	t := time.Now().Add(grace)
+	_ = s.from.SetReadDeadline(t) // pipes and terminals that we opened have deadlines
 	s.end.Store(&t)
 }
 

@@ -2,10 +2,12 @@
 // the values of the secret references that stand in it, and masks what the
 // program prints.
 //
-// Everything resolves before anything starts, in one request. The program is a
-// child of this process, in its process group and with its standard input; it
-// is executed by the path whose hash the request named. Without any reference
-// nothing is asked, nothing is masked, and this process becomes the program.
+// Everything resolves before anything starts, in one request. The program
+// descends from this process and is executed by the path whose hash the request
+// named. At a terminal it has a terminal and a session of its own (package
+// shim); else it is a child in this process's group, with its standard input,
+// and prints into pipes. Without any reference nothing is asked, nothing is
+// masked, and this process becomes the program.
 //
 // Masking is hygiene and no promise: the program holds the values and can show
 // them in ways that no matching finds.
@@ -49,6 +51,9 @@ type Options struct {
 	Project  bool     // also take the variables of the project's file
 	Task     string   // run this task of the project's file
 
+	// NoMasking makes this process become the program, with the values in it.
+	NoMasking bool
+
 	project []variable // from the project's file; of a name that stands twice, the first counts
 }
 
@@ -60,6 +65,15 @@ func New(o Options) *cobra.Command {
 		Long: `Run a program with the secret references in its environment, and in env files,
 replaced by their values. All references are one request; if one cannot be
 resolved, nothing starts. Values are masked in what the program prints.
+
+In a terminal, on Linux, the program gets a terminal of its own, so that colours,
+full-screen programs and job control work as without thumbturn. It does so where
+both standard input and output are the terminal; else, and on other systems, its
+output goes through pipes.
+
+--no-masking executes the program in place of thumbturn: nothing stands between
+what it prints and whoever reads that, so the policy treats it as "thumbturn read"
+of all its references. Agents are refused; a person makes a gesture.
 
 Of a variable that is set more than once, the last --env-file counts, then the
 one before it, then the environment. --project adds, below all of these, the
@@ -92,6 +106,7 @@ not found, 126 if it cannot be executed; before it starts, as with every command
 	f.StringArrayVar(&o.AllowEnv, "allow-env", nil, "let a file set the variable `NAME` although it makes programs load code")
 	f.BoolVar(&o.Project, "project", false, "take variables from the project's file too")
 	f.StringVar(&o.Task, "task", "", "run the task `NAME` of the project's file")
+	f.BoolVar(&o.NoMasking, "no-masking", false, "execute the program in place of thumbturn; allowed to whoever may read the values")
 	f.AddGoFlagSet(console.AskFlags(&o.Ask))
 	return cmd
 }
@@ -121,6 +136,17 @@ func Run(ctx context.Context, o Options, args []string) error {
 	if len(env.refs) > api.MaxValues {
 		return console.Usage("more than %d references in one run", api.MaxValues)
 	}
+	if label, ok := agentOf(p); ok && o.NoMasking {
+		return console.Usage("%s is an agent: what it prints stays masked", label).WithHint("leave out --no-masking")
+	}
+	return o.execute(ctx, env, p)
+}
+
+// execute asks for the values and runs the program as our child, or, without
+// masks, in our place.
+func (o Options) execute(ctx context.Context, env environment, p *program) error {
+	own := o.ownTerminal()
+	defer own.Close()
 	values, err := o.release(ctx, env, p)
 	if err != nil {
 		return err
@@ -129,6 +155,12 @@ func Run(ctx context.Context, o Options, args []string) error {
 	full, err := env.resolved(values)
 	if err != nil {
 		return err
+	}
+	if o.NoMasking {
+		if err := errors.Join(p.unchanged(ctx), ctx.Err()); err != nil {
+			return err
+		}
+		return o.notStarted(o.become(p, full))
 	}
 	// The tables take a millisecond; the last look at the program takes another.
 	built := make(chan *mask.Matcher, 1)
@@ -144,7 +176,7 @@ func Run(ctx context.Context, o Options, args []string) error {
 	if ctx.Err() != nil {
 		return fault.New(fault.Unavailable, "run", "", "cancelled")
 	}
-	c := child{in: o.Console.In, out: o.Console.Out, err: o.Console.Err, mask: m,
+	c := child{in: o.Console.In, out: o.Console.Out, err: o.Console.Err, mask: m, own: own,
 		started: func() { sdk.Wipe(values...) }}
 	end, err := c.run(p, full)
 	if err != nil {
@@ -175,7 +207,11 @@ func (o Options) release(ctx context.Context, env environment, p *program) ([][]
 		if err := hash(); err != nil {
 			return err
 		}
-		want := api.Want{Ask: o.Ask, Sink: "handoff", Refs: env.spelled(), Names: env.withRefs(), Program: p.described()}
+		sink := "handoff"
+		if o.NoMasking { // whoever started us can see all that the program shows
+			sink = "reveal"
+		}
+		want := api.Want{Ask: o.Ask, Sink: sink, Refs: env.spelled(), Names: env.withRefs(), Program: p.described()}
 		if label, ok := agentOf(p); ok {
 			want.Agent = true
 			o.Console.Say("%s is an agent: it would hold the values itself, so a person is asked each time", label)

@@ -24,6 +24,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/shim"
 	"github.com/thumbturn/thumbturn/internal/mask"
 	"github.com/thumbturn/thumbturn/sdk"
 	"github.com/thumbturn/thumbturn/sdk/sdktest"
@@ -33,6 +34,9 @@ import (
 const helperMark = "RUN_TEST_HELPER"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == shim.Command {
+		os.Exit(shim.Main(os.Args[2:]))
+	}
 	if os.Getenv(helperMark) != "" {
 		os.Exit(helper())
 	}
@@ -285,7 +289,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	for _, args := range [][]string{{}, {"true"}, {"--"}, {"true", "--", "x"}, {"--no-masking", "--", "true"},
+	for _, args := range [][]string{{}, {"true"}, {"--"}, {"true", "--", "x"}, {"--no-such", "--", "true"}, {"--no-masking"},
 		{"--env-file", "/nonexistent", "--", "true"}} {
 		if r := thumbturn(t, nil, nil, args...); r.code() != 2 && !strings.Contains(r.err, "unknown flag") {
 			t.Errorf("%v: %d %q", args, r.code(), r.err)

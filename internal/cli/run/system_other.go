@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"syscall"
 
+	"github.com/thumbturn/thumbturn/internal/cli/internal/shim"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/mask"
 )
@@ -31,6 +32,7 @@ type child struct {
 	out     io.Writer
 	err     io.Writer
 	mask    *mask.Matcher
+	own     *shim.Shim
 	started func()
 }
 

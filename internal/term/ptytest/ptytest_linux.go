@@ -2,7 +2,6 @@ package ptytest
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/thumbturn/thumbturn/internal/term"
 )
 
 // Terminal is a pseudo-terminal with a command on it. Its methods are for the
@@ -36,26 +37,19 @@ type Terminal struct {
 // terminal. At the end of the test the command is killed if it still runs.
 func Start(t testing.TB, cmd *exec.Cmd) *Terminal {
 	t.Helper()
-	master, slave, err := pair()
+	master, slave, err := term.Pair()
 	if err != nil {
 		t.Fatalf("pseudo-terminal: %v", err)
 	}
 	defer slave.Close()
-	if cmd.Stdin == nil {
-		cmd.Stdin = slave
+	if err := resize(master, 80, 24); err != nil {
+		t.Fatal(err)
 	}
-	if cmd.Stdout == nil {
-		cmd.Stdout = slave
-	}
-	if cmd.Stderr == nil {
-		cmd.Stderr = slave
-	}
-	// The descriptor's number in the child, whatever standard input is.
-	cmd.ExtraFiles = append(cmd.ExtraFiles, slave)
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty, cmd.SysProcAttr.Ctty = true, true, 2+len(cmd.ExtraFiles)
+	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true
+	cmd.SysProcAttr.Ctty = connect(cmd, slave)
 	if err := cmd.Start(); err != nil {
 		master.Close()
 		t.Fatal(err)
@@ -68,36 +62,24 @@ func Start(t testing.TB, cmd *exec.Cmd) *Terminal {
 	return p
 }
 
-// pair opens a pseudo-terminal; no path of a /dev/pts elsewhere is trusted.
-func pair() (master, slave *os.File, err error) {
-	master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		return nil, nil, err
+// connect gives cmd the terminal for each stream that it does not set, and
+// returns a descriptor's number which is the terminal in the child.
+func connect(cmd *exec.Cmd, slave *os.File) int {
+	fd := -1
+	if cmd.Stderr == nil {
+		cmd.Stderr, fd = slave, 2
 	}
-	c, err := master.SyscallConn()
-	if err != nil {
-		master.Close()
-		return nil, nil, err
+	if cmd.Stdout == nil {
+		cmd.Stdout, fd = slave, 1
 	}
-	var n uint32
-	var inner error
-	err = c.Control(func(fd uintptr) {
-		inner = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0)
-		if inner == nil {
-			n, inner = unix.IoctlGetUint32(int(fd), unix.TIOCGPTN)
-		}
-		if inner == nil {
-			inner = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
-		}
-	})
-	if err = errors.Join(err, inner); err == nil {
-		slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if cmd.Stdin == nil {
+		cmd.Stdin, fd = slave, 0
 	}
-	if err != nil {
-		master.Close()
-		return nil, nil, err
+	if fd < 0 {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, slave)
+		fd = 2 + len(cmd.ExtraFiles)
 	}
-	return master, slave, nil
+	return fd
 }
 
 // read collects what appears on the terminal until its last user is gone.
@@ -208,6 +190,40 @@ func (p *Terminal) Echo() bool { return p.flags()&unix.ECHO != 0 }
 
 // Canonical reports whether the terminal edits lines.
 func (p *Terminal) Canonical() bool { return p.flags()&unix.ICANON != 0 }
+
+// Hangup closes the terminal, as the closing of its window does; nothing can be
+// read or typed after it.
+func (p *Terminal) Hangup() { p.master.Close() }
+
+// Resize changes the size in characters.
+func (p *Terminal) Resize(columns, rows uint16) {
+	p.t.Helper()
+	if err := resize(p.master, columns, rows); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func resize(master *os.File, columns, rows uint16) error {
+	c, err := master.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	err = c.Control(func(fd uintptr) {
+		inner = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns})
+	})
+	return errors.Join(err, inner)
+}
+
+// Modes returns the modes that the terminal has now.
+func (p *Terminal) Modes() term.Modes {
+	p.t.Helper()
+	m, err := term.ModesOf(p.master)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return m
+}
 
 func (p *Terminal) flags() uint32 {
 	p.t.Helper()
