@@ -18,7 +18,7 @@
 //	          internal/open, internal/sink)                             the waist
 //	floor 2b  internal/{identity,approve,ledger,device}                 durable facts
 //	floor 2a  internal/store (+ sqlite, storetest)                      ciphertext and hashes
-//	floor 1   internal/{policy,sealed,canon,proof}                      pure: no I/O, no clock, no goroutine
+//	floor 1   internal/{policy,sealed,canon,proof,archive}              pure: no I/O, no clock, no goroutine
 //	floor 0   ref  api  internal/{fault,mask,dotenv,atomicfile,term}    import nothing of ours
 //
 // Of all programs only thumbturnd links the code that can decrypt.

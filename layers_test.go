@@ -51,7 +51,7 @@ var floors = []floor{
 	{"0", []string{".", "ref", "api", "internal/fault", "internal/mask", "internal/dotenv", "internal/atomicfile",
 		"internal/term", "internal/ptytest", "internal/term/ptytest"},
 		nil, "words import nothing of ours"},
-	{"1", []string{"internal/policy", "internal/sealed", "internal/canon", "internal/proof"},
+	{"1", []string{"internal/policy", "internal/sealed", "internal/canon", "internal/proof", "internal/archive"},
 		[]string{"0"}, "rules are pure and know only words"},
 	{"2a", []string{"internal/store", "internal/store/sqlite", "internal/store/storetest"},
 		[]string{"0", "1"}, "the store holds ciphertext and hashes and knows no caller, no ledger and no key"},

@@ -35,6 +35,8 @@ const (
 	OpAuditProof  Op = "audit.proof"  //
 	OpRestore     Op = "restore"      // value: presence passphrase
 
+	OpBackup Op = "backup" // streamed: the bytes of a backup
+
 	OpPolicyShow  Op = "policy.show"
 	OpPolicyApply Op = "policy.apply"
 
@@ -323,6 +325,11 @@ type AuditProof struct {
 // Line is one line of an export.
 type Line struct {
 	Line []byte `json:"line"`
+}
+
+// Chunk is the next piece of a file.
+type Chunk struct {
+	Bytes []byte `json:"bytes"`
 }
 
 // Restored tells what a restore accepted.

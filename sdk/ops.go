@@ -173,6 +173,11 @@ func (c *Client) Restore(ctx context.Context, in api.Auth, presence []byte) (api
 	return out, err
 }
 
+// Backup calls f for each piece of a backup: ciphertext, and no share.
+func (c *Client) Backup(ctx context.Context, f func(api.Chunk) error) error {
+	return c.call(ctx, api.OpBackup, nil, nil, reply{each: stream(f)})
+}
+
 // Policy returns the policy in force.
 func (c *Client) Policy(ctx context.Context) (api.Policy, error) {
 	var out api.Policy

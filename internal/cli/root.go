@@ -16,6 +16,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/cli/audit"
+	"github.com/thumbturn/thumbturn/internal/cli/backup"
 	"github.com/thumbturn/thumbturn/internal/cli/daemon"
 	"github.com/thumbturn/thumbturn/internal/cli/initialize"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
@@ -166,7 +167,7 @@ person.`,
 		run.New(run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd, Exit: os.Exit}),
 		item.NewSet(c), item.New(c), vault.New(c), read.New(c, os.Getwd),
 		request.NewList(c), request.NewApprove(c), request.NewDeny(c),
-		audit.New(a), audit.NewRestore(a),
+		audit.New(a), audit.NewRestore(a), backup.New(backup.Options{Console: c, Now: p.Now}),
 		policy.New(policy.Options{Console: c}),
 		daemon.New(daemon.Options{Console: c, Running: p.running}),
 		service.New(service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}),

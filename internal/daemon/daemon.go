@@ -196,6 +196,7 @@ func (p *process) assemble() error {
 	p.starter = whoStarted(identity.New(kernel, identity.Options{}))
 	who := func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }
 	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader,
+		Files:   account.Files{Data: p.home.Data, Config: p.home.Config, Copy: p.db.Backup},
 		Started: canon.Event{Action: "start", Outcome: "done", Reason: "started by " + p.starter.String(), Agent: p.starter.agent}})
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@ type Options struct {
 	Clock   broker.Clock
 	Rand    io.Reader
 	Started canon.Event // who started the daemon; recorded as its first event
+	Files   Files       // for backups
 }
 
 // Account is one account on one device.
@@ -43,6 +44,8 @@ type Account struct {
 	who    *identity.Registry
 	broker *broker.Broker
 	ledger *ledger.Ledger
+
+	copying sync.Mutex // one backup at a time; taken before mu
 
 	mu     sync.Mutex // unlock, lock, recover, restore: one at a time
 	loaded bool

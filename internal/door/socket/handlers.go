@@ -46,6 +46,7 @@ func handlers() map[api.Op]handler {
 		api.OpAuditAnchor: {[]string{h, l, u}, 0, (*call).auditAnchor},
 		api.OpAuditProof:  {open, 0, (*call).auditProof},
 		api.OpRestore:     {[]string{h}, 1, (*call).restore},
+		api.OpBackup:      {[]string{h, l, u}, 0, (*call).backup},
 		api.OpPolicyShow:  {open, 0, (*call).policyShow},
 		api.OpPolicyApply: {open, 0, (*call).policyApply},
 	}
