@@ -111,7 +111,8 @@ func TestBackupUnderPolicy(t *testing.T) {
 	wantCode(t, r, 5)
 	id := strings.TrimSpace(r.Out)
 	h.approve(id)
-	h.ok("policy", "apply", "--request", id, file)
+	h.person("policy", "apply", "--request", id, file) // the new policy hides its own text too
+	wantSaid(t, h.person("vault", "list"), "policy does not allow it")
 	wantCode(t, h.person("backup", "--to", h.file("x.tar")), 3)
 }
 
