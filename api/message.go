@@ -35,7 +35,8 @@ const (
 	OpAuditProof  Op = "audit.proof"  //
 	OpRestore     Op = "restore"      // value: presence passphrase
 
-	OpBackup Op = "backup" // streamed: the bytes of a backup
+	OpBackup  Op = "backup"       // streamed: the bytes of a backup
+	OpPutBack Op = "restore.from" // values: presence passphrase, the pieces of a backup
 
 	OpPolicyShow  Op = "policy.show"
 	OpPolicyApply Op = "policy.apply"

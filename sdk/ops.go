@@ -178,6 +178,14 @@ func (c *Client) Backup(ctx context.Context, f func(api.Chunk) error) error {
 	return c.call(ctx, api.OpBackup, nil, nil, reply{each: stream(f)})
 }
 
+// PutBack makes a backup, in pieces of any size, the home's database. The daemon
+// then replaces itself.
+func (c *Client) PutBack(ctx context.Context, in api.Auth, presence []byte, pieces [][]byte) (api.Restored, error) {
+	var out api.Restored
+	err := c.call(ctx, api.OpPutBack, in, append([][]byte{presence}, pieces...), reply{into: &out})
+	return out, err
+}
+
 // Policy returns the policy in force.
 func (c *Client) Policy(ctx context.Context) (api.Policy, error) {
 	var out api.Policy

@@ -13,5 +13,5 @@ func OpenPrivate(path string, writable bool) (*os.File, error) {
 	return nil, &Error{Op: "read", Path: path, Msg: "cannot tell who may read it on this system", Err: errors.ErrUnsupported}
 }
 
-// syncDir does nothing: this system has no sync of a directory.
-func syncDir(string) error { return nil }
+// SyncDir does nothing: this system has no sync of a directory.
+func SyncDir(string) error { return nil }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"database/sql"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,4 +133,243 @@ func TestBackupOfDamage(t *testing.T) {
 	if _, err := os.Stat(h.file("x.tar")); err == nil {
 		t.Error("it was written")
 	}
+}
+
+// lose deletes the whole data folder, as a slip of the hand does.
+func (h *home) lose() {
+	h.t.Helper()
+	h.halt()
+	if err := os.RemoveAll(filepath.Join(h.dir, "data")); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// putBack restores as the person.
+func (h *home) putBack(path, presence string) result {
+	h.t.Helper()
+	return h.person("restore", "--yes", "--from", path, "--passphrase-file", h.file(presence))
+}
+
+// uses reports whether a program gets a value.
+func (h *home) uses(ref, value string) bool {
+	r := h.do(command{Argv: []string{program("thumbturn"), "run", "--", "sh", "-c", `test "$KEY" = "` + value + `"`}, Env: append(h.env(), "KEY="+ref)})
+	return r.Code == 0
+}
+
+// All of data is lost; the backup brings it back, and says so in the ledger.
+func TestRestoreLost(t *testing.T) {
+	t.Parallel()
+	h := founded(t)
+	h.set("op://dev/api/key", canary)
+	draft := filepath.Join(h.dir, "config", "policy.cedar")
+	if err := os.WriteFile(draft, []byte("// a draft\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path, m := h.backedUp("one.tar")
+	h.set("op://dev/late/key", "written after the backup")
+	h.lose()
+	if err := os.Remove(draft); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.status(); s.State != "held" || !strings.Contains(s.Held, "the database is empty") {
+		t.Errorf("%+v", s)
+	}
+	wantCode(t, h.putBack(path, "unlock"), 3)
+	wantCode(t, h.putBack(path, "presence"), 0)
+	if s := h.status(); s.State != "locked" || s.Statements != m.Statements+1 {
+		t.Errorf("%+v\n%+v", s, m)
+	}
+	h.unlock()
+	if s := h.status(); s.Items != 1 || s.Vaults != 2 {
+		t.Errorf("%+v", s)
+	}
+	if !h.uses("op://dev/api/key", canary) || h.uses("op://dev/late/key", "written after the backup") {
+		t.Error("the values are not those of the backup")
+	}
+	wantSaid(t, h.person("audit", "verify"), "everything agrees")
+	wantSaid(t, h.person("audit", "list", "--format", "json"), "a backup put back: from")
+	h.set("op://dev/late/key", "again")
+	if b, err := os.ReadFile(draft); err != nil || string(b) != "// a draft\n" {
+		t.Errorf("%q, %v", b, err)
+	}
+	export := h.file("export")
+	h.ok("audit", "export", "-o", export)
+	wantSaid(t, h.person("audit", "verify", "--export", export, "--root", h.status().Root), "everything agrees")
+	// A second time is no restore: the home is newer now.
+	r := h.putBack(path, "presence")
+	wantCode(t, r, 1)
+	wantSaid(t, r, "newer than the backup")
+	if !h.uses("op://dev/late/key", "again") {
+		t.Error("the refused restore did harm")
+	}
+}
+
+// A backup goes over an older state of the same home, and over no newer one.
+func TestRestoreOver(t *testing.T) {
+	t.Parallel()
+	h := founded(t)
+	h.set("op://dev/api/key", "the first")
+	h.halt()
+	old := h.snapshot("data")
+	h.set2("op://dev/api/key", "the second")
+	path, _ := h.backedUp("two.tar")
+	h.halt()
+	h.put(old)
+	if s := h.status(); s.State != "held" {
+		t.Fatalf("%+v", s)
+	}
+	wantCode(t, h.putBack(path, "presence"), 0)
+	h.unlock()
+	if !h.uses("op://dev/api/key", "the second") {
+		t.Error("not the newer value")
+	}
+	if _, err := os.Stat(filepath.Join(h.dir, "data", "replaced.db")); err != nil {
+		t.Error(err)
+	}
+
+	// A home that was accepted as old and went on is no older state any more.
+	h.halt()
+	h.put(old)
+	h.ok("restore", "--yes", "--passphrase-file", h.file("presence"))
+	h.unlock()
+	r := h.putBack(path, "presence")
+	wantCode(t, r, 1)
+	if !strings.Contains(r.Err, "went another way") && !strings.Contains(r.Err, "newer than") {
+		t.Errorf("%v", r)
+	}
+	if s := h.status(); s.State != "unlocked" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// set2 unlocks first: the daemon was stopped.
+func (h *home) set2(ref, value string) { h.t.Helper(); h.unlock(); h.set(ref, value) }
+
+// What is not this home's backup, whole, is not put back, and harms nothing.
+func TestRestoreRefused(t *testing.T) {
+	t.Parallel()
+	h, other := founded(t), founded(t)
+	h.set("op://dev/api/key", canary)
+	mine, _ := h.backedUp("mine.tar")
+	theirs, _ := other.backedUp("theirs.tar")
+	b, err := os.ReadFile(mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := h.write("cut.tar", string(b[:len(b)/2]))
+	bit := h.write("bit.tar", string(flip(b)))
+	check := func(state string) {
+		t.Helper()
+		for _, tt := range []struct{ path, said string }{
+			{theirs, "another"}, {cut, "not a whole one"}, {bit, "not the one that the manifest names"}, {h.file("unlock"), "not a Thumbturn backup"}, {h.file("no"), "no such file"},
+		} {
+			r := h.putBack(tt.path, "presence")
+			if r.Code == 0 {
+				t.Errorf("%s: %v", tt.path, r)
+			}
+			wantSaid(t, r, tt.said)
+		}
+		if s := h.status(); s.State != state {
+			t.Errorf("%s: %+v", state, s)
+		}
+		if left, _ := filepath.Glob(filepath.Join(h.dir, "data", ".copy-*")); len(left) != 0 {
+			t.Errorf("left behind: %q", left)
+		}
+	}
+	check("unlocked")
+	h.set("op://dev/api/more", "still written")
+	h.lose()
+	check("held")
+	wantCode(t, bare(t).putBack(mine, "presence"), 3) // a new device has no share
+}
+
+// The digests of a manifest are no defence; the ledger inside is.
+func TestRestoreForged(t *testing.T) {
+	t.Parallel()
+	h := founded(t)
+	h.set("op://dev/api/key", canary)
+	path, m := h.backedUp("one.tar")
+	h.lose()
+	dir := t.TempDir()
+	forge := func(name string, spoil func(*sql.DB)) string {
+		t.Helper()
+		db := filepath.Join(dir, name+".db")
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		_, err = archive.Read(f, func(p archive.Part, r io.Reader) error {
+			if p.Name != archive.Database {
+				return nil
+			}
+			b, err := io.ReadAll(r)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(db, b, 0o600)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := sql.Open("sqlite", db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spoil(d)
+		if _, err := d.Exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		part, _ := archive.Sum(archive.Database, bytes.NewReader(b))
+		n := m
+		n.Parts = []archive.Part{part}
+		var out bytes.Buffer
+		if err := archive.Write(&out, n, func(string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }); err != nil {
+			t.Fatal(err)
+		}
+		return h.write(name+".tar", out.String())
+	}
+	for name, spoil := range map[string]func(*sql.DB){
+		"a value": func(db *sql.DB) {
+			exec1(t, db, "UPDATE blob SET bytes = ? WHERE kind = 2", flip(column(t, db, "SELECT bytes FROM blob WHERE kind = 2")))
+		},
+		"a leaf": func(db *sql.DB) {
+			exec1(t, db, "UPDATE event SET leaf = ? WHERE n = 1", flip(column(t, db, "SELECT leaf FROM event WHERE n = 1")))
+		},
+		"a statement": func(db *sql.DB) {
+			exec1(t, db, "UPDATE statement SET body = ? WHERE n = 1", flip(column(t, db, "SELECT body FROM statement WHERE n = 1")))
+		},
+		"the head": func(db *sql.DB) {
+			exec1(t, db, "UPDATE head SET note = ?", flip(column(t, db, "SELECT note FROM head")))
+		},
+	} {
+		if r := h.putBack(forge(name, spoil), "presence"); r.Code == 0 {
+			t.Errorf("%s: %v", name, r)
+		}
+	}
+	wantCode(t, h.putBack(forge("nothing", func(*sql.DB) {}), "presence"), 0) // the test's own ground
+	h.unlock()
+	if !h.uses("op://dev/api/key", canary) {
+		t.Error("not put back")
+	}
+}
+
+// Passphrases that were replaced do not come back with a backup.
+func TestRestoreOldPassphrases(t *testing.T) {
+	t.Parallel()
+	h := founded(t)
+	path, _ := h.backedUp("one.tar")
+	h.write("new", "a new unlock passphrase of some length\n")
+	h.ok("passphrase", "change", "--passphrase-file", h.file("unlock"), "--presence-passphrase-file", h.file("presence"), "--new-passphrase-file", h.file("new"))
+	h.lose()
+	r := h.putBack(path, "presence")
+	wantCode(t, r, 3)
+	wantSaid(t, r, "must not come back")
 }

@@ -340,7 +340,7 @@ func (a *Account) ready(op string) error {
 	case api.StateEmpty:
 		return fault.New(fault.Empty, op, "", "this home has no account yet").WithHint("run `thumbturn init`")
 	case api.StateHeld:
-		return fault.New(fault.Held, op, "", a.ledger.Held()).WithHint("`thumbturn audit verify` says more; `thumbturn restore` accepts the database as it is")
+		return fault.New(fault.Held, op, "", a.ledger.Held()).WithHint("`thumbturn audit verify` says more; `thumbturn restore` accepts the database as it is, or puts a backup back")
 	}
 	return nil
 }

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/archive"
@@ -43,7 +41,9 @@ const copyPrefix = ".copy-"
 // it are sealed, and a job at night must not need an open vault. What it does
 // show is the policy's text, ids, counts and times.
 func (a *Account) Backup(ctx context.Context, who identity.Caller, w io.Writer) error {
-	a.copying.Lock()
+	if !a.copying.TryLock() {
+		return busy("backup")
+	}
 	defer a.copying.Unlock()
 	if who.Kind() == "" {
 		return fault.New(fault.Denied, "backup", "", "nobody asks")
@@ -84,6 +84,10 @@ func (a *Account) Backup(ctx context.Context, who identity.Caller, w io.Writer) 
 	})
 }
 
+func busy(op string) error {
+	return fault.New(fault.Conflict, op, "", "another backup or restore is under way").WithHint("try again")
+}
+
 // copyFolder makes a folder for a copy, and removes what a crash left of others.
 // The caller holds copying.
 func (a *Account) copyFolder() (string, error) {
@@ -105,7 +109,10 @@ func (a *Account) describeCopy(ctx context.Context, path string) (archive.Manife
 	if err != nil {
 		return m, err
 	}
-	c, err := a.check(ctx, db, device.Pin{})
+	c, err := a.openCopy(ctx, db, &witness{})
+	if err == nil {
+		err = c.ledger.Close()
+	}
 	if err = errors.Join(err, db.Close()); err != nil {
 		return m, err
 	}
@@ -149,56 +156,68 @@ func (a *Account) configParts(m *archive.Manifest) (map[string][]byte, error) {
 	return out, nil
 }
 
-// copyOf is what a checked copy of a database says.
+// copyOf is a checked copy of a database, open as a ledger of its own.
 type copyOf struct {
 	genesis canon.Genesis
 	head    ledger.Head
 	note    []byte
+	ledger  *ledger.Ledger
 	book    *book.Book
 }
 
-// check verifies a copy of this device's database on its own: the head's
-// signature, that it continues seen, the chain and every signature in it, the
-// tree, and the bytes of all that the latest manifests name. It needs no key.
-func (a *Account) check(ctx context.Context, st store.Store, seen device.Pin) (copyOf, error) {
-	var out copyOf
-	l, err := ledger.Open(ctx, ledger.Options{Store: st, Device: witness{a.o.Device.ID(), seen}, Signer: a.o.Device.Public(), Rand: a.o.Rand, Now: a.o.Clock.Now, Late: time.Hour})
+// openCopy opens a copy of this device's database as a ledger that the device
+// has not pinned, and verifies it: the head's signature, that it continues what
+// w has seen, the chain and every signature in it, the tree, and the bytes of
+// all that the latest manifests name. It needs no key. The caller closes the
+// ledger.
+func (a *Account) openCopy(ctx context.Context, st store.Store, w *witness) (copyOf, error) {
+	w.Device = a.o.Device
+	l, err := ledger.Open(ctx, ledger.Options{Store: st, Device: w, Signer: a.o.Device.Public(), Rand: a.o.Rand, Now: a.o.Clock.Now})
 	if err != nil {
-		return out, err
+		return copyOf{}, err
 	}
-	defer l.Close()
-	if why := l.Held(); why != "" {
-		return out, fault.New(fault.Tampered, "check copy", "", why)
+	c := copyOf{ledger: l, book: &book.Book{Ledger: l, Store: st, Keys: a.book.Keys, Share: a.o.Device.LendShare, Now: a.o.Clock.Now, Rand: a.o.Rand}}
+	c.head, c.note = l.Head()
+	if err := c.verify(ctx); err != nil {
+		return c, errors.Join(err, l.Close())
 	}
-	out.book = &book.Book{Ledger: l, Store: st, Keys: a.book.Keys, Share: a.o.Device.LendShare, Now: a.o.Clock.Now, Rand: a.o.Rand}
-	if err := out.book.Load(ctx); err != nil {
-		return out, err
+	if c.genesis = c.book.Genesis(); c.genesis.Device != a.o.Device.ID() {
+		return c, errors.Join(fault.New(fault.Tampered, opCopy, "genesis", "the first statement is not this device's"), l.Close())
 	}
-	out.genesis = out.book.Genesis()
-	out.head, out.note = l.Head()
-	if out.genesis.Device != a.o.Device.ID() {
-		return out, fault.New(fault.Tampered, "check copy", "genesis", "the first statement is not this device's")
+	return c, nil
+}
+
+const opCopy = "check copy"
+
+func (c copyOf) verify(ctx context.Context) error {
+	if why := c.ledger.Held(); why != "" {
+		return fault.New(fault.Tampered, opCopy, "", why)
 	}
-	if err := l.Leaves(ctx); err != nil {
-		return out, err
+	if c.ledger.Empty() {
+		return fault.New(fault.Tampered, opCopy, "", "there is no account in it")
 	}
-	return out, out.book.Records(ctx, func(h canon.Hash, ref string) error {
-		if _, err := out.book.Fetch(ctx, h, ref); err != nil {
+	if err := c.book.Load(ctx); err != nil {
+		return err
+	}
+	if err := c.ledger.Leaves(ctx); err != nil {
+		return err
+	}
+	return c.book.Records(ctx, func(h canon.Hash, ref string) error {
+		if _, err := c.book.Fetch(ctx, h, ref); err != nil {
 			return err
 		}
 		return ctx.Err()
 	})
 }
 
-// witness stands for the device where a copy is only read: it has seen what it
-// is told, remembers nothing, and signs nothing.
+// witness is the device as a copy's ledger sees it: it signs, but what it has
+// seen is what it is told, and the device's own pin stays as it is.
 type witness struct {
-	id   string
+	*device.Device
 	seen device.Pin
+	last device.Pin // of the copy; read it once its ledger is closed
 }
 
-func (w witness) ID() string                    { return w.id }
-func (w witness) Sign([]byte) []byte            { return nil }
-func (w witness) Pin() (device.Pin, error)      { return w.seen, nil }
-func (w witness) SetPin(device.Pin, bool) error { return nil }
-func (w witness) RestorePin(p device.Pin) error { return fmt.Errorf("account: a witness has no pin") }
+func (w *witness) Pin() (device.Pin, error)             { return w.seen, nil }
+func (w *witness) SetPin(p device.Pin, sync bool) error { w.last = p; return nil }
+func (w *witness) RestorePin(p device.Pin) error        { w.last = p; return nil }

@@ -17,20 +17,15 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/archive"
+	"github.com/thumbturn/thumbturn/internal/atomicfile"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
-// Options is what the commands of this package take.
-type Options struct {
-	Console *console.Console
-	Now     func() time.Time
-}
-
 // New returns the backup command.
-func New(o Options) *cobra.Command {
+func New(c *console.Console) *cobra.Command {
 	var to string
 	var force bool
 	cmd := &cobra.Command{
@@ -42,7 +37,7 @@ The copy is checked before it is written and read back after. It holds no share:
 whoever has it alone can open nothing in it.`,
 		Example: "  thumbturn backup --to /mnt/usb",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return Backup(cmd.Context(), o, to, force) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return Backup(cmd.Context(), c, to, force) },
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the `PATH` of the file to write, or a folder for it")
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "replace an existing file without asking")
@@ -58,14 +53,14 @@ type written struct {
 
 // Backup writes a backup to a file, or into a folder under a name that tells
 // account and time.
-func Backup(ctx context.Context, o Options, to string, force bool) error {
+func Backup(ctx context.Context, c *console.Console, to string, force bool) error {
 	if to == "" {
 		return console.Usage("name the file or folder with --to")
 	}
 	named := false
 	if fi, err := os.Stat(to); err == nil && fi.IsDir() {
 		named = true
-	} else if err := vacant(o.Console, to, force); err != nil {
+	} else if err := vacant(c, to, force); err != nil {
 		return err
 	}
 	dir := to
@@ -77,7 +72,7 @@ func Backup(ctx context.Context, o Options, to string, force bool) error {
 		return unwritten(to, err)
 	}
 	done := written{}
-	err = o.Console.Session(ctx, func(s *sdk.Client) error { return receive(ctx, s, f) })
+	err = c.Session(ctx, func(s *sdk.Client) error { return receive(ctx, s, f) })
 	err = errors.Join(err, f.Close())
 	if err == nil {
 		done.Manifest, done.Size, err = look(f.Name())
@@ -85,7 +80,7 @@ func Backup(ctx context.Context, o Options, to string, force bool) error {
 	if err == nil {
 		if done.Path = to; named {
 			done.Path = filepath.Join(to, "thumbturn-"+done.Account+"-"+time.UnixMilli(done.Time).UTC().Format("20060102T150405Z")+".tar")
-			err = vacant(o.Console, done.Path, force)
+			err = vacant(c, done.Path, force)
 		}
 	}
 	if err == nil {
@@ -95,10 +90,10 @@ func Backup(ctx context.Context, o Options, to string, force bool) error {
 		_ = os.Remove(f.Name())
 		return err
 	}
-	if err := syncFolder(dir); err != nil {
+	if err := atomicfile.SyncDir(dir); err != nil {
 		return unwritten(done.Path, err)
 	}
-	return o.Console.Print(done, func(w io.Writer) {
+	return c.Print(done, func(w io.Writer) {
 		fmt.Fprintf(w, "%s\n%s\n", canon.Escape(done.Path), describe(done.Manifest))
 	})
 }

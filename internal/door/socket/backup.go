@@ -2,8 +2,11 @@ package socket
 
 import (
 	"bufio"
+	"bytes"
+	"io"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
 // chunkSize of a backup's pieces; base64 keeps it below the limit of a message.
@@ -32,4 +35,29 @@ func (c *call) backup() error {
 		return err
 	}
 	return c.reply([]api.Chunk{})
+}
+
+// putBack takes the presence passphrase and the pieces of a backup. The process
+// that follows serves the database that was put back.
+func (c *call) putBack() error {
+	in, err := body[api.Auth](c)
+	if err != nil {
+		return err
+	}
+	if len(c.values) < 2 {
+		return fault.New(fault.Protocol, "restore", "", "wrong number of values")
+	}
+	var pieces []io.Reader
+	for _, v := range c.values[1:] {
+		pieces = append(pieces, bytes.NewReader(v))
+	}
+	out, swap, err := c.s.Account.PutBack(c.ctx, c.who, source(in.Source), io.MultiReader(pieces...), c.values[0])
+	if err != nil {
+		return err
+	}
+	if err := c.reply(out); err != nil {
+		c.s.Log("restore: %v", err)
+	}
+	c.s.Replace(swap)
+	return nil
 }

@@ -47,6 +47,7 @@ func handlers() map[api.Op]handler {
 		api.OpAuditProof:  {open, 0, (*call).auditProof},
 		api.OpRestore:     {[]string{h}, 1, (*call).restore},
 		api.OpBackup:      {[]string{h, l, u}, 0, (*call).backup},
+		api.OpPutBack:     {all, -1, (*call).putBack},
 		api.OpPolicyShow:  {open, 0, (*call).policyShow},
 		api.OpPolicyApply: {open, 0, (*call).policyApply},
 	}
