@@ -7,11 +7,12 @@ type Op string
 const (
 	OpHello      Op = "hello"
 	OpStatus     Op = "status"
-	OpInit       Op = "init"       // values: unlock, presence passphrase; reply value: recovery code
-	OpUnlock     Op = "unlock"     // value: unlock passphrase
-	OpLock       Op = "lock"       //
-	OpRecover    Op = "recover"    // values: recovery code, new unlock, new presence passphrase; reply value: new code
-	OpPassphrase Op = "passphrase" // values: presence passphrase, old, new
+	OpInit       Op = "init"            // values: unlock, presence passphrase; reply value: recovery code
+	OpUnlock     Op = "unlock"          // value: unlock passphrase
+	OpLock       Op = "lock"            //
+	OpRecover    Op = "recover"         // values: recovery code, new unlock, new presence passphrase; reply value: new code
+	OpPassphrase Op = "passphrase"      // values: presence passphrase, old, new
+	OpRecovery   Op = "recovery.rotate" // value: presence passphrase; reply value: new recovery code
 	OpWhoami     Op = "whoami"
 
 	OpVaultCreate Op = "vault.create"

@@ -35,6 +35,12 @@ func (c *Client) Recover(ctx context.Context, in api.Auth, code, unlock, presenc
 	return c.one(ctx, api.OpRecover, in, code, unlock, presence)
 }
 
+// Recovery replaces the recovery code and returns the new one, which nothing can
+// show again.
+func (c *Client) Recovery(ctx context.Context, in api.Auth, presence []byte) (code []byte, err error) {
+	return c.one(ctx, api.OpRecovery, in, presence)
+}
+
 func (c *Client) one(ctx context.Context, op api.Op, in any, values ...[]byte) ([]byte, error) {
 	var got [][]byte
 	if err := c.call(ctx, op, in, values, reply{values: 1, got: &got}); err != nil {

@@ -162,7 +162,7 @@ person.`,
 	s := session.Options{Console: c, Running: p.running}
 	a := audit.Options{Console: c, Now: p.Now, Offline: p.VerifyOffline}
 	root.AddCommand(
-		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand), initialize.NewPassphrase(c, p.Rand),
+		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand), initialize.NewPassphrase(c, p.Rand), initialize.NewRecovery(c),
 		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
 		run.New(run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd, Exit: os.Exit}),
 		item.NewSet(c), item.New(c), vault.New(c), read.New(c, os.Getwd),

@@ -29,6 +29,7 @@ func handlers() map[api.Op]handler {
 		api.OpLock:        {[]string{l, u}, 0, (*call).lock},
 		api.OpRecover:     {[]string{l, u}, 3, (*call).recover},
 		api.OpPassphrase:  {open, 3, (*call).passphrase},
+		api.OpRecovery:    {open, 1, (*call).recovery},
 		api.OpVaultCreate: {open, 0, (*call).vaultCreate},
 		api.OpVaultList:   {open, 0, (*call).vaultList},
 		api.OpItemPut:     {open, -1, (*call).itemPut},
@@ -127,6 +128,18 @@ func (c *call) recover() error {
 		return err
 	}
 	code, err := c.s.Account.Recover(c.ctx, c.who, in.Source, c.values[0], c.values[1], c.values[2])
+	if err != nil {
+		return err
+	}
+	return code(func(b []byte) error { return c.reply(struct{}{}, b) })
+}
+
+func (c *call) recovery() error {
+	in, err := body[api.Auth](c)
+	if err != nil {
+		return err
+	}
+	code, err := c.s.Account.RenewRecovery(c.ctx, c.who, source(in.Source), c.values[0])
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package open
 import (
 	"crypto/subtle"
 	"errors"
+	"io"
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -13,6 +14,34 @@ import (
 // secret, for unlock or presence, whichever is not nil. What can be opened with
 // them does not change.
 func (g *Gesture) Rekey(r Roster, unlock, presence []byte) (canon.Roster, error) {
+	return g.replace(r, map[canon.SlotKind][]byte{canon.SlotUnlock: unlock, canon.SlotPresence: presence})
+}
+
+// Renew makes the roster with a new recovery code in the place of the old one,
+// and the closure that lends it. The gesture must have opened every compartment:
+// the code opens them all.
+func (g *Gesture) Renew(r Roster) (out canon.Roster, code func(func([]byte) error) error, err error) {
+	raw := make([]byte, RecoverySize)
+	if _, err := io.ReadFull(g.k.rand, raw); err != nil {
+		return out, nil, err
+	}
+	kept, free, err := g.k.arena.keep(raw)
+	if err != nil {
+		return out, nil, err
+	}
+	err = kept(func(b []byte) error {
+		out, err = g.replace(r, map[canon.SlotKind][]byte{canon.SlotRecovery: b})
+		return err
+	})
+	if err != nil {
+		free()
+		return out, nil, err
+	}
+	return out, func(use func([]byte) error) error { defer free(); return kept(use) }, nil
+}
+
+// replace makes the roster with new slots of the kinds that have a secret.
+func (g *Gesture) replace(r Roster, secrets map[canon.SlotKind][]byte) (canon.Roster, error) {
 	out := r.Roster
 	out.Slots = nil
 	replaced := map[string]canon.Slot{}
@@ -21,7 +50,7 @@ func (g *Gesture) Rekey(r Roster, unlock, presence []byte) (canon.Roster, error)
 		if err != nil {
 			return out, err
 		}
-		secret := map[canon.SlotKind][]byte{canon.SlotUnlock: unlock, canon.SlotPresence: presence}[h.Kind]
+		secret := secrets[h.Kind]
 		if secret == nil {
 			out.Slots = append(out.Slots, s)
 			continue
