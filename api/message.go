@@ -21,6 +21,7 @@ const (
 	OpItemGet     Op = "item.get"
 	OpItemList    Op = "item.list" // streamed
 	OpItemDelete  Op = "item.delete"
+	OpItemPurge   Op = "item.purge" // of a deleted item
 
 	OpRelease Op = "release" // reply values: one for each Want.Refs, in order
 
@@ -210,6 +211,11 @@ type ItemGet struct {
 	Ask
 	Vault string `json:"vault"`
 	Item  string `json:"item"`
+}
+
+// Purged tells how many blobs of an item were erased.
+type Purged struct {
+	Erased int `json:"erased"`
 }
 
 // ItemList filters a list; an empty Vault means all.

@@ -99,6 +99,13 @@ func (c *Client) ItemDelete(ctx context.Context, in api.ItemGet, wait OnWaiting)
 	return c.call(ctx, api.OpItemDelete, in, nil, reply{waiting: wait})
 }
 
+// ItemPurge erases the sealed values of a deleted item for good.
+func (c *Client) ItemPurge(ctx context.Context, in api.ItemGet, wait OnWaiting) (api.Purged, error) {
+	var out api.Purged
+	err := c.call(ctx, api.OpItemPurge, in, nil, reply{into: &out, waiting: wait})
+	return out, err
+}
+
 // Items calls f for each item, as they arrive.
 func (c *Client) Items(ctx context.Context, in api.ItemList, f func(api.Item) error) error {
 	return c.call(ctx, api.OpItemList, in, nil, reply{each: stream(f)})

@@ -373,3 +373,96 @@ func TestRestoreOldPassphrases(t *testing.T) {
 	wantCode(t, r, 3)
 	wantSaid(t, r, "must not come back")
 }
+
+// beside reads the home's database while the daemon runs.
+func (h *home) beside(do func(*sql.DB)) {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(h.dir, "data", "thumbturn.db")+"?mode=ro")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer db.Close()
+	do(db)
+}
+
+// A purged item's ciphertext is in no file of the home, all else is, and the
+// ledger verifies here and elsewhere.
+func TestPurge(t *testing.T) {
+	t.Parallel()
+	h := founded(t)
+	h.set("op://dev/gone/key", "the first value")
+	h.set("op://dev/gone/key", "the second value")
+	h.set("op://dev/stays/key", canary)
+	records := func() (all [][]byte) {
+		h.beside(func(db *sql.DB) {
+			rows, err := db.Query("SELECT bytes FROM blob WHERE kind = 2 ORDER BY id")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var b []byte
+				if err := rows.Scan(&b); err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, b)
+			}
+		})
+		return all
+	}
+	all := records()
+	if len(all) != 3 {
+		t.Fatalf("%d records", len(all))
+	}
+	// holds looks for any piece of the erased: pages cut a record anywhere.
+	holds := func() string {
+		for name, b := range h.snapshot("data") {
+			for _, x := range all[:2] {
+				for at := 3; at+48 <= len(x); at += 48 {
+					if bytes.Contains(b, x[at:at+48]) {
+						return name
+					}
+				}
+			}
+		}
+		return ""
+	}
+	if holds() == "" {
+		t.Fatal("the test looks in the wrong place")
+	}
+	wantCode(t, h.person("item", "purge", "--yes", "gone", "--vault", "dev"), 1) // it is not deleted
+	approved := func(args ...string) result {
+		r := h.person(append(args, "--no-wait")...)
+		wantCode(t, r, 5)
+		id := strings.TrimSpace(r.Out)
+		h.approve(id)
+		return h.person(append(args, "--request", id)...)
+	}
+	wantCode(t, approved("item", "delete", "--yes", "gone", "--vault", "dev"), 0)
+	wantCode(t, h.agent("item", "purge", "--yes", "--no-wait", "gone", "--vault", "dev"), 3)
+	r := approved("item", "purge", "--yes", "gone", "--vault", "dev")
+	wantCode(t, r, 0)
+	wantSaid(t, r, "erased")
+	if n := len(records()); n != 1 {
+		t.Errorf("%d records are left", n)
+	}
+	if name := holds(); name != "" {
+		t.Errorf("%s holds a piece of an erased record", name)
+	}
+	wantSaid(t, h.person("audit", "verify"), "everything agrees")
+	if !h.uses("op://dev/stays/key", canary) {
+		t.Error("another item was harmed")
+	}
+	export := h.file("export")
+	h.ok("audit", "export", "-o", export)
+	wantSaid(t, h.person("audit", "verify", "--export", export, "--root", h.status().Root), "everything agrees")
+	h.halt()
+	if name := holds(); name != "" {
+		t.Errorf("after the end %s holds a piece of an erased record", name)
+	}
+	h.unlock()
+	wantSaid(t, h.person("audit", "verify"), "everything agrees")
+	h.backedUp("after.tar")
+	again := approved("item", "purge", "--yes", "gone", "--vault", "dev") // does no harm
+	wantCode(t, again, 0)
+}

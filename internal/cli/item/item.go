@@ -36,7 +36,7 @@ type Options struct {
 func New(c *console.Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "item", Short: "Create, show, change and delete items", Args: cobra.NoArgs,
 		Example: "  thumbturn item list\n  thumbturn item get github --vault work"}
-	cmd.AddCommand(newCreate(c), newGet(c), newList(c), newEdit(c), newDelete(c))
+	cmd.AddCommand(newCreate(c), newGet(c), newList(c), newEdit(c), newDelete(c), newPurge(c))
 	return cmd
 }
 

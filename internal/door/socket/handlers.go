@@ -36,6 +36,7 @@ func handlers() map[api.Op]handler {
 		api.OpItemGet:     {open, 0, (*call).itemGet},
 		api.OpItemList:    {open, 0, (*call).itemList},
 		api.OpItemDelete:  {open, 0, (*call).itemDelete},
+		api.OpItemPurge:   {open, 0, (*call).itemPurge},
 		api.OpRelease:     {open, 0, (*call).release},
 		api.OpRequests:    {open, 0, (*call).requests},
 		api.OpRequest:     {open, 0, (*call).request},
