@@ -167,6 +167,7 @@ var dependencies = map[string]struct {
 	rooms  []string
 	reason string
 }{
+	"filippo.io/age":                   {[]string{"internal/cli/item"}, "the form of an encrypted export, which other tools open"},
 	"github.com/cedar-policy/cedar-go": {[]string{"internal/policy"}, "the policy language: default deny, forbid wins"},
 	"github.com/google/go-cmp":         {[]string{"tests", "internal/store/storetest"}, "differences in tests"},
 	"github.com/rogpeppe/go-internal":  {[]string{"tests"}, "scripts for the command line"},

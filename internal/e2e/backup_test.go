@@ -466,3 +466,33 @@ func TestPurge(t *testing.T) {
 	again := approved("item", "purge", "--yes", "gone", "--vault", "dev") // does no harm
 	wantCode(t, again, 0)
 }
+
+// An export reveals: a person approves it, for each vault, and an agent gets
+// nothing.
+func TestExport(t *testing.T) {
+	t.Parallel()
+	h := founded(t)
+	h.set("op://dev/api/key", canary)
+	h.set("op://prod/api/key", canary+" of prod")
+	out := h.file("out.json")
+	wantCode(t, h.agent("export", "--yes", "--plain", "--to", out), 3)
+	if _, err := os.Stat(out); err == nil {
+		t.Fatal("an agent has an export")
+	}
+	end := h.sh.start(command{Argv: []string{program("thumbturn"), "export", "--yes", "--plain", "--to", out}})
+	h.approve(h.pending())
+	h.approve(h.pending())
+	r := h.heard(<-end)
+	wantCode(t, r, 0)
+	b, err := os.ReadFile(out)
+	if err != nil || bytes.Count(b, []byte(canary)) != 2 || !bytes.Contains(b, []byte(canary+" of prod")) || strings.Contains(r.String(), canary) {
+		t.Errorf("%s, %v\n%v", b, err, r)
+	}
+	if fi, err := os.Stat(out); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", fi, err)
+	}
+	list := h.ok("audit", "list", "--type", "intent", "--format", "json")
+	if strings.Count(list, "op://dev/api/key") == 0 || strings.Count(list, "op://prod/api/key") == 0 {
+		t.Errorf("not on record:\n%s", list)
+	}
+}
