@@ -161,6 +161,7 @@ person.`,
 
 	s := session.Options{Console: c, Running: p.running}
 	a := audit.Options{Console: c, Now: p.Now, Offline: p.VerifyOffline}
+	at := service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}
 	root.AddCommand(
 		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand), initialize.NewPassphrase(c, p.Rand), initialize.NewRecovery(c),
 		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
@@ -170,7 +171,7 @@ person.`,
 		audit.New(a), backup.New(c), backup.NewRestore(c),
 		policy.New(policy.Options{Console: c}),
 		daemon.New(daemon.Options{Console: c, Running: p.running}),
-		service.New(service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}),
+		service.New(at), service.NewUninstall(at),
 		p.versionCommand(c),
 	)
 	root.InitDefaultHelpCmd()

@@ -117,7 +117,7 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, source, w
 		return err
 	}
 	defer g.Close()
-	out, err := g.Rekey(roster, unlock, newPresence)
+	out, err := g.Rekey(roster, map[canon.SlotKind][]byte{canon.SlotUnlock: unlock, canon.SlotPresence: newPresence})
 	if err != nil {
 		return err
 	}

@@ -384,7 +384,7 @@ func TestRekey(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := []byte("another presence passphrase")
-	out, err := g.Rekey(w.roster, nil, next)
+	out, err := g.Rekey(w.roster, map[canon.SlotKind][]byte{canon.SlotPresence: next})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -397,7 +397,7 @@ func TestRekey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err = g.Rekey(w.roster, []byte("another unlock passphrase"), nil); err != nil {
+	if out, err = g.Rekey(w.roster, map[canon.SlotKind][]byte{canon.SlotUnlock: []byte("another unlock passphrase")}); err != nil {
 		t.Fatal(err)
 	}
 	g.Close()

@@ -3,45 +3,16 @@ package open
 import (
 	"crypto/subtle"
 	"errors"
-	"io"
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/sealed"
 )
 
-// Rekey makes the roster after a change of passphrase: new slots under the new
-// secret, for unlock or presence, whichever is not nil. What can be opened with
-// them does not change.
-func (g *Gesture) Rekey(r Roster, unlock, presence []byte) (canon.Roster, error) {
-	return g.replace(r, map[canon.SlotKind][]byte{canon.SlotUnlock: unlock, canon.SlotPresence: presence})
-}
-
-// Renew makes the roster with a new recovery code in the place of the old one,
-// and the closure that lends it. The gesture must have opened every compartment:
-// the code opens them all.
-func (g *Gesture) Renew(r Roster) (out canon.Roster, code func(func([]byte) error) error, err error) {
-	raw := make([]byte, RecoverySize)
-	if _, err := io.ReadFull(g.k.rand, raw); err != nil {
-		return out, nil, err
-	}
-	kept, free, err := g.k.arena.keep(raw)
-	if err != nil {
-		return out, nil, err
-	}
-	err = kept(func(b []byte) error {
-		out, err = g.replace(r, map[canon.SlotKind][]byte{canon.SlotRecovery: b})
-		return err
-	})
-	if err != nil {
-		free()
-		return out, nil, err
-	}
-	return out, func(use func([]byte) error) error { defer free(); return kept(use) }, nil
-}
-
-// replace makes the roster with new slots of the kinds that have a secret.
-func (g *Gesture) replace(r Roster, secrets map[canon.SlotKind][]byte) (canon.Roster, error) {
+// Rekey makes the roster with new slots under new secrets, for each kind that is
+// given one: a change of passphrase, or of the recovery code. What can be opened
+// with them does not change, and the gesture must have opened all of it.
+func (g *Gesture) Rekey(r Roster, secrets map[canon.SlotKind][]byte) (canon.Roster, error) {
 	out := r.Roster
 	out.Slots = nil
 	replaced := map[string]canon.Slot{}
@@ -96,6 +67,23 @@ func (g *Gesture) reseal(c canon.Compartment, replaced map[string]canon.Slot) (c
 		out.Seeds = append(out.Seeds, one.Seeds...)
 	}
 	return out, nil
+}
+
+// Renew is Rekey with a recovery code that it makes, and lends once.
+func (g *Gesture) Renew(r Roster) (out canon.Roster, once func(func([]byte) error) error, err error) {
+	code, free, err := g.k.newCode()
+	if err != nil {
+		return out, nil, err
+	}
+	once = func(use func([]byte) error) error { defer free(); return code(use) }
+	err = code(func(b []byte) (err error) {
+		out, err = g.Rekey(r, map[canon.SlotKind][]byte{canon.SlotRecovery: b})
+		return err
+	})
+	if err != nil {
+		free()
+	}
+	return out, once, err
 }
 
 // SameAsUnlock reports whether a passphrase is the unlock passphrase: the two
