@@ -496,3 +496,31 @@ func TestExport(t *testing.T) {
 		t.Errorf("not on record:\n%s", list)
 	}
 }
+
+// The process is gone after the files were swapped and before the pin was set:
+// the home is held, and can be accepted.
+func TestRestoreCutShort(t *testing.T) {
+	t.Parallel()
+	h := founded(t)
+	h.set("op://dev/api/key", canary)
+	path, _ := h.backedUp("one.tar")
+	h.set("op://dev/late/key", "written after the backup")
+	h.lose()
+	pin, err := os.ReadFile(filepath.Join(h.dir, "device", "pin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, h.putBack(path, "presence"), 0)
+	h.halt()
+	if err := os.WriteFile(filepath.Join(h.dir, "device", "pin"), pin, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.status(); s.State != "held" {
+		t.Errorf("%+v", s)
+	}
+	h.ok("restore", "--yes", "--passphrase-file", h.file("presence"))
+	h.unlock()
+	if !h.uses("op://dev/api/key", canary) {
+		t.Error("not put back")
+	}
+}

@@ -31,8 +31,9 @@ const replaced = "replaced.db"
 // put back says so by a signed statement.
 //
 // Nothing in place is touched before all is checked. The ledger is then held,
-// and the returned swap must be called once account and database are closed; a
-// fresh process goes on from there.
+// so that nothing is written that would be lost, and the returned swap must be
+// called once account and database are closed; a fresh process goes on from
+// there.
 func (a *Account) PutBack(ctx context.Context, who identity.Caller, source string, backup io.Reader, presence []byte) (out api.Restored, swap func() error, err error) {
 	if !a.copying.TryLock() {
 		return out, nil, busy(opPutBack)
@@ -57,9 +58,11 @@ func (a *Account) PutBack(ctx context.Context, who identity.Caller, source strin
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	// What the backup says of itself spares work; restored looks at what is signed.
+	if err = a.human(opPutBack, who, source, m.TestHome && (a.book.Genesis().Account == "" || a.TestHome())); err != nil {
+		return out, nil, err
+	}
 	before := a.ledger.Held()
-	a.ledger.Hold("a backup is being put back")
-	_, _ = a.ledger.Append(ctx, ledger.Entry{}) // refused, once all that was accepted before is written
 	pin, err := a.putBack(ctx, who, source, filepath.Join(dir, filepath.FromSlash(archive.Database)), presence, &out)
 	if err != nil {
 		a.ledger.Hold(before)
@@ -102,9 +105,9 @@ func (a *Account) mine(m archive.Manifest) error {
 	return nil
 }
 
-// putBack checks the unpacked database against the home and the person, and
-// writes the statement that says what happened into it. The caller holds mu and
-// has held the ledger.
+// putBack checks the unpacked database against the home and the person, holds
+// the ledger, and writes the statement that says what happened into the copy. It
+// returns the pin of the copy. The caller holds mu.
 func (a *Account) putBack(ctx context.Context, who identity.Caller, source, path string, presence []byte, out *api.Restored) (device.Pin, error) {
 	now, _ := a.ledger.Head()
 	seen, err := a.o.Device.Pin()
@@ -120,7 +123,7 @@ func (a *Account) putBack(ctx context.Context, who identity.Caller, source, path
 	if err == nil {
 		err = a.follows(ctx, db, c, now, seen)
 		if err == nil {
-			err = a.restored(ctx, who, source, presence, c, seen, out)
+			err = a.restored(ctx, who, source, presence, c, now, out)
 		}
 		err = errors.Join(err, c.ledger.Close())
 	}
@@ -129,17 +132,19 @@ func (a *Account) putBack(ctx context.Context, who identity.Caller, source, path
 	return w.last, err
 }
 
+const byHand = "to go back all the same, stop the daemon and move the files of the data folder away yourself, then restore"
+
 // follows refuses a backup that is older than the home, that went another way,
 // or whose passphrases were replaced since.
 func (a *Account) follows(ctx context.Context, db *sqlite.DB, c copyOf, now ledger.Head, seen device.Pin) error {
 	if now.Statements > c.head.Statements || now.Events > c.head.Events {
 		return fault.New(fault.Conflict, opPutBack, "", fmt.Sprintf("this home is newer than the backup: it has %d statements and %d events, the backup %d and %d",
 			now.Statements, now.Events, c.head.Statements, c.head.Events)).
-			WithHint("to go back all the same, stop the daemon and move the home's data files away yourself, then restore")
+			WithHint(byHand)
 	}
 	if uint64(c.book.Roster().Version) < seen.Roster {
-		return fault.New(fault.Denied, opPutBack, "", "a passphrase or the recovery code was changed after this backup, and the old ones must not come back").
-			WithHint("use a backup that was made after the last change")
+		return fault.New(fault.Denied, opPutBack, "", "passphrases, the recovery code or the presence vaults were changed after this backup, and what was replaced must not come back").
+			WithHint("use a backup that was made after the last such change")
 	}
 	if now.Statements == 0 {
 		return nil
@@ -154,13 +159,14 @@ func (a *Account) follows(ctx context.Context, db *sqlite.DB, c copyOf, now ledg
 		return err
 	}
 	if why != "" {
-		return fault.New(fault.Conflict, opPutBack, "", "the backup does not continue this home, which went another way since")
+		return fault.New(fault.Conflict, opPutBack, "", "the backup does not continue this home, which went another way since").WithHint(byHand)
 	}
 	return nil
 }
 
-// restored checks the gesture and writes statement and event into the copy.
-func (a *Account) restored(ctx context.Context, who identity.Caller, source string, presence []byte, c copyOf, seen device.Pin, out *api.Restored) error {
+// restored checks the gesture, holds the ledger, which must still be at now, and
+// writes statement and event into the copy.
+func (a *Account) restored(ctx context.Context, who identity.Caller, source string, presence []byte, c copyOf, now ledger.Head, out *api.Restored) error {
 	// The flag of the backup counts: our device signed it, and each slot confirms it.
 	if err := a.human(opPutBack, who, source, c.genesis.TestHome); err != nil {
 		return err
@@ -174,6 +180,15 @@ func (a *Account) restored(ctx context.Context, who identity.Caller, source stri
 		return err
 	}
 	defer g.Close()
+	a.ledger.Hold("a backup is being put back")
+	_, _ = a.ledger.Append(ctx, ledger.Entry{}) // refused, once all that was accepted before is written
+	if then, _ := a.ledger.Head(); then != now {
+		return fault.New(fault.Conflict, opPutBack, "", "this home was changed meanwhile").WithHint("try again")
+	}
+	seen, err := a.o.Device.Pin()
+	if err != nil {
+		return err
+	}
 	if err := c.ledger.Begin(c.genesis); err != nil {
 		return err
 	}

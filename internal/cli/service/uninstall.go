@@ -130,8 +130,8 @@ func removals(system, dir string, home api.Home, ofSystem bool) ([]removal, erro
 		removal{Remove: filepath.Join(dir, "thumbturnd")},
 		removal{Remove: home.Run, Why: "socket and lock"},
 		removal{Keep: home.Data, Why: "the database: every vault, and the ledger"},
-		removal{Keep: home.Device, Why: "the share: without it neither the database nor a backup opens on this computer, but by the recovery code"},
+		removal{Keep: home.Device, Why: "the share: without it neither the database nor a backup opens"},
 		removal{Keep: home.Config, Why: "drafts of the policy"},
-		removal{Keep: "the recovery code", Why: "on paper; whoever has it and the device can open everything"})
+		removal{Keep: "the recovery code", Why: "on paper; it replaces forgotten passphrases, and whoever has it and the database can open everything"})
 	return out, nil
 }
