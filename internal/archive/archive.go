@@ -208,9 +208,14 @@ func part(t *tar.Reader, p Part, take func(Part, io.Reader) error) error {
 		return bad(p.Name, "not of the size that the manifest gives")
 	}
 	sum := sha256.New()
-	content := io.TeeReader(t, sum)
+	from := &source{r: t}
+	content := io.TeeReader(from, sum)
 	if take != nil {
-		if err := take(p, content); err != nil {
+		err := take(p, content)
+		if from.err != nil {
+			return broken(from.err) // whatever take made of it
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -221,6 +226,21 @@ func part(t *tar.Reader, p Part, take func(Part, io.Reader) error) error {
 		return bad(p.Name, "its content is not the one that the manifest names")
 	}
 	return nil
+}
+
+// source remembers why reading failed.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+// Read implements io.Reader.
+func (s *source) Read(b []byte) (int, error) {
+	n, err := s.r.Read(b)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
 }
 
 // next reads the header of an entry that must have a name and be a file.

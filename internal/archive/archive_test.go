@@ -66,12 +66,20 @@ func TestRoundTrip(t *testing.T) {
 // refused.
 func TestDamage(t *testing.T) {
 	_, b := pack(t, map[string][]byte{Database: bytes.Repeat([]byte("x"), 1500), Config + "p": []byte("y")}, Database, Config+"p")
+	at := bytes.Index(b, bytes.Repeat([]byte("x"), 1500))
 	for n := 0; n < len(b)-1024-512; n += 97 { // what comes last is padding
 		if _, err := Read(bytes.NewReader(b[:n]), nil); !fault.Is(err, fault.Tampered) {
 			t.Errorf("cut at %d: %v", n, err)
 		}
 	}
-	at := bytes.Index(b, bytes.Repeat([]byte("x"), 1500))
+	// What a taker makes of a file that ends early does not hide that it does.
+	_, err := Read(bytes.NewReader(b[:at+700]), func(p Part, r io.Reader) error {
+		_, err := io.Copy(io.Discard, r)
+		return fault.Wrap(fault.Unavailable, "take", p.Name, err)
+	})
+	if !fault.Is(err, fault.Tampered) {
+		t.Errorf("cut under a taker: %v", err)
+	}
 	for _, i := range []int{at, at + 700, at + 1499, bytes.Index(b, []byte(`"size"`)) + 7} {
 		c := bytes.Clone(b)
 		c[i] ^= 1

@@ -54,12 +54,16 @@ func TestBackup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var secret struct{ Share, Sign_seed, Kem_seed []byte }
+	var secret struct {
+		Share []byte
+		Sign  []byte `json:"sign_seed"`
+		KEM   []byte `json:"kem_seed"`
+	}
 	if err := json.Unmarshal(keys, &secret); err != nil || len(secret.Share) != 32 {
 		t.Fatalf("%v", err)
 	}
-	for name, x := range map[string][]byte{"the value": []byte(canary), "the share": secret.Share, "the signing key": secret.Sign_seed,
-		"the sealing key": secret.Kem_seed, "the keys": keys, "the unlock passphrase": []byte(unlockPhrase)} {
+	for name, x := range map[string][]byte{"the value": []byte(canary), "the share": secret.Share, "the signing key": secret.Sign,
+		"the sealing key": secret.KEM, "the keys": keys, "the unlock passphrase": []byte(unlockPhrase)} {
 		if bytes.Contains(b, x) {
 			t.Errorf("the backup holds %s", name)
 		}
