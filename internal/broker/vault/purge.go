@@ -6,6 +6,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/ledger"
 )
@@ -21,16 +22,24 @@ func (b *Custody) Purge(ctx context.Context, who identity.Caller, a gate.Ask, va
 	if err != nil {
 		return 0, err
 	}
-	e, err := b.g.Book.Purge(ctx, it)
-	if err != nil {
-		return 0, err
-	}
 	lines := []string{fmt.Sprintf("purge deleted item %s/%s: its sealed values are erased for good", it.Vault.Title, it.Meta.Title)}
 	req, g, err := b.g.Gesture(ctx, who, a, gate.Act{Action: "delete", Vault: it.Vault, Lines: lines, Change: []string{"purge", it.ID, fmt.Sprint(it.Version)}})
 	if err != nil {
 		return 0, b.g.Refused(who, "purge", err)
 	}
 	defer g.Close()
+	// Minutes may have passed: what is erased is what is archived now.
+	now, err := b.g.Book.Archived(ctx, "item purge", it.Vault.ID, it.ID)
+	if err != nil {
+		return 0, err
+	}
+	if now.Version != it.Version {
+		return 0, fault.New(fault.Conflict, "item purge", it.Meta.Title, "it was changed meanwhile").WithHint("ask again")
+	}
+	e, err := b.g.Book.Purge(ctx, it)
+	if err != nil {
+		return 0, err
+	}
 	s := b.g.Book.PurgeStatement(it)
 	sig, err := g.Root().Sign(s.Body())
 	if err != nil {
