@@ -19,7 +19,7 @@
 //	floor 2b  internal/{identity,approve,ledger,device}                 durable facts
 //	floor 2a  internal/store (+ sqlite, storetest)                      ciphertext and hashes
 //	floor 1   internal/{policy,sealed,canon,proof,agent,project,
-//	          foreign}                                                  pure: no I/O, no clock, no goroutine
+//	          foreign,archive}                                          pure: no I/O, no clock, no goroutine
 //	floor 0   ref  api  internal/{fault,mask,dotenv,atomicfile,term,
 //	          digest,recipe,strict}                                     import nothing of ours
 //

@@ -51,7 +51,7 @@ var floors = []floor{
 	{"0", []string{".", "ref", "api", "internal/fault", "internal/mask", "internal/dotenv", "internal/atomicfile", "internal/digest", "internal/recipe",
 		"internal/term", "internal/strict", "internal/ptytest", "internal/term/ptytest"},
 		nil, "words import nothing of ours"},
-	{"1", []string{"internal/policy", "internal/sealed", "internal/canon", "internal/proof", "internal/agent", "internal/project", "internal/foreign"},
+	{"1", []string{"internal/policy", "internal/sealed", "internal/canon", "internal/proof", "internal/agent", "internal/project", "internal/foreign", "internal/archive"},
 		[]string{"0"}, "rules are pure and know only words"},
 	{"2a", []string{"internal/store", "internal/store/sqlite", "internal/store/storetest"},
 		[]string{"0", "1"}, "the store holds ciphertext and hashes and knows no caller, no ledger and no key"},
@@ -59,7 +59,7 @@ var floors = []floor{
 		[]string{"0", "1", "2a"}, "durable facts stand side by side; the broker alone brings them together"},
 	{"3", []string{"internal/broker", "internal/broker/into", "internal/broker/sign", "internal/broker/handoff",
 		"internal/broker/reveal", "internal/broker/account", "internal/broker/vault", "internal/broker/grant", "internal/broker/internal/gate", "internal/broker/internal/open", "internal/broker/internal/sink",
-		"internal/broker/internal/book", "internal/broker/internal/wire", "internal/broker/internal/form"},
+		"internal/broker/internal/book", "internal/broker/internal/wire", "internal/broker/internal/form", "internal/broker/internal/past"},
 		[]string{"0", "1", "2a", "2b"}, "the waist knows no door"},
 	{"4a", []string{"internal/door/socket", "internal/door/egress", "internal/door/web", "internal/door/connect",
 		"internal/door/sshagent", "internal/door/team"},
@@ -91,6 +91,7 @@ var sideways = []struct{ from, to, reason string }{
 	{"internal/broker/reveal", "internal/broker/internal/wire", "values leave as frames in one place"},
 	{"internal/broker/internal/wire", "internal/broker/internal/sink", "it writes what a sink delivers"},
 	{"internal/broker/internal/book", "internal/broker/internal/open", "metadata opens with the keyring"},
+	{"internal/broker/internal/past", "internal/broker/internal/book", "the past is read as the present is"},
 	{"internal/broker/internal/gate", "internal/broker/internal/*", "asking needs the account and the gesture"},
 	{"internal/broker/vault", "internal/broker/internal/*", "items are written through the gate"},
 	{"internal/broker/grant", "internal/broker/internal/*", "a grant is a statement, made through the gate"},
@@ -168,6 +169,7 @@ var dependencies = map[string]struct {
 	rooms  []string
 	reason string
 }{
+	"filippo.io/age":                   {[]string{"internal/cli/export"}, "the form of an encrypted export, which other tools open"},
 	"github.com/cedar-policy/cedar-go": {[]string{"internal/policy"}, "the policy language: default deny, forbid wins"},
 	"github.com/google/go-cmp":         {[]string{"tests", "internal/store/storetest"}, "differences in tests"},
 	"github.com/pelletier/go-toml/v2":  {[]string{"internal/project"}, "the syntax of TOML, with the place of every word"},

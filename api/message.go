@@ -7,11 +7,12 @@ type Op string
 const (
 	OpHello      Op = "hello"
 	OpStatus     Op = "status"
-	OpInit       Op = "init"       // values: unlock, presence passphrase; reply value: recovery code
-	OpUnlock     Op = "unlock"     // value: unlock passphrase
-	OpLock       Op = "lock"       //
-	OpRecover    Op = "recover"    // values: recovery code, new unlock, new presence passphrase; reply value: new code
-	OpPassphrase Op = "passphrase" // values: presence passphrase, old, new
+	OpInit       Op = "init"            // values: unlock, presence passphrase; reply value: recovery code
+	OpUnlock     Op = "unlock"          // value: unlock passphrase
+	OpLock       Op = "lock"            //
+	OpRecover    Op = "recover"         // values: recovery code, new unlock, new presence passphrase; reply value: new code
+	OpPassphrase Op = "passphrase"      // values: presence passphrase, old, new
+	OpRecovery   Op = "recovery.rotate" // value: presence passphrase; reply value: new recovery code
 	OpWhoami     Op = "whoami"
 
 	OpVaultCreate Op = "vault.create"
@@ -29,6 +30,7 @@ const (
 	OpGrantCreate Op = "grant.create"
 	OpGrantList   Op = "grant.list"
 	OpGrantRevoke Op = "grant.revoke"
+	OpItemPurge   Op = "item.purge" // of a deleted item
 
 	OpRelease Op = "release" // reply values: one for each Want.Refs, in order
 
@@ -43,6 +45,9 @@ const (
 	OpAuditAnchor Op = "audit.anchor" //
 	OpAuditProof  Op = "audit.proof"  //
 	OpRestore     Op = "restore"      // value: presence passphrase
+
+	OpBackup  Op = "backup"       // streamed: the bytes of a backup
+	OpPutBack Op = "restore.from" // values: presence passphrase, the pieces of a backup
 
 	OpPolicyShow  Op = "policy.show"
 	OpPolicyApply Op = "policy.apply"
@@ -223,6 +228,11 @@ type ItemGet struct {
 	Archived bool   `json:"archived,omitempty"` // look into the archive too
 }
 
+// Purged tells how many blobs of an item were erased.
+type Purged struct {
+	Erased int `json:"erased"`
+}
+
 // ItemList filters a list; an empty Vault means all.
 type ItemList struct {
 	Vault    string `json:"vault,omitempty"`
@@ -370,6 +380,11 @@ type AuditProof struct {
 // Line is one line of an export.
 type Line struct {
 	Line []byte `json:"line"`
+}
+
+// Chunk is the next piece of a file.
+type Chunk struct {
+	Bytes []byte `json:"bytes"`
 }
 
 // Restored tells what a restore accepted.

@@ -35,6 +35,12 @@ func (c *Client) Recover(ctx context.Context, in api.Auth, code, unlock, presenc
 	return c.one(ctx, api.OpRecover, in, code, unlock, presence)
 }
 
+// Recovery replaces the recovery code and returns the new one, which nothing can
+// show again.
+func (c *Client) Recovery(ctx context.Context, in api.Auth, presence []byte) (code []byte, err error) {
+	return c.one(ctx, api.OpRecovery, in, presence)
+}
+
 func (c *Client) one(ctx context.Context, op api.Op, in any, values ...[]byte) ([]byte, error) {
 	var got [][]byte
 	if err := c.call(ctx, op, in, values, reply{values: 1, got: &got}); err != nil {
@@ -126,6 +132,13 @@ func (c *Client) ItemDecide(ctx context.Context, in api.ItemDecide, wait OnWaiti
 	return out, err
 }
 
+// ItemPurge erases the sealed values of a deleted item for good.
+func (c *Client) ItemPurge(ctx context.Context, in api.ItemGet, wait OnWaiting) (api.Purged, error) {
+	var out api.Purged
+	err := c.call(ctx, api.OpItemPurge, in, nil, reply{into: &out, waiting: wait})
+	return out, err
+}
+
 // Items calls f for each item, as they arrive.
 func (c *Client) Items(ctx context.Context, in api.ItemList, f func(api.Item) error) error {
 	return c.call(ctx, api.OpItemList, in, nil, reply{each: stream(f)})
@@ -209,6 +222,19 @@ func (c *Client) Proof(ctx context.Context, in api.AuditProof) (api.Line, error)
 func (c *Client) Restore(ctx context.Context, in api.Auth, presence []byte) (api.Restored, error) {
 	var out api.Restored
 	err := c.call(ctx, api.OpRestore, in, [][]byte{presence}, reply{into: &out})
+	return out, err
+}
+
+// Backup calls f for each piece of a backup: ciphertext, and no share.
+func (c *Client) Backup(ctx context.Context, f func(api.Chunk) error) error {
+	return c.call(ctx, api.OpBackup, nil, nil, reply{each: stream(f)})
+}
+
+// PutBack makes a backup, in pieces of any size, the home's database. The daemon
+// then replaces itself.
+func (c *Client) PutBack(ctx context.Context, in api.Auth, presence []byte, pieces [][]byte) (api.Restored, error) {
+	var out api.Restored
+	err := c.call(ctx, api.OpPutBack, in, append([][]byte{presence}, pieces...), reply{into: &out})
 	return out, err
 }
 

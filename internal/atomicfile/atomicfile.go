@@ -66,7 +66,7 @@ type steps struct {
 // only when the last step, the sync of the directory, failed may the new
 // content already stand at path.
 func Write(path string, data []byte, mode fs.FileMode) error {
-	return write(path, data, mode, steps{sync: (*os.File).Sync, rename: os.Rename, syncDir: syncDir})
+	return write(path, data, mode, steps{sync: (*os.File).Sync, rename: os.Rename, syncDir: SyncDir})
 }
 
 func write(path string, data []byte, mode fs.FileMode, do steps) error {

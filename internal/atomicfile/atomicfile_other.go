@@ -27,5 +27,5 @@ func open(path string, flag int) (*os.File, error) {
 	return f, nil
 }
 
-// syncDir does nothing: this system has no sync of a directory.
-func syncDir(string) error { return nil }
+// SyncDir does nothing: this system has no sync of a directory.
+func SyncDir(string) error { return nil }

@@ -94,7 +94,7 @@ func TestWriteRefusesOtherThanRegular(t *testing.T) {
 // old content stands unless the name was already changed.
 func TestWriteFails(t *testing.T) {
 	boom := errors.New("boom")
-	whole := steps{sync: (*os.File).Sync, rename: os.Rename, syncDir: syncDir}
+	whole := steps{sync: (*os.File).Sync, rename: os.Rename, syncDir: SyncDir}
 	for name, c := range map[string]struct {
 		breakIt func(*steps)
 		want    string
@@ -127,7 +127,7 @@ func TestWriteFails(t *testing.T) {
 func TestTempIsBeside(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	seen := false
-	do := steps{sync: (*os.File).Sync, syncDir: syncDir, rename: func(from, to string) error {
+	do := steps{sync: (*os.File).Sync, syncDir: SyncDir, rename: func(from, to string) error {
 		seen = true
 		base := filepath.Base(from)
 		if filepath.Dir(from) != filepath.Dir(path) || !strings.HasPrefix(base, ".keys.") || !strings.HasSuffix(base, ".tmp") {

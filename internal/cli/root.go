@@ -17,8 +17,10 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/cli/audit"
+	"github.com/thumbturn/thumbturn/internal/cli/backup"
 	"github.com/thumbturn/thumbturn/internal/cli/daemon"
 	"github.com/thumbturn/thumbturn/internal/cli/doctor"
+	"github.com/thumbturn/thumbturn/internal/cli/export"
 	"github.com/thumbturn/thumbturn/internal/cli/grant"
 	"github.com/thumbturn/thumbturn/internal/cli/importer"
 	"github.com/thumbturn/thumbturn/internal/cli/initialize"
@@ -199,23 +201,25 @@ person.`,
 
 	s := session.Options{Console: c, Running: p.running}
 	a := audit.Options{Console: c, Version: p.Version, Now: p.Now, Offline: p.VerifyOffline}
+	at := service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}
 	root.AddCommand(
-		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand), initialize.NewPassphrase(c, p.Rand),
+		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand), initialize.NewPassphrase(c, p.Rand), initialize.NewRecovery(c),
 		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
 		run.New(run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd, Exit: os.Exit}),
 		item.NewSet(c), items(c), vault.New(c), read.New(c, os.Getwd),
 		inject.New(inject.Options{Console: c, Environ: p.Environ, Dir: os.Getwd}),
 		grant.New(grant.Options{Console: c, Dir: os.Getwd, Path: p.getenv("PATH"), Describe: run.Describe}),
 		importer.New(importer.Options{Console: c, Now: p.Now, Dir: os.Getwd, GPG: "gpg"}),
+		export.New(c),
 		request.NewList(c), request.NewApprove(c), request.NewDeny(c),
-		audit.New(a), audit.NewRestore(a),
+		audit.New(a), backup.New(c), backup.NewRestore(c),
 		policy.New(policy.Options{Console: c}),
 		project.New(project.Options{Console: c, Dir: os.Getwd}),
 		daemon.New(daemon.Options{Console: c, Running: p.running}),
-		service.New(service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}),
 		doctor.New(doctor.Options{Console: c, Version: p.Version, OS: runtime.GOOS, Environ: p.Environ, Dir: os.Getwd,
 			Executable: p.Executable, Now: p.Now, Built: p.built, Running: p.running}),
 		man.New(man.Options{Console: c, Version: p.Version}),
+		service.New(at), service.NewUninstall(at),
 		p.versionCommand(c),
 	)
 	root.InitDefaultHelpCmd()

@@ -46,7 +46,13 @@ type process struct {
 	server  *socket.Server
 	started time.Time
 	starter starter
-	end     chan bool // true: start again, locked
+	end     chan ending
+}
+
+// ending is how a run ends.
+type ending struct {
+	again bool         // start again, locked
+	swap  func() error // what to do once all is closed; may be nil
 }
 
 // Main runs the daemon and returns its exit status. The first process image only
@@ -105,7 +111,7 @@ func report(home api.Home, err error) int {
 // run serves a home until the end. The returned function, if any, replaces the
 // process image.
 func run(home api.Home, inherited []string) (again func() error, err error) {
-	p := &process{home: home, started: time.Now(), end: make(chan bool, 1)}
+	p := &process{home: home, started: time.Now(), end: make(chan ending, 1)}
 	if err := p.hold(inherited); err != nil {
 		return nil, err
 	}
@@ -113,11 +119,16 @@ func run(home api.Home, inherited []string) (again func() error, err error) {
 		return nil, errors.Join(err, p.release())
 	}
 	_ = os.Remove(filepath.Join(home.Run, "start.log"))
-	restart := p.serve()
+	how := p.serve()
 	if err := p.release(); err != nil {
 		return nil, err
 	}
-	if restart {
+	if how.swap != nil {
+		if err := how.swap(); err != nil {
+			return nil, err
+		}
+	}
+	if how.again {
 		return p.restart, nil
 	}
 	// The lock goes first: whoever finds nobody listening finds the home free.
@@ -174,6 +185,9 @@ func lockHome(dir string) (*device.Lock, error) {
 func (p *process) assemble() error {
 	dbPath := filepath.Join(p.home.Data, databaseName)
 	dev, err := device.Open(p.home.Device, p.home.Data)
+	if fault.Is(err, fault.Denied) && device.Rehome(p.home.Device, p.home.Data) == nil {
+		dev, err = device.Open(p.home.Device, p.home.Data)
+	}
 	if fault.Is(err, fault.Empty) {
 		if _, serr := os.Stat(dbPath); serr == nil {
 			return fault.New(fault.Unavailable, "start", p.home.Device, "the database is here, but this device's share is not").
@@ -196,6 +210,7 @@ func (p *process) assemble() error {
 	p.starter = whoStarted(identity.New(kernel, identity.Options{}))
 	who := func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }
 	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader,
+		Files:   account.Files{Data: p.home.Data, Config: p.home.Config, Copy: p.db.Backup},
 		Started: canon.Event{Action: "start", Outcome: "done", Reason: "started by " + p.starter.String(), Agent: p.starter.agent}})
 	if err != nil {
 		return err
@@ -205,20 +220,21 @@ func (p *process) assemble() error {
 		return fault.New(fault.Denied, "start", "", "refused under an agent ("+p.starter.agent+")").
 			WithHint("start it from a terminal of your own: thumbturn daemon start")
 	}
-	p.server = &socket.Server{Account: acc, Broker: b, Sign: dev.Sign, Status: p.status, End: p.finish, Log: logf}
+	p.server = &socket.Server{Account: acc, Broker: b, Sign: dev.Sign, Status: p.status,
+		End: func(again bool) { p.finish(ending{again: again}) }, Replace: func(swap func() error) { p.finish(ending{true, swap}) }, Log: logf}
 	return nil
 }
 
 // finish asks serve to end; later wishes change nothing.
-func (p *process) finish(again bool) {
+func (p *process) finish(how ending) {
 	select {
-	case p.end <- again:
+	case p.end <- how:
 	default:
 	}
 }
 
-// serve answers until the end and says whether to start again, locked.
-func (p *process) serve() bool {
+// serve answers until the end and says how it ends.
+func (p *process) serve() ending {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 1)
@@ -226,20 +242,20 @@ func (p *process) serve() bool {
 	defer signal.Stop(signals)
 	served := make(chan error, 1)
 	go func() { served <- p.server.Serve(ctx, p.listen) }()
-	again := false
+	var how ending
 	select {
-	case again = <-p.end:
+	case how = <-p.end:
 	case s := <-signals:
 		logf("ending on %v", s)
 	case err := <-served:
 		logf("listener: %v", err)
-		return false
+		return how
 	}
 	_ = p.listen.SetDeadline(time.Now()) // stop accepting; the descriptor stays open for the next image
 	<-served
 	cancel()
 	p.server.Shut(nil)
-	return again
+	return how
 }
 
 // release ends account, database and, when the process ends for good, the lock.

@@ -146,6 +146,38 @@ func Open(dir, dataDir string) (*Device, error) {
 	return d, nil
 }
 
+// Rehome binds the device to a data directory that was made anew at its old
+// place, after the files were lost. It must be empty: then no ledger stands in
+// it that could be a copy. Anything else is fault.Denied. The caller holds the
+// home's lock and has no Device open.
+func Rehome(dir, dataDir string) error {
+	const op = "bind device"
+	if err := checkDir(dir); err != nil {
+		return err
+	}
+	k, err := readKeys(dir)
+	if err != nil {
+		return err
+	}
+	defer k.wipe()
+	home, err := bind(dataDir)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, op, dataDir, err)
+	}
+	list, err := os.ReadDir(dataDir)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, op, dataDir, err)
+	}
+	if k.Home.Path != home.Path || len(list) > 0 {
+		return fault.New(fault.Denied, op, home.Path, "is not the empty place of this device's home")
+	}
+	k.Home = home
+	if err := k.write(dir); err != nil {
+		return fault.Wrap(fault.Unavailable, op, dir, err)
+	}
+	return nil
+}
+
 // hold builds the closures around the keys.
 func (d *Device) hold(k *keyFile) error {
 	signer := ed25519.NewKeyFromSeed(k.Sign)

@@ -486,3 +486,30 @@ func TestNewID(t *testing.T) {
 		}
 	}
 }
+
+// A data directory that was made anew at its old place, and is empty, is taken;
+// every other one is refused and leaves the binding as it is.
+func TestRehome(t *testing.T) {
+	d, dir, data := create(t)
+	must(t, d.Close())
+	wantKind(t, Rehome(filepath.Join(dir, "none"), data), fault.Unavailable, "no such file")
+	must(t, os.Rename(data, data+".old"))
+	must(t, os.Mkdir(data, 0o700))
+	file := filepath.Join(data, "thumbturn.db")
+	must(t, os.WriteFile(file, nil, 0o600))
+	wantKind(t, Rehome(dir, data), fault.Denied, "not the empty place")
+	must(t, os.Mkdir(data+".else", 0o700))
+	wantKind(t, Rehome(dir, data+".else"), fault.Denied, "not the empty place")
+	_, err := Open(dir, data)
+	wantKind(t, err, fault.Denied, "this home was copied or moved")
+	must(t, os.Remove(file))
+	must(t, Rehome(dir, data))
+	again, err := Open(dir, data)
+	must(t, err)
+	if again.ID() != d.ID() {
+		t.Error("another device")
+	}
+	must(t, again.Close())
+	_, err = Open(dir, data+".old")
+	wantKind(t, err, fault.Denied, "this home was copied or moved")
+}

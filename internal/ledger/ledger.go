@@ -38,6 +38,7 @@ type Entry struct {
 	Events     []canon.Event
 	Blobs      []store.Blob
 	Consume    []string // request ids; one that was consumed before refuses the entry
+	Erase      []store.Hash
 }
 
 // Receipt is the place of an entry: indexes of its first statement and event.

@@ -223,6 +223,7 @@ func (d *draft) add(j *job) (Receipt, error) {
 		d.head.Statements++
 	}
 	d.batch.Blobs = append(d.batch.Blobs, e.Blobs...)
+	d.batch.Erase = append(d.batch.Erase, e.Erase...)
 	for _, id := range e.Consume {
 		d.consumed[id] = true
 		d.batch.Consume = append(d.batch.Consume, id)

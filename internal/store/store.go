@@ -99,6 +99,7 @@ type Batch struct {
 	Events     []Event     // the first has N = Prev.Events, and so on
 	Hashes     []NodeHash  // ascending; none may be stored already
 	Consume    []string    // request ids, each good once in the life of the store
+	Erase      []Hash      // blobs to forget for good; one that is not there is no error
 	Head       Head        // the head afterwards: Prev's counts plus the rows above
 }
 
@@ -113,7 +114,8 @@ type Store interface {
 	// Commit writes b in one transaction, on stable storage when it returns
 	// nil. Conflict: the stored counts are not those of b.Prev, or a request id
 	// was consumed before. Internal: b contradicts itself (see Batch.Check).
-	// A blob that is there already is left as it is.
+	// A blob that is there already is left as it is. What is erased is
+	// overwritten in the files of the store as far as the disk lets it.
 	//
 	// ctx counts only until the transaction begins. An error other than one
 	// from the sync of the disk means that nothing was written; after a failed

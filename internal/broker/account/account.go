@@ -33,6 +33,7 @@ type Options struct {
 	Clock   broker.Clock
 	Rand    io.Reader
 	Started canon.Event // who started the daemon; recorded as its first event
+	Files   Files       // for backups
 }
 
 // Account is one account on one device.
@@ -43,6 +44,8 @@ type Account struct {
 	who    *identity.Registry
 	broker *broker.Broker
 	ledger *ledger.Ledger
+
+	copying sync.Mutex // one backup at a time; taken before mu
 
 	mu     sync.Mutex // unlock, lock, recover, restore: one at a time
 	loaded bool
@@ -337,7 +340,7 @@ func (a *Account) ready(op string) error {
 	case api.StateEmpty:
 		return fault.New(fault.Empty, op, "", "this home has no account yet").WithHint("run `thumbturn init`")
 	case api.StateHeld:
-		return fault.New(fault.Held, op, "", a.ledger.Held()).WithHint("`thumbturn audit verify` says more; `thumbturn restore` accepts the database as it is")
+		return fault.New(fault.Held, op, "", a.ledger.Held()).WithHint("`thumbturn audit verify` says more; `thumbturn restore` accepts the database as it is, or puts a backup back")
 	}
 	return nil
 }

@@ -101,11 +101,7 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, source, w
 		}
 	case "presence":
 		newPresence = next
-		for _, v := range a.book.Descriptors() {
-			if v.Tier == canon.TierPresence {
-				needs = append(needs, v.ID)
-			}
-		}
+		needs = a.compartments()
 		if eq, err := a.book.Keys.SameAsUnlock(roster, next, a.o.Device.LendShare); err != nil || eq {
 			return same()
 		}
@@ -121,7 +117,7 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, source, w
 		return err
 	}
 	defer g.Close()
-	out, err := g.Rekey(roster, unlock, newPresence)
+	out, err := g.Rekey(roster, map[canon.SlotKind][]byte{canon.SlotUnlock: unlock, canon.SlotPresence: newPresence})
 	if err != nil {
 		return err
 	}
@@ -132,6 +128,52 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, source, w
 	_, err = a.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite,
 		Action: "passphrase", Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: which + " passphrase changed, input: " + source}}})
 	return err
+}
+
+// compartments names all that a presence passphrase opens.
+func (a *Account) compartments() []string {
+	all := []string{"account"}
+	for _, v := range a.book.Descriptors() {
+		if v.Tier == canon.TierPresence {
+			all = append(all, v.ID)
+		}
+	}
+	return all
+}
+
+// RenewRecovery replaces the recovery code, by the presence passphrase. It
+// returns the closure that lends the new one, once; the old one is of no use any
+// more. Passphrases and share stay.
+func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, source string, presence []byte) (func(func([]byte) error) error, error) {
+	const op = "recovery rotate"
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.State() != api.StateUnlocked {
+		return nil, open.ErrLocked
+	}
+	if err := a.human(op, who, source, a.TestHome()); err != nil {
+		return nil, err
+	}
+	var g *open.Gesture
+	err := a.slowly(func() (err error) {
+		g, err = a.book.Keys.Gesture(a.book.Roster(), presence, a.o.Device.LendShare, a.book.Place(), a.compartments())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer g.Close()
+	roster, code, err := g.Renew(a.book.Roster())
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.book.Sign(g.Root().Sign, canon.TypeRoster, "roster", roster)
+	if err != nil {
+		return nil, err
+	}
+	_, err = a.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite,
+		Action: op, Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: "new recovery code, input: " + source}}})
+	return code, err
 }
 
 func same() error {

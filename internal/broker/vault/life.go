@@ -6,19 +6,20 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/past"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/identity"
 )
 
 // Revision is one revision of an item's past.
-type Revision = book.Revision
+type Revision = past.Revision
 
 // Delete writes an item's tombstone, after a gesture. An item in the archive is
 // found as well.
 func (b *Custody) Delete(ctx context.Context, who identity.Caller, a gate.Ask, vault, item string) error {
 	it, err := b.Get(ctx, who, "item delete", vault, item)
 	if err != nil {
-		if away, e := b.g.Book.Archived(ctx, "item delete", vault, item); e == nil {
+		if away, e := b.g.Book.Away(ctx, canon.StateArchived, "item delete", vault, item); e == nil {
 			it, err = away, nil
 		}
 	}
@@ -46,7 +47,7 @@ func (b *Custody) Unarchive(ctx context.Context, who identity.Caller, a gate.Ask
 	if err := b.g.Listing(who); err != nil {
 		return err
 	}
-	it, err := b.g.Book.Archived(ctx, "item unarchive", vault, item)
+	it, err := b.g.Book.Away(ctx, canon.StateArchived, "item unarchive", vault, item)
 	if err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (b *Custody) Away(ctx context.Context, who identity.Caller, op, vault, item
 	if err := b.g.Listing(who); err != nil {
 		return nil, err
 	}
-	return b.g.Book.Archived(ctx, op, vault, item)
+	return b.g.Book.Away(ctx, canon.StateArchived, op, vault, item)
 }
 
 // History gives an item's revisions, oldest first, without their values.
@@ -90,7 +91,7 @@ func (b *Custody) History(ctx context.Context, who identity.Caller, vault, item 
 	if err != nil {
 		return nil, err
 	}
-	return b.g.Book.History(ctx, it)
+	return past.History(ctx, b.g.Book, it)
 }
 
 // Revert makes an old revision's fields and values the current ones, as a new
@@ -104,15 +105,15 @@ func (b *Custody) Revert(ctx context.Context, who identity.Caller, a gate.Ask, v
 	if err := b.may(who, "edit", it.Vault, it); err != nil {
 		return Written{}, b.g.Refused(who, "edit", err)
 	}
-	all, err := b.g.Book.History(ctx, it)
+	all, err := past.History(ctx, b.g.Book, it)
 	if err != nil {
 		return Written{}, err
 	}
-	old, err := book.At(all, version, it)
+	old, err := past.At(all, version, it)
 	if err != nil {
 		return Written{}, err
 	}
-	d, err := b.g.Book.Reverted(it, old, writer(who))
+	d, err := b.g.Book.Reverted(it, &old.Item, writer(who))
 	if err != nil {
 		return Written{}, err
 	}

@@ -1,5 +1,5 @@
 // Package audit is the commands audit list, show, verify, export, anchor and
-// proof, and restore: what was recorded, and whether it still stands.
+// proof: what was recorded, and whether it still stands.
 package audit
 
 import (

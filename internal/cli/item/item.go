@@ -1,5 +1,5 @@
-// Package item is the commands item create, get, list, edit and delete, and
-// set. Assignments and output have the form of 1Password's CLI, so that scripts
+// Package item is the commands item create, get, list, edit, delete and purge,
+// and set and export. Assignments and output have the form of 1Password's CLI, so that scripts
 // carry over.
 package item
 
@@ -45,7 +45,7 @@ type Writing struct {
 func New(c *console.Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "item", Short: "Create, show, change and delete items", Args: cobra.NoArgs,
 		Example: "  thumbturn item list\n  thumbturn item get github --vault work"}
-	cmd.AddCommand(newCreate(c), newGet(c), newList(c), newEdit(c), newDelete(c), newTemplate(c))
+	cmd.AddCommand(newCreate(c), newGet(c), newList(c), newEdit(c), newDelete(c), newPurge(c), newTemplate(c))
 	return cmd
 }
 

@@ -1,5 +1,5 @@
-// Package service is the command service install, which for now only shows what
-// would be installed.
+// Package service is the commands service install and uninstall, which for now
+// only show what would be done.
 package service
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
-// Options is what service install takes.
+// Options is what both take.
 type Options struct {
 	Console    *console.Console
 	OS         string                 // runtime.GOOS

@@ -29,6 +29,7 @@ func handlers() map[api.Op]handler {
 		api.OpLock:        {[]string{l, u}, 0, (*call).lock},
 		api.OpRecover:     {[]string{l, u}, 3, (*call).recover},
 		api.OpPassphrase:  {open, 3, (*call).passphrase},
+		api.OpRecovery:    {open, 1, (*call).recovery},
 		api.OpVaultCreate: {open, 0, (*call).vaultCreate},
 		api.OpVaultList:   {open, 0, (*call).vaultList},
 		api.OpItemPut:     {open, -1, (*call).itemPut},
@@ -43,6 +44,7 @@ func handlers() map[api.Op]handler {
 		api.OpGrantCreate: {open, 0, (*call).grantCreate},
 		api.OpGrantList:   {open, 0, (*call).grantList},
 		api.OpGrantRevoke: {open, 0, (*call).grantRevoke},
+		api.OpItemPurge:   {open, 0, (*call).itemPurge},
 		api.OpRelease:     {open, 0, (*call).release},
 		api.OpRequests:    {open, 0, (*call).requests},
 		api.OpRequest:     {open, 0, (*call).request},
@@ -54,6 +56,8 @@ func handlers() map[api.Op]handler {
 		api.OpAuditAnchor: {[]string{h, l, u}, 0, (*call).auditAnchor},
 		api.OpAuditProof:  {open, 0, (*call).auditProof},
 		api.OpRestore:     {[]string{h}, 1, (*call).restore},
+		api.OpBackup:      {[]string{h, l, u}, 0, (*call).backup},
+		api.OpPutBack:     {all, -1, (*call).putBack},
 		api.OpPolicyShow:  {open, 0, (*call).policyShow},
 		api.OpPolicyApply: {open, 0, (*call).policyApply},
 	}
@@ -133,6 +137,18 @@ func (c *call) recover() error {
 		return err
 	}
 	code, err := c.s.Account.Recover(c.ctx, c.who, in.Source, c.values[0], c.values[1], c.values[2])
+	if err != nil {
+		return err
+	}
+	return code(func(b []byte) error { return c.reply(struct{}{}, b) })
+}
+
+func (c *call) recovery() error {
+	in, err := body[api.Auth](c)
+	if err != nil {
+		return err
+	}
+	code, err := c.s.Account.RenewRecovery(c.ctx, c.who, source(in.Source), c.values[0])
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ type Server struct {
 	Sign    func(msg []byte) []byte // device key; nil while there is no device
 	Status  func() api.Status       // what the process knows of itself
 	End     func(again bool)        // asks the process to end: to start again (lock), or for good
+	Replace func(swap func() error) // asks the process to swap the database once it is closed, and to start again
 	Log     func(format string, args ...any)
 
 	table map[api.Op]handler
@@ -192,7 +193,7 @@ func (c *call) allowed(h handler) error {
 	case api.StateEmpty:
 		return fault.New(fault.Empty, string(c.head.Op), "", "this home has no account yet").WithHint("run `thumbturn init`")
 	case api.StateHeld:
-		return fault.New(fault.Held, string(c.head.Op), "", "the database is not what this device has seen").WithHint("`thumbturn status` says what was found; `thumbturn restore` accepts the database as it is")
+		return fault.New(fault.Held, string(c.head.Op), "", "the database is not what this device has seen").WithHint("`thumbturn status` says what was found; `thumbturn restore` accepts the database as it is, or puts a backup back")
 	case api.StateLocked:
 		c.s.Broker.RefuseLocked(c.who, string(c.head.Op))
 		return fault.New(fault.Locked, string(c.head.Op), "", "the vaults are locked").WithHint("run `thumbturn unlock` in a terminal")

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"callback stops", callbackStops},
 		{"callback commits", callbackCommits},
 		{"blobs", blobs},
+		{"erase", erase},
 		{"list", list},
 		{"hashes", hashes},
 		{"large blob", largeBlob},
@@ -399,6 +400,27 @@ func blobs(t *testing.T, s store.Store) {
 	if f, ok := errors.AsType[*fault.Error](err); !ok || f.Kind != fault.Tampered || f.Ref != none.String() {
 		t.Errorf("%v", err)
 	}
+}
+
+// erase: what is erased is gone, with the batch or not at all, and nothing else is.
+func erase(t *testing.T, s store.Store) {
+	one, two := Blob(store.Record, "v", "i", []byte("one")), Blob(store.Record, "v", "i", []byte("two"))
+	commit(t, s, store.Batch{Blobs: []store.Blob{one, two}})
+	b := Next(mustHead(t, s), 1, 1)
+	b.Erase = []store.Hash{one.Hash, store.Sum([]byte("never written"))}
+	late := b
+	late.Prev.Events++
+	late.Events, late.Hashes = nil, nil
+	late.Head.Events = late.Prev.Events
+	refused(t, s, late, fault.Conflict)
+	diff(t, []store.Blob{one, two}, listed(t, s, "v", store.Record))
+	commit(t, s, b)
+	diff(t, []store.Blob{two}, listed(t, s, "v", store.Record))
+	err := s.Blobs(t.Context(), []store.Hash{one.Hash}, func(store.Blob) error { return nil })
+	if !fault.Is(err, fault.Tampered) {
+		t.Errorf("an erased blob: %v", err)
+	}
+	Verify(t, s)
 }
 
 func list(t *testing.T, s store.Store) {

@@ -177,7 +177,7 @@ func (b *Book) Seek(ctx context.Context, op, vault, name string) (*Item, error) 
 // must not open a hundred thousand items.
 const candidates = 2000
 
-var enough = errors.New("book: enough")
+var errEnough = errors.New("book: enough")
 
 func (b *Book) nearest(ctx context.Context, e *fault.Error, vault, name string) error {
 	v, err := b.Vault(e.Op, vault)
@@ -187,7 +187,7 @@ func (b *Book) nearest(ctx context.Context, e *fault.Error, vault, name string) 
 	var titles []string
 	_ = b.Each(ctx, v.ID, func(it *Item) error {
 		if titles = append(titles, it.Meta.Title); len(titles) == candidates {
-			return enough
+			return errEnough
 		}
 		return nil
 	})

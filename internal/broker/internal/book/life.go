@@ -4,80 +4,26 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sort"
+	"strings"
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
-	"github.com/thumbturn/thumbturn/internal/ledger"
 )
 
-// Revision is one manifest of an item's past, with its metadata opened.
-type Revision struct {
-	Item    // in the vault where it was
-	Current bool
-}
-
-// History gives an item's revisions, oldest first. Their values stay shut: only
-// what the latest manifest names is ever opened.
-func (b *Book) History(ctx context.Context, it *Item) ([]Revision, error) {
-	var all []Revision
-	err := b.Ledger.Statements(ctx, func(_ int64, s ledger.Signed, _ []byte) error {
-		if s.Type != canon.TypeItem || s.Subject != it.ID {
-			return nil
-		}
-		r := Revision{Item: Item{ID: it.ID, Version: s.Version, Vault: it.Vault}, Current: s.Version == it.Version}
-		if err := canon.Decode(s.Payload, &r.Item.Item); err != nil {
-			return bad(it.ID, "malformed manifest")
-		}
-		all = append(all, r)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	for i := range all {
-		r := &all[i]
-		v, err := b.Vault("item history", r.Item.Item.Vault)
+// Away finds an item that is in a state other than current, archived or deleted,
+// by title or id, in one vault or in all.
+func (b *Book) Away(ctx context.Context, state canon.State, op, vault, name string) (*Item, error) {
+	if vault != "" {
+		v, err := b.Vault(op, vault)
 		if err != nil {
 			return nil, err
 		}
-		r.Vault = v
-		raw, err := b.Fetch(ctx, r.Item.Item.Meta, it.ID)
-		if err != nil {
-			return nil, err
-		}
-		text, err := b.Keys.Meta(b.metaContext(b.Genesis().Account, &r.Item), raw)
-		if err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal(text, &r.Item.Meta); err != nil {
-			return nil, bad(it.ID, "malformed metadata")
-		}
+		vault = v.ID
 	}
-	return all, nil
-}
-
-// At picks a revision that can be gone back to: one in the vault where the item
-// is now.
-func At(all []Revision, version int64, it *Item) (*Revision, error) {
-	for i := range all {
-		r := &all[i]
-		if r.Version != version || r.State != canon.StateCurrent {
-			continue
-		}
-		if r.Vault.ID != it.Vault.ID {
-			return nil, fault.New(fault.Conflict, "item", it.Meta.Title, "that revision was in another vault, under whose key its values are sealed")
-		}
-		return r, nil
-	}
-	return nil, fault.New(fault.NotFound, "item", it.Meta.Title, fmt.Sprintf("it has no revision %d", version)).
-		WithHint("`thumbturn item history` lists them")
-}
-
-// Archived finds an item that was put away, by title or id.
-func (b *Book) Archived(ctx context.Context, op, vault, name string) (*Item, error) {
 	var ids []string
 	for _, v := range b.Vaults() {
-		if vault != "" && v.ID != vault && Fold(v.Title) != Fold(vault) {
+		if vault != "" && v.ID != vault {
 			continue
 		}
 		tag, err := b.Keys.Tag(v.ID, "title", Fold(name))
@@ -86,21 +32,41 @@ func (b *Book) Archived(ctx context.Context, op, vault, name string) (*Item, err
 		}
 		b.mu.RLock()
 		for id, e := range b.items {
-			if e.head.Vault == v.ID && e.head.State == canon.StateArchived && (id == name || e.head.Title == tag) {
+			if e.head.Vault == v.ID && e.head.State == state && (id == name || e.head.Title == tag) {
 				ids = append(ids, id)
 			}
 		}
 		b.mu.RUnlock()
 	}
-	switch len(ids) {
-	case 1:
+	sort.Strings(ids)
+	switch {
+	case len(ids) == 1:
 		return b.Item(ctx, ids[0])
-	case 0:
+	case len(ids) > 1:
+		return nil, fault.New(fault.Ambiguous, op, name, fmt.Sprintf("more than one %s item matches %q", state, name)).
+			WithHint("use the id: " + strings.Join(ids, ", "))
+	case state == canon.StateArchived:
 		return nil, fault.New(fault.NotFound, op, name, fmt.Sprintf("%q isn't in the archive", name)).
 			WithHint("`thumbturn item list --archived` shows what is")
 	}
-	return nil, fault.New(fault.Ambiguous, op, name, "several of that title are in the archive").
-		WithHint("use the id: `thumbturn item list --archived` shows it")
+	return nil, fault.New(fault.NotFound, op, name, fmt.Sprintf("%q isn't a deleted item", name)).
+		WithHint("delete it first with `thumbturn item delete`")
+}
+
+// OpenMeta opens the metadata that an item's manifest names.
+func (b *Book) OpenMeta(ctx context.Context, it *Item) error {
+	raw, err := b.Fetch(ctx, it.Item.Meta, it.ID)
+	if err != nil {
+		return err
+	}
+	text, err := b.Keys.Meta(b.metaContext(b.Genesis().Account, it), raw)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &it.Meta); err != nil {
+		return bad(it.ID, "malformed metadata")
+	}
+	return nil
 }
 
 // EachArchived opens the items of the archive.
@@ -136,8 +102,8 @@ func (b *Book) Moved(it *Item, to canon.State, writer string) (*Draft, error) {
 
 // Reverted lays out a new revision that names what an old one named. What an
 // agent proposed meanwhile goes on waiting.
-func (b *Book) Reverted(it *Item, old *Revision, writer string) (*Draft, error) {
-	m := old.Item.Item
+func (b *Book) Reverted(it *Item, old *Item, writer string) (*Draft, error) {
+	m := old.Item
 	m.State, m.Writer, m.Pending = canon.StateCurrent, writer, it.Pending
 	d := &Draft{ID: it.ID, Meta: old.Meta, Statement: b.Next(canon.TypeItem, it.ID, m)}
 	return d, b.needsRoot(d, m)

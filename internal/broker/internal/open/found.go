@@ -3,6 +3,7 @@ package open
 import (
 	"crypto/ed25519"
 	"crypto/subtle"
+	"errors"
 	"io"
 	"sync"
 
@@ -83,16 +84,10 @@ func (k *Keyring) Found(account string, dev Device, testHome bool, unlock, prese
 	if subtle.ConstantTimeCompare(unlock, presence) == 1 {
 		return nil, errSame
 	}
-	root, freeRoot, err := k.fresh()
-	if err != nil {
-		return nil, err
-	}
-	session, freeSession, err := k.fresh()
-	if err != nil {
-		return nil, err
-	}
+	root, freeRoot, err1 := k.fresh()
+	session, freeSession, err2 := k.fresh()
 	ledger, freeLedger, err := k.fresh()
-	if err != nil {
+	if err := errors.Join(err1, err2, err); err != nil {
 		return nil, err
 	}
 	defer freeLedger()
@@ -128,45 +123,38 @@ type seedSet struct {
 	sessionPub, rootPub canon.Bytes
 }
 
+// newCode makes a recovery code.
+func (k *Keyring) newCode() (lend, func(), error) {
+	raw := make([]byte, RecoverySize)
+	if _, err := io.ReadFull(k.rand, raw); err != nil {
+		return nil, nil, err
+	}
+	return k.arena.keep(raw)
+}
+
 // slots makes the three basic slots (unlock, presence on "account", recovery)
 // and seals the session and root seeds to them.
 func (k *Keyring) slots(s seedSet, unlock, presence []byte, share lend, at Place) (canon.Roster, func(func([]byte) error) error, error) {
 	r := canon.Roster{V: 1}
-	raw := make([]byte, RecoverySize)
-	if _, err := io.ReadFull(k.rand, raw); err != nil {
-		return r, nil, err
-	}
-	code, _, err := k.arena.keep(raw)
+	code, _, err := k.newCode()
 	if err != nil {
 		return r, nil, err
 	}
-	us, err := k.newSlot(canon.SlotUnlock, "session", unlock, share, at)
-	if err != nil {
-		return r, nil, err
-	}
-	ps, err := k.newSlot(canon.SlotPresence, "account", presence, share, at)
-	if err != nil {
-		return r, nil, err
-	}
+	us, err1 := k.newSlot(canon.SlotUnlock, "session", unlock, share, at)
+	ps, err2 := k.newSlot(canon.SlotPresence, "account", presence, share, at)
 	var rs canon.Slot
 	err = code(func(b []byte) error {
 		rs, err = k.newSlot(canon.SlotRecovery, "recovery", b, nil, at)
 		return err
 	})
-	if err != nil {
+	if err := errors.Join(err1, err2, err); err != nil {
 		return r, nil, err
 	}
 	r.Slots = []canon.Slot{us, ps, rs}
-	sc, err := compartmentFor(at.Account, "session", s.sessionPub, s.session, us, rs)
-	if err != nil {
-		return r, nil, err
-	}
-	ac, err := compartmentFor(at.Account, "account", s.rootPub, s.root, ps, rs)
-	if err != nil {
-		return r, nil, err
-	}
+	sc, err1 := compartmentFor(at.Account, "session", s.sessionPub, s.session, us, rs)
+	ac, err2 := compartmentFor(at.Account, "account", s.rootPub, s.root, ps, rs)
 	r.Compartments = []canon.Compartment{sc, ac}
-	return r, code, nil
+	return r, code, errors.Join(err1, err2)
 }
 
 // NewVault makes the keys of a vault. A presence vault gets a compartment of its

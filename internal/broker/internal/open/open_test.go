@@ -384,7 +384,7 @@ func TestRekey(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := []byte("another presence passphrase")
-	out, err := g.Rekey(w.roster, nil, next)
+	out, err := g.Rekey(w.roster, map[canon.SlotKind][]byte{canon.SlotPresence: next})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -397,7 +397,7 @@ func TestRekey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err = g.Rekey(w.roster, []byte("another unlock passphrase"), nil); err != nil {
+	if out, err = g.Rekey(w.roster, map[canon.SlotKind][]byte{canon.SlotUnlock: []byte("another unlock passphrase")}); err != nil {
 		t.Fatal(err)
 	}
 	g.Close()
@@ -476,5 +476,44 @@ func TestArena(t *testing.T) {
 	}
 	if a.inUse() != 0 {
 		t.Error("pages leaked")
+	}
+}
+
+// A new recovery code opens what the old one did, and takes a gesture that
+// opened all of it.
+func TestRenew(t *testing.T) {
+	w := found(t)
+	id := w.vaults[canon.TierPresence].ID
+	part, err := w.k.Gesture(w.roster, presencePass, share(1), w.place(), []string{"account"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer part.Close()
+	used := w.k.arena.inUse()
+	if _, _, err := part.Renew(w.roster); !fault.Is(err, fault.Denied) {
+		t.Errorf("a gesture for a part: %v", err)
+	}
+	if now := w.k.arena.inUse(); now != used {
+		t.Errorf("%d pages of secret memory are left over", now-used)
+	}
+	g, err := w.k.Gesture(w.roster, presencePass, share(1), w.place(), []string{"account", id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	roster, code, err := g.Renew(w.roster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var next []byte
+	_ = code(func(b []byte) error { next = bytes.Clone(b); return nil })
+	renewed := Roster{Roster: roster, Version: 2}
+	vaults := []canon.Vault{w.vaults[canon.TierStandard], w.vaults[canon.TierPresence]}
+	unlock, presence := []byte("a third unlock passphrase"), []byte("a third presence passphrase")
+	if _, err := w.k.Recover(renewed, vaults, bytes.Repeat([]byte{1}, len(next)), unlock, presence, share(1), w.place()); !fault.Is(err, fault.Passphrase) {
+		t.Errorf("another code: %v", err)
+	}
+	if _, err := w.k.Recover(renewed, vaults, next, unlock, presence, share(1), w.place()); err != nil {
+		t.Errorf("the new code: %v", err)
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/thumbturn/thumbturn/internal/sealed"
 )
 
-// Rekey makes the roster after a change of passphrase: new slots under the new
-// secret, for unlock or presence, whichever is not nil. What can be opened with
-// them does not change.
-func (g *Gesture) Rekey(r Roster, unlock, presence []byte) (canon.Roster, error) {
+// Rekey makes the roster with new slots under new secrets, for each kind that is
+// given one: a change of passphrase, or of the recovery code. What can be opened
+// with them does not change, and the gesture must have opened all of it.
+func (g *Gesture) Rekey(r Roster, secrets map[canon.SlotKind][]byte) (canon.Roster, error) {
 	out := r.Roster
 	out.Slots = nil
 	replaced := map[string]canon.Slot{}
@@ -21,7 +21,7 @@ func (g *Gesture) Rekey(r Roster, unlock, presence []byte) (canon.Roster, error)
 		if err != nil {
 			return out, err
 		}
-		secret := map[canon.SlotKind][]byte{canon.SlotUnlock: unlock, canon.SlotPresence: presence}[h.Kind]
+		secret := secrets[h.Kind]
 		if secret == nil {
 			out.Slots = append(out.Slots, s)
 			continue
@@ -67,6 +67,23 @@ func (g *Gesture) reseal(c canon.Compartment, replaced map[string]canon.Slot) (c
 		out.Seeds = append(out.Seeds, one.Seeds...)
 	}
 	return out, nil
+}
+
+// Renew is Rekey with a recovery code that it makes, and lends once.
+func (g *Gesture) Renew(r Roster) (out canon.Roster, once func(func([]byte) error) error, err error) {
+	code, free, err := g.k.newCode()
+	if err != nil {
+		return out, nil, err
+	}
+	once = func(use func([]byte) error) error { defer free(); return code(use) }
+	err = code(func(b []byte) (err error) {
+		out, err = g.Rekey(r, map[canon.SlotKind][]byte{canon.SlotRecovery: b})
+		return err
+	})
+	if err != nil {
+		free()
+	}
+	return out, once, err
 }
 
 // SameAsUnlock reports whether a passphrase is the unlock passphrase: the two

@@ -59,7 +59,8 @@ type (
 		Label     string   `json:"label"`
 		Value     string   `json:"value,omitempty"`
 		Reference string   `json:"reference,omitempty"`
-		Pending   bool     `json:"pending,omitempty"` // ours: a proposed value waits
+		Pending   bool     `json:"pending,omitempty"`  // ours: a proposed value waits
+		Encoding  string   `json:"encoding,omitempty"` // ours: base64, for a value that is not text; in exports alone
 	}
 )
 

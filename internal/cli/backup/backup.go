@@ -1,0 +1,165 @@
+// Package backup is the commands backup and restore: a copy of the home that
+// opens nothing by itself, and the way back.
+package backup
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/archive"
+	"github.com/thumbturn/thumbturn/internal/atomicfile"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/sdk"
+)
+
+// New returns the backup command.
+func New(c *console.Console) *cobra.Command {
+	var to string
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "backup",
+		Short: "Copy the database and the drafts into one file",
+		Long: `Copy the database and the drafts into one file, while the daemon works on.
+
+The copy is checked before it is written and read back after. It holds no share:
+whoever has it alone can open nothing in it.`,
+		Example: "  thumbturn backup --to /mnt/usb",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return Backup(cmd.Context(), c, to, force) },
+	}
+	cmd.Flags().StringVar(&to, "to", "", "the `PATH` of the file to write, or a folder for it")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "replace an existing file without asking")
+	return cmd
+}
+
+// written is what backup prints.
+type written struct {
+	Path string `json:"path"`
+	Size int64  `json:"size"`
+	archive.Manifest
+}
+
+// Backup writes a backup to a file, or into a folder under a name that tells
+// account and time.
+func Backup(ctx context.Context, c *console.Console, to string, force bool) error {
+	if to == "" {
+		return console.Usage("name the file or folder with --to")
+	}
+	named := false
+	if fi, err := os.Stat(to); err == nil && fi.IsDir() {
+		named = true
+	} else if err := vacant(c, to, force); err != nil {
+		return err
+	}
+	dir := to
+	if !named {
+		dir = filepath.Dir(to)
+	}
+	f, err := os.CreateTemp(dir, ".thumbturn-*") // 0600
+	if err != nil {
+		return unwritten(to, err)
+	}
+	done := written{}
+	err = c.Session(ctx, func(s *sdk.Client) error { return receive(ctx, s, f) })
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		done.Manifest, done.Size, err = look(f.Name())
+	}
+	if err == nil {
+		if done.Path = to; named {
+			done.Path = filepath.Join(to, "thumbturn-"+done.Account+"-"+time.UnixMilli(done.Time).UTC().Format("20060102T150405Z")+".tar")
+			err = vacant(c, done.Path, force)
+		}
+	}
+	if err == nil {
+		err = unwritten(done.Path, os.Rename(f.Name(), done.Path))
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return err
+	}
+	if err := atomicfile.SyncDir(dir); err != nil {
+		return unwritten(done.Path, err)
+	}
+	return c.Print(done, func(w io.Writer) {
+		fmt.Fprintf(w, "%s\n%s\n", canon.Escape(done.Path), describe(done.Manifest))
+	})
+}
+
+// receive writes what the daemon sends, to the disk.
+func receive(ctx context.Context, s *sdk.Client, f *os.File) error {
+	w := bufio.NewWriterSize(f, 1<<20)
+	err := s.Backup(ctx, func(c api.Chunk) error {
+		_, err := w.Write(c.Bytes)
+		return err
+	})
+	if err == nil {
+		err = unwritten(f.Name(), errors.Join(w.Flush(), f.Sync()))
+	}
+	return err
+}
+
+// look reads a backup to its end and checks every part against its manifest.
+func look(path string) (archive.Manifest, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return archive.Manifest{}, 0, fault.New(fault.Usage, "read backup", path, "no such file, or not readable")
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil || !fi.Mode().IsRegular() {
+		return archive.Manifest{}, 0, fault.New(fault.Usage, "read backup", path, "not a regular file")
+	}
+	m, err := archive.Read(bufio.NewReaderSize(f, 1<<20), nil)
+	return m, fi.Size(), err
+}
+
+func describe(m archive.Manifest) string {
+	test := ""
+	if m.TestHome {
+		test = " (a test home)"
+	}
+	return fmt.Sprintf("account %s%s, %d statements and %d events, of %s", canon.Escape(m.Account), test, m.Statements, m.Events,
+		time.UnixMilli(m.Time).UTC().Format(time.RFC3339))
+}
+
+// vacant refuses a path where something stands that must not be replaced.
+func vacant(c *console.Console, path string, force bool) error {
+	fi, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return unwritten(path, err)
+	case !fi.Mode().IsRegular():
+		return fault.New(fault.Exists, "backup", path, "is not a regular file")
+	case force || c.Yes:
+		return nil
+	case !c.Prompt.IsTerminal():
+		return fault.New(fault.Exists, "backup", path, "the file exists").WithHint("add --force to replace it")
+	}
+	return c.Confirm("replace " + path + "?")
+}
+
+// unwritten classifies why a file was not written; nil stays nil.
+func unwritten(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err
+	}
+	return fault.Wrap(fault.Unavailable, "write", path, err)
+}
