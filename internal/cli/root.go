@@ -72,7 +72,7 @@ func (p Program) getenv(name string) string {
 }
 
 func (p Program) home() (api.Home, error) {
-	h, err := api.FindHome(p.getenv)
+	h, err := sdk.FindHome(p.getenv)
 	if err != nil {
 		return h, fault.New(fault.Usage, "", "", err.Error())
 	}
