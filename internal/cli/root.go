@@ -169,7 +169,7 @@ person.`,
 		audit.New(a), audit.NewRestore(a),
 		policy.New(policy.Options{Console: c}),
 		daemon.New(daemon.Options{Console: c, Running: p.running}),
-		service.New(service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}),
+		service.New(service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable, UID: os.Geteuid(), Host: service.ThisHost(p.Err)}),
 		p.versionCommand(c),
 	)
 	root.InitDefaultHelpCmd()
