@@ -39,7 +39,7 @@ func New(o Options) *cobra.Command {
 		Use:   "install",
 		Short: "Make thumbturnd a service, or show how",
 		Long: `Make thumbturnd a service of your own user, or with --system one under a user of
-its own, so that programs of yours cannot read its memory, files or socket. All
+its own, so that programs of yours cannot read its memory, files or ports. All
 that will be done is printed first.`,
 		Example: "  thumbturn service install --plan\n  thumbturn service install\n  sudo thumbturn service install --system --for $(id -u)",
 		Args:    cobra.NoArgs,
