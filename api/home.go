@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"runtime"
+	"strconv"
 )
 
 // Home is where Thumbturn keeps things. Data and Config go into a backup; Run
@@ -14,6 +15,15 @@ type Home struct {
 	Run    string // socket and lock
 	Device string // share, device keys, pinned head
 	Custom bool   // it came from THUMBTURN_HOME
+	System bool   // a service under a user of its own keeps it; see SystemHome
+}
+
+// SystemHome is what the human with this uid sees of a home in system mode: the
+// socket, and in Device the public device key and nothing else. The rest belongs
+// to the service. All folders above these two are root's.
+func SystemHome(uid int) Home {
+	dir := "/run/thumbturn/" + strconv.Itoa(uid)
+	return Home{Run: dir, Device: dir + "/device", System: true}
 }
 
 // FindHome resolves the home from an environment: THUMBTURN_HOME with its four

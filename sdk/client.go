@@ -83,7 +83,7 @@ func Dial(ctx context.Context, home api.Home, opts Options) (*Client, error) {
 
 func dial(ctx context.Context, home api.Home, opts Options) (*Client, error) {
 	socket := home.Socket()
-	owner, err := checkFolder(filepath.Dir(socket))
+	owner, err := checkFolder(filepath.Dir(socket), home.System)
 	if err != nil {
 		return nil, err
 	}
@@ -139,10 +139,6 @@ func (c *Client) greet(ctx context.Context, home api.Home, owner folder, random 
 	if err := owner.allows(uid); err != nil {
 		return err
 	}
-	key, err := deviceKey(home)
-	if err != nil {
-		return err
-	}
 	nonce := make([]byte, 32)
 	if _, err := io.ReadFull(random, nonce); err != nil {
 		return &api.Error{Kind: kindUnavailable, Op: "connect", Msg: "no randomness"}
@@ -152,6 +148,12 @@ func (c *Client) greet(ctx context.Context, home api.Home, owner folder, random 
 	}
 	if c.hello.Protocol != api.Version {
 		return versionError()
+	}
+	// A daemon that a service manager starts for this very connection has
+	// published its key by the time it answers, and not before.
+	key, err := deviceKey(home)
+	if err != nil {
+		return err
 	}
 	return checkSignature(key, nonce, c.hello)
 }
@@ -191,6 +193,9 @@ func deviceKey(home api.Home) (ed25519.PublicKey, error) {
 		return nil, fail("cannot be read")
 	}
 	defer f.Close()
+	if home.System && !published(home.Device, f) {
+		return nil, fail("somebody else than the service can write it")
+	}
 	b, err := io.ReadAll(io.LimitReader(f, 64<<10))
 	if err != nil {
 		return nil, fail("cannot be read")

@@ -38,6 +38,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/cli/service"
 	"github.com/thumbturn/thumbturn/internal/cli/session"
 	"github.com/thumbturn/thumbturn/internal/cli/start"
+	"github.com/thumbturn/thumbturn/internal/cli/uninstall"
 	"github.com/thumbturn/thumbturn/internal/cli/vault"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/term"
@@ -87,7 +88,7 @@ func (p Program) getenv(name string) string {
 }
 
 func (p Program) home() (api.Home, error) {
-	h, err := api.FindHome(p.getenv)
+	h, err := sdk.FindHome(p.getenv)
 	if err != nil {
 		return h, fault.New(fault.Usage, "", "", err.Error())
 	}
@@ -201,7 +202,6 @@ person.`,
 
 	s := session.Options{Console: c, Running: p.running}
 	a := audit.Options{Console: c, Version: p.Version, Now: p.Now, Offline: p.VerifyOffline}
-	at := service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}
 	root.AddCommand(
 		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand), initialize.NewPassphrase(c, p.Rand), initialize.NewRecovery(c),
 		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
@@ -219,7 +219,8 @@ person.`,
 		doctor.New(doctor.Options{Console: c, Version: p.Version, OS: runtime.GOOS, Environ: p.Environ, Dir: os.Getwd,
 			Executable: p.Executable, Now: p.Now, Built: p.built, Running: p.running}),
 		man.New(man.Options{Console: c, Version: p.Version}),
-		service.New(at), service.NewUninstall(at),
+		uninstall.New(uninstall.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}),
+		service.New(service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable, UID: os.Geteuid(), Host: service.ThisHost(p.Err)}),
 		p.versionCommand(c),
 	)
 	root.InitDefaultHelpCmd()

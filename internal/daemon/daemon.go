@@ -38,6 +38,8 @@ const shutTime = 10 * time.Second
 // process is one run of the daemon.
 type process struct {
 	home    api.Home
+	mode    mode
+	blind   string // why nobody can be told from an agent; empty if it is not so
 	lock    *device.Lock
 	listen  *net.UnixListener
 	device  *device.Device
@@ -69,8 +71,17 @@ func Main(args []string) int {
 	if err != nil {
 		return report(home, fault.Wrap(fault.Usage, "start", "", err))
 	}
+	m, err := findMode(os.Getenv, os.Geteuid(), socketAmong(args[2:]))
+	if err != nil {
+		return report(api.Home{}, err)
+	}
 	harden()
-	again, err := run(home, args[2:])
+	if m.system {
+		if err := confine(); err != nil {
+			return report(home, err)
+		}
+	}
+	again, err := run(home, m, args[2:])
 	if err != nil {
 		return report(home, err)
 	}
@@ -110,8 +121,8 @@ func report(home api.Home, err error) int {
 
 // run serves a home until the end. The returned function, if any, replaces the
 // process image.
-func run(home api.Home, inherited []string) (again func() error, err error) {
-	p := &process{home: home, started: time.Now(), end: make(chan ending, 1)}
+func run(home api.Home, m mode, inherited []string) (again func() error, err error) {
+	p := &process{home: home, mode: m, started: time.Now(), end: make(chan ending, 1)}
 	if err := p.hold(inherited); err != nil {
 		return nil, err
 	}
@@ -161,7 +172,7 @@ func (p *process) hold(inherited []string) error {
 			return err
 		}
 	}
-	if p.listen == nil {
+	if p.listen == nil { // never in system mode
 		if p.listen, err = listenAt(p.home.Socket()); err != nil {
 			return err
 		}
@@ -199,6 +210,9 @@ func (p *process) assemble() error {
 		return err
 	}
 	p.device = dev
+	if err := p.publish(); err != nil {
+		return err
+	}
 	if p.db, err = sqlite.Open(dbPath, sqlite.Options{}); err != nil {
 		return err
 	}
@@ -207,8 +221,11 @@ func (p *process) assemble() error {
 	if err != nil {
 		return err
 	}
-	p.starter = whoStarted(identity.New(kernel, identity.Options{}))
-	who := func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }
+	if p.mode.system {
+		p.blind = unseen(kernel)
+	}
+	p.starter = whoStarted(identity.New(kernel, p.mode.options(false)))
+	who := func(test bool) *identity.Registry { return identity.New(kernel, p.mode.options(test)) }
 	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader,
 		Files:   account.Files{Data: p.home.Data, Config: p.home.Config, Copy: p.db.Backup},
 		Started: canon.Event{Action: "start", Outcome: "done", Reason: "started by " + p.starter.String(), Agent: p.starter.agent}})
@@ -273,10 +290,13 @@ func (p *process) release() error {
 }
 
 func (p *process) status() api.Status {
-	st := api.Status{Mode: "user", Version: Version, PID: os.Getpid(), Started: p.started.UnixMilli(), StartedBy: p.starter.String(),
+	st := api.Status{Mode: p.mode.String(), Version: Version, PID: os.Getpid(), Started: p.started.UnixMilli(), StartedBy: p.starter.String(),
 		Home: p.home.Data, Device: p.device.ID()}
 	if !p.lockable() {
 		st.Warnings = append(st.Warnings, "secret memory could not be locked into RAM")
+	}
+	if p.blind != "" {
+		st.Warnings = append(st.Warnings, p.blind)
 	}
 	st.PolicyDraft = p.draft()
 	return st

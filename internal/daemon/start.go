@@ -17,9 +17,9 @@ import (
 const cleanMark = "--serve"
 
 // kept are the environment names that survive the clean start: where the home
-// is, nothing else. A starter's SSL_CERT_FILE, proxies, GODEBUG, PATH, BROWSER
+// is and whom a service serves, nothing else. A starter's SSL_CERT_FILE, proxies, GODEBUG, PATH, BROWSER
 // and the like do not reach the daemon.
-var kept = []string{"THUMBTURN_HOME", "HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "LOCALAPPDATA", "SystemRoot"}
+var kept = []string{"THUMBTURN_HOME", humanName, "HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "LOCALAPPDATA", "SystemRoot"}
 
 // cleanEnviron is the constant environment of the daemon.
 func cleanEnviron(getenv func(string) string) []string {
@@ -94,6 +94,9 @@ type starter struct {
 
 // String names the starter.
 func (s starter) String() string {
+	if s.program == "" && s.pid == 1 {
+		return "the first process (pid 1)" // a service manager, or whoever takes in orphans
+	}
 	if s.program == "" {
 		return "an unknown program"
 	}
@@ -105,7 +108,7 @@ func (s starter) String() string {
 }
 
 // whoStarted looks at the process that started this one; it is alive, since it
-// waits for the socket.
+// waits for the socket, or is a service manager.
 func whoStarted(r *identity.Registry) starter {
 	pid := os.Getppid()
 	s := starter{pid: pid}

@@ -30,8 +30,11 @@ func cleanStart() error {
 	if pid, _ := strconv.Atoi(os.Getenv("LISTEN_PID")); pid == os.Getpid() {
 		passed, _ = strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	}
-	if passed > 1 {
-		return fault.New(fault.Usage, "start", "", "more than one socket was passed")
+	if passed < 0 || passed > 1 {
+		return fault.New(fault.Usage, "start", "", strconv.Itoa(passed)+" sockets were passed, not one")
+	}
+	if _, err := findMode(os.Getenv, os.Geteuid(), passed == 1); err != nil {
+		return err
 	}
 	if passed == 1 {
 		if err := inherit(3); err != nil {

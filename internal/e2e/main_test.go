@@ -23,6 +23,8 @@ import (
 const (
 	hostMark  = "THUMBTURN_E2E_HOST"  // plays a shell that leads a session
 	forgeMark = "THUMBTURN_E2E_FORGE" // plays a forged client
+	pryMark   = "THUMBTURN_E2E_PRY"   // plays a program that wants to see into another
+	firstMark = "THUMBTURN_E2E_FIRST" // runs as the first process of namespaces of its own
 )
 
 // bin is the folder with both programs; TestMain alone writes it.
@@ -34,6 +36,11 @@ func TestMain(m *testing.M) {
 		host()
 	case os.Getenv(forgeMark) != "":
 		forge()
+	case os.Getenv(pryMark) != "":
+		pry()
+	case os.Getenv(firstMark) != "":
+		bin = os.Getenv(firstMark)
+		os.Exit(m.Run())
 	default:
 		os.Exit(build(m))
 	}
@@ -151,10 +158,16 @@ func newShell(t *testing.T, env []string) *shell {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newShellOf(t, self, env, nil)
+}
+
+// newShellOf starts a host from a copy of this program, as another user.
+func newShellOf(t *testing.T, self string, env []string, as *syscall.Credential) *shell {
+	t.Helper()
 	cmd := exec.Command(self)
 	cmd.Args[0] = "shell"
 	cmd.Env = append(append([]string{}, env...), hostMark+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: as}
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

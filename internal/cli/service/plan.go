@@ -5,6 +5,101 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/thumbturn/thumbturn/internal/atomicfile"
+	"github.com/thumbturn/thumbturn/internal/fault"
+)
+
+// step is one file to write or one command to run.
+type step struct {
+	Path string `json:"path,omitempty"` // "~/" is the user's home
+	Text string `json:"text,omitempty"`
+	Run  string `json:"run,omitempty"`
+
+	argv  []string // Run, word by word
+	makes string   // the user that Run makes; where it exists, Run is left out
+	start bool     // Run speaks to the service manager
+	may   bool     // Run may fail: what it undoes need not be there
+}
+
+func run(argv ...string) step {
+	words := make([]string, len(argv))
+	for i, a := range argv {
+		words[i] = a // a flag, or a path from the user's home, is ours and plain
+		if !strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "~/") {
+			words[i] = atomicfile.Quote(a)
+		}
+	}
+	return step{Run: strings.Join(words, " "), argv: argv}
+}
+
+// manager is run, of the service manager's own program.
+func manager(argv ...string) step {
+	s := run(argv...)
+	s.start = true
+	return s
+}
+
+func (s step) optional() step {
+	s.may = true
+	return s
+}
+
+// plan is how thumbturnd becomes a service for the human with a uid.
+func plan(os, daemon string, system bool, uid int) ([]step, error) {
+	switch {
+	case os == "linux" && system:
+		return linuxSystem(daemon, uid), nil
+	case os == "linux":
+		return linuxUser(daemon), nil
+	case os == "darwin" && !system:
+		return darwinUser(daemon, uid), nil
+	}
+	return nil, unplanned(os, system)
+}
+
+// undo is how it stops being one. Vaults, and the user they belong to, stay.
+func undo(os string, system bool, uid int) ([]step, error) {
+	switch {
+	case os == "linux" && system:
+		unit := "thumbturnd@" + strconv.Itoa(uid)
+		return []step{
+			manager("systemctl", "disable", "--now", unit+".socket"),
+			manager("systemctl", "stop", unit+".service"),
+			run("rm", "-rf", "/run/thumbturn/"+strconv.Itoa(uid)),
+		}, nil
+	case os == "linux":
+		return []step{
+			manager("systemctl", "--user", "disable", "--now", "thumbturn.socket"),
+			manager("systemctl", "--user", "stop", "thumbturn.service"),
+			run("rm", "-f", userUnits+"thumbturn.socket", userUnits+"thumbturn.service"),
+			manager("systemctl", "--user", "daemon-reload"),
+		}, nil
+	case os == "darwin" && !system:
+		return []step{
+			manager("launchctl", "bootout", fmt.Sprintf("gui/%d/%s", uid, label)).optional(),
+			run("rm", "-f", agentPath),
+		}, nil
+	}
+	return nil, unplanned(os, system)
+}
+
+// unplanned: launchd passes sockets by a call that only C can make, and macOS
+// does not show whose child a process is.
+func unplanned(os string, system bool) error {
+	if os == "darwin" && system {
+		return fault.New(fault.Unavailable, "service", "", "system mode needs Linux")
+	}
+	return fault.New(fault.Unavailable, "service", "", "there is no service plan for "+os+" yet")
+}
+
+const (
+	userUnits   = "~/.config/systemd/user/"
+	systemUnits = "/etc/systemd/system/"
+	agentPath   = "~/Library/LaunchAgents/" + label + ".plist"
+	label       = "com.thumbturn.thumbturnd"
+	// installed is where root alone can change the daemon.
+	installed = "/usr/local/libexec/thumbturnd"
 )
 
 // hardening is common to both units of Linux (systemd.exec(5)).
@@ -26,7 +121,7 @@ func unitPath(p string) string {
 
 func linuxUser(daemon string) []step {
 	return []step{
-		{Path: "~/.config/systemd/user/thumbturn.socket", Text: `[Unit]
+		{Path: userUnits + "thumbturn.socket", Text: `[Unit]
 Description=Thumbturn socket
 
 [Socket]
@@ -37,23 +132,21 @@ DirectoryMode=0700
 [Install]
 WantedBy=sockets.target
 `},
-		{Path: "~/.config/systemd/user/thumbturn.service", Text: fmt.Sprintf(`[Unit]
+		{Path: userUnits + "thumbturn.service", Text: fmt.Sprintf(`[Unit]
 Description=Thumbturn daemon
 Requires=thumbturn.socket
 
 [Service]
 ExecStart=%s
 %s`, unitPath(daemon), hardening)},
-		{Run: "systemctl --user daemon-reload"},
-		{Run: "systemctl --user enable --now thumbturn.socket"},
+		manager("systemctl", "--user", "daemon-reload"),
+		manager("systemctl", "--user", "enable", "--now", "thumbturn.socket"),
 	}
 }
 
-func linuxSystem(daemon string) []step {
-	return []step{
-		{Run: "sudo install -o root -g root -m 0755 " + shellQuote(daemon) + " /usr/local/libexec/thumbturnd"},
-		{Run: "sudo useradd --system --home-dir /var/lib/thumbturn --shell /usr/sbin/nologin thumbturn-$(id -u)"},
-		{Path: "/etc/systemd/system/thumbturnd@.socket", Text: `[Unit]
+// systemSocket belongs to the human; the folder above it to root, since a
+// RuntimeDirectory of the service would take the socket with it.
+const systemSocket = `[Unit]
 Description=Thumbturn socket of user %i
 
 [Socket]
@@ -64,36 +157,52 @@ DirectoryMode=0755
 
 [Install]
 WantedBy=sockets.target
-`},
-		{Path: "/etc/systemd/system/thumbturnd@.service", Text: `[Unit]
+`
+
+// systemService has two capabilities, both to read in /proc who asks: the first
+// for the links of another user's process, the second for its environment. What
+// else they would open is refused here and by the daemon itself.
+const systemService = `[Unit]
 Description=Thumbturn daemon of user %i
 Requires=thumbturnd@%i.socket
 
 [Service]
-ExecStart=/usr/local/libexec/thumbturnd
+ExecStart=` + installed + `
 User=thumbturn-%i
+Environment=THUMBTURN_HUMAN=%i THUMBTURN_HOME=/var/lib/thumbturn/%i
 StateDirectory=thumbturn/%i
 StateDirectoryMode=0700
-AmbientCapabilities=CAP_SYS_PTRACE
-CapabilityBoundingSet=CAP_SYS_PTRACE
-SystemCallFilter=~ptrace process_vm_readv process_vm_writev
+RuntimeDirectory=thumbturn/%i/device
+RuntimeDirectoryMode=0755
+AmbientCapabilities=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH
+CapabilityBoundingSet=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH
+SystemCallFilter=~ptrace process_vm_readv process_vm_writev pidfd_getfd open_by_handle_at
+SystemCallErrorNumber=EPERM
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
 PrivateDevices=yes
-` + hardening},
-		{Run: "sudo systemctl daemon-reload"},
-		{Run: "sudo systemctl enable --now thumbturnd@$(id -u).socket"},
+` + hardening
+
+func linuxSystem(daemon string, uid int) []step {
+	id := strconv.Itoa(uid)
+	user := run("useradd", "--system", "--home-dir", "/var/lib/thumbturn/"+id, "--no-create-home", "--shell", "/usr/sbin/nologin", "thumbturn-"+id)
+	user.makes = "thumbturn-" + id
+	return []step{
+		run("install", "-D", "-o", "root", "-g", "root", "-m", "0755", daemon, installed),
+		user,
+		{Path: systemUnits + "thumbturnd@.socket", Text: systemSocket},
+		{Path: systemUnits + "thumbturnd@.service", Text: systemService},
+		manager("systemctl", "daemon-reload"),
+		manager("systemctl", "enable", "--now", "thumbturnd@"+id+".socket"),
 	}
 }
-
-func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 const plistHead = `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
 <dict>
-  <key>Label</key><string>com.thumbturn.thumbturnd</string>
+  <key>Label</key><string>` + label + `</string>
 `
 
 const plistTail = `  <key>RunAtLoad</key><true/>
@@ -112,21 +221,10 @@ func plistProgram(path string) string {
 	return b.String()
 }
 
-func darwinUser(daemon string) []step {
-	const path = "~/Library/LaunchAgents/com.thumbturn.thumbturnd.plist"
+func darwinUser(daemon string, uid int) []step {
 	return []step{
-		{Path: path, Text: plistHead + plistProgram(daemon) + plistTail},
-		{Run: "launchctl bootstrap gui/$(id -u) " + path},
-	}
-}
-
-func darwinSystem(daemon string) []step {
-	const path = "/Library/LaunchDaemons/com.thumbturn.thumbturnd.plist"
-	return []step{
-		{Run: "sudo install -o root -g wheel -m 0755 " + shellQuote(daemon) + " /usr/local/libexec/thumbturnd"},
-		{Run: "sudo sysadminctl -addUser _thumbturn -roleAccount -UID 451 -home /var/thumbturn -shell /usr/bin/false"},
-		{Path: path, Text: plistHead + plistProgram("/usr/local/libexec/thumbturnd") +
-			"  <key>UserName</key><string>_thumbturn</string>\n" + plistTail},
-		{Run: "sudo launchctl bootstrap system " + path},
+		{Path: agentPath, Text: plistHead + plistProgram(daemon) + plistTail},
+		manager("launchctl", "bootout", fmt.Sprintf("gui/%d/%s", uid, label)).optional(), // one that is loaded is not replaced
+		manager("launchctl", "bootstrap", fmt.Sprintf("gui/%d", uid), agentPath),
 	}
 }

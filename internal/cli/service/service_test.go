@@ -2,20 +2,69 @@ package service
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
+	"errors"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/thumbturn/thumbturn/api"
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
-func options(os string, out io.Writer) Options {
-	return Options{Console: &console.Console{Out: out, Format: "human"}, OS: os, Plan: true,
-		Executable: func() (string, error) { return "/opt/a & 50%/thumbturn", nil }}
+// machine records what is done to it.
+type machine struct {
+	absent string // a program that is not there
+	fails  string // a command that fails
+	users  map[string]bool
+	did    []string
+}
+
+func (m *machine) host() Host {
+	return Host{
+		Find: func(program string) (string, error) {
+			if program == m.absent {
+				return "", exec.ErrNotFound
+			}
+			return "/usr/bin/" + program, nil
+		},
+		Run: func(_ context.Context, argv []string) error {
+			m.did = append(m.did, strings.Join(argv, " "))
+			if argv[0] == "useradd" {
+				m.users[argv[len(argv)-1]] = true
+			}
+			if m.fails != "" && strings.Contains(strings.Join(argv, " "), m.fails) {
+				return errors.New("exit status 1")
+			}
+			return nil
+		},
+		Exists: func(user string) bool { return m.users[user] },
+		Write:  func(path, text string) error { m.did = append(m.did, "write "+path); return nil },
+	}
+}
+
+// options are of user 1000, beside whose program lies a daemon in a folder with
+// an awkward name.
+func options(t *testing.T, os_ string, out io.Writer) (Options, *machine) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "a & 50%")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "thumbturnd"), nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	m := &machine{users: map[string]bool{}}
+	env := map[string]string{"HOME": "/home/a", "SUDO_UID": "1000"}
+	c := &console.Console{Out: out, Err: out, Format: "human", Yes: true, Getenv: func(k string) string { return env[k] }}
+	return Options{Console: c, OS: os_, UID: 1000, Host: m.host(),
+		Executable: func() (string, error) { return filepath.Join(dir, "thumbturn"), nil }}, m
 }
 
 func TestPlans(t *testing.T) {
@@ -24,16 +73,15 @@ func TestPlans(t *testing.T) {
 		system bool
 		want   []string
 	}{
-		{"linux", false, []string{"ListenStream=%t/thumbturn/thumbturn.sock", `ExecStart="/opt/a & 50%%/thumbturnd"`, "systemctl --user enable"}},
-		{"linux", true, []string{"User=thumbturn-%i", "install -o root -g root -m 0755 '/opt/a & 50%/thumbturnd'", "SystemCallFilter=~ptrace"}},
-		{"darwin", false, []string{"<string>/opt/a &amp; 50%/thumbturnd</string>", "launchctl bootstrap gui/"}},
-		{"darwin", true, []string{"<key>UserName</key>", "launchctl bootstrap system"}},
+		{"linux", false, []string{"ListenStream=%t/thumbturn/thumbturn.sock", `a & 50%%/thumbturnd"`, "systemctl --user enable --now thumbturn.socket"}},
+		{"linux", true, []string{"User=thumbturn-%i", "install -D -o root -g root -m 0755 '", "SystemCallFilter=~ptrace", "thumbturnd@1000.socket"}},
+		{"darwin", false, []string{"a &amp; 50%/thumbturnd</string>", "launchctl bootstrap gui/1000 ~/Library/LaunchAgents/"}},
 	}
 	for _, tt := range tests {
 		var out bytes.Buffer
-		o := options(tt.os, &out)
-		o.System = tt.system
-		if err := Install(o); err != nil {
+		o, m := options(t, tt.os, &out)
+		o.System, o.Plan = tt.system, true
+		if err := Install(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 		for _, w := range tt.want {
@@ -41,11 +89,14 @@ func TestPlans(t *testing.T) {
 				t.Errorf("%s (system: %v) lacks %q:\n%s", tt.os, tt.system, w, out.String())
 			}
 		}
+		if len(m.did) > 0 {
+			t.Errorf("a plan did %q", m.did)
+		}
 	}
 }
 
-func TestPlistsAreXML(t *testing.T) {
-	for _, s := range append(darwinUser("/a<b"), darwinSystem("/a<b")...) {
+func TestPlistIsXML(t *testing.T) {
+	for _, s := range darwinUser("/a<b", 501) {
 		d := xml.NewDecoder(strings.NewReader(s.Text))
 		for {
 			_, err := d.Token()
@@ -59,64 +110,121 @@ func TestPlistsAreXML(t *testing.T) {
 	}
 }
 
-func TestOnlyPlans(t *testing.T) {
-	o := options("linux", io.Discard)
-	o.Plan = false
-	if err := Install(o); fault.ExitCode(err) != 1 || !strings.Contains(err.Error(), "later release") {
-		t.Errorf("got %v", err)
+// What is done is what was printed, in that order, and a second time does no harm.
+func TestApply(t *testing.T) {
+	system := []string{"write /etc/systemd/system/thumbturnd@.socket", "write /etc/systemd/system/thumbturnd@.service",
+		"systemctl daemon-reload", "systemctl enable --now thumbturnd@1000.socket"}
+	user := []string{"write /home/a/.config/systemd/user/thumbturn.socket", "write /home/a/.config/systemd/user/thumbturn.service",
+		"systemctl --user daemon-reload", "systemctl --user enable --now thumbturn.socket"}
+	add := "useradd --system --home-dir /var/lib/thumbturn/1000 --no-create-home --shell /usr/sbin/nologin thumbturn-1000"
+	tests := []struct {
+		name  string
+		os    string
+		do    func(context.Context, Options) error
+		set   func(*Options, *machine)
+		first []string // before all others; "install" stands for the copy of the daemon
+		want  []string
+	}{
+		{"user", "linux", Install, func(o *Options, _ *machine) {}, nil, user},
+		{"user, explicitly", "linux", Install, func(o *Options, _ *machine) { o.User = true }, nil, user},
+		{"system through sudo", "linux", Install, func(o *Options, _ *machine) { o.System, o.UID = true, 0 }, []string{"install", add}, system},
+		{"system for somebody", "linux", Install, func(o *Options, m *machine) { o.System, o.UID, o.For = true, 0, 1000 }, []string{"install", add}, system},
+		{"system without a manager", "linux", Install, func(o *Options, m *machine) {
+			o.System, o.UID, o.NoStart, m.absent = true, 0, true, "systemctl"
+		}, []string{"install", add}, system[:2]},
+		{"launchd", "darwin", Install, func(_ *Options, m *machine) { m.fails = "bootout" }, nil, []string{
+			"write /home/a/Library/LaunchAgents/com.thumbturn.thumbturnd.plist", "launchctl bootout gui/1000/com.thumbturn.thumbturnd",
+			"launchctl bootstrap gui/1000 /home/a/Library/LaunchAgents/com.thumbturn.thumbturnd.plist"}},
+		{"uninstall system", "linux", Uninstall, func(o *Options, _ *machine) { o.System, o.UID = true, 0 }, nil, []string{
+			"systemctl disable --now thumbturnd@1000.socket", "systemctl stop thumbturnd@1000.service", "rm -rf /run/thumbturn/1000"}},
+		{"uninstall user", "linux", Uninstall, func(*Options, *machine) {}, nil, []string{
+			"systemctl --user disable --now thumbturn.socket", "systemctl --user stop thumbturn.service",
+			"rm -f /home/a/.config/systemd/user/thumbturn.socket /home/a/.config/systemd/user/thumbturn.service", "systemctl --user daemon-reload"}},
 	}
-	if err := Install(options("plan9", io.Discard)); fault.KindOf(err) != fault.Unavailable {
-		t.Errorf("got %v", err)
+	for _, tt := range tests {
+		var out bytes.Buffer
+		o, m := options(t, tt.os, &out)
+		tt.set(&o, m)
+		for again := range 2 {
+			m.did = nil
+			if err := tt.do(t.Context(), o); err != nil {
+				t.Fatalf("%s: %v", tt.name, err)
+			}
+			want := append(append([]string{}, tt.first...), tt.want...)
+			if again == 1 && len(tt.first) > 0 {
+				want = append([]string{"install"}, tt.want...) // the user is there
+			}
+			for i, did := range m.did {
+				if strings.HasPrefix(did, "install -D -o root -g root -m 0755 ") && strings.HasSuffix(did, "/thumbturnd /usr/local/libexec/thumbturnd") {
+					m.did[i] = "install"
+				}
+			}
+			if d := cmp.Diff(want, m.did); d != "" {
+				t.Errorf("%s, time %d: %s", tt.name, again+1, d)
+			}
+		}
 	}
 }
 
-func TestUninstallPlans(t *testing.T) {
-	dir := t.TempDir()
-	home := api.Home{Data: dir + "/data", Config: dir + "/config", Run: dir + "/run", Device: dir + "/device"}
-	if err := os.Mkdir(home.Device, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		os     string
-		system bool
-		want   []string
+func TestRefuses(t *testing.T) {
+	tests := []struct {
+		name string
+		os   string
+		set  func(*Options, *machine)
+		kind fault.Kind
+		want string // in error or hint
 	}{
-		{"linux", false, []string{"run:    systemctl --user disable", "remove: ~/.config/systemd/user/thumbturn.socket"}},
-		{"linux", true, []string{"sudo systemctl disable", "keep:   /var/lib/thumbturn"}},
-		{"darwin", false, []string{"launchctl bootout gui/"}},
-		{"darwin", true, []string{"launchctl bootout system/", "keep:   /var/thumbturn"}},
-	} {
-		var out bytes.Buffer
-		o := options(tt.os, &out)
-		o.System = tt.system
-		o.Console.Home = func() (api.Home, error) { return home, nil }
-		if err := Uninstall(o); err != nil {
-			t.Fatal(err)
-		}
-		for _, w := range append(tt.want, "keep:   "+home.Data+" (not there)\n", "keep:   "+home.Device+"\n", "remove: /opt/a & 50%/thumbturnd") {
-			if !strings.Contains(out.String(), w) {
-				t.Errorf("%s (system: %v) lacks %q:\n%s", tt.os, tt.system, w, out.String())
-			}
-		}
-		// What install writes is what uninstall removes, and no home is.
-		steps, err := plan(tt.os, "/x/thumbturnd", tt.system)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range steps {
-			if s.Path != "" && !strings.Contains(out.String(), "remove: "+s.Path) {
-				t.Errorf("%s (system: %v) leaves %s", tt.os, tt.system, s.Path)
-			}
-		}
-		for _, d := range []string{home.Data, home.Device, home.Config, "/var/"} {
-			if strings.Contains(out.String(), "remove: "+d) {
-				t.Errorf("%s (system: %v) removes %s:\n%s", tt.os, tt.system, d, out.String())
-			}
-		}
+		{"system as yourself", "linux", func(o *Options, _ *machine) { o.System = true }, fault.Denied, "sudo "},
+		{"user as root", "linux", func(o *Options, _ *machine) { o.UID = 0 }, fault.Usage, "--system"},
+		{"both", "linux", func(o *Options, _ *machine) { o.System, o.User = true, true }, fault.Usage, "exclude"},
+		{"somebody else's user service", "linux", func(o *Options, _ *machine) { o.For = 1001 }, fault.Usage, "--for goes with"},
+		{"for nobody", "linux", func(o *Options, _ *machine) {
+			o.System, o.UID, o.Console.Getenv = true, 0, func(string) string { return "" }
+		}, fault.Usage, "--for UID"},
+		{"for root", "linux", func(o *Options, _ *machine) {
+			o.System, o.UID, o.Console.Getenv = true, 0, func(string) string { return "0" }
+		}, fault.Usage, "not root"},
+		{"for a negative user", "linux", func(o *Options, _ *machine) { o.System, o.UID, o.For = true, 0, -1 }, fault.Usage, "not root"},
+		{"no service manager", "linux", func(_ *Options, m *machine) { m.absent = "systemctl" }, fault.Unavailable, "--no-start"},
+		{"no daemon", "linux", func(o *Options, _ *machine) {
+			o.Executable = func() (string, error) { return "/nowhere/thumbturn", nil }
+		}, fault.Unavailable, "no thumbturnd"},
+		{"nobody to confirm", "linux", func(o *Options, _ *machine) { o.Console.Yes, o.Console.Prompt = false, answer(nil) }, fault.Usage, "--yes"},
+		{"no", "linux", func(o *Options, _ *machine) { no := false; o.Console.Yes, o.Console.Prompt = false, answer(&no) }, fault.Denied, "stopped"},
+		{"system on macOS", "darwin", func(o *Options, _ *machine) { o.System, o.UID = true, 0 }, fault.Unavailable, "needs Linux"},
+		{"another system", "plan9", func(*Options, *machine) {}, fault.Unavailable, "plan9"},
 	}
-	o := options("linux", io.Discard)
-	o.Plan = false
-	if err := Uninstall(o); fault.ExitCode(err) != 1 || !strings.Contains(err.Error(), "later release") {
-		t.Errorf("got %v", err)
+	for _, tt := range tests {
+		o, m := options(t, tt.os, io.Discard)
+		tt.set(&o, m)
+		err := Install(t.Context(), o)
+		said := ""
+		if e, ok := errors.AsType[*fault.Error](err); ok {
+			said = e.Error() + " " + e.Hint
+		}
+		if fault.KindOf(err) != tt.kind || !strings.Contains(said, tt.want) || len(m.did) > 0 {
+			t.Errorf("%s: %v (%s), did %q", tt.name, err, said, m.did)
+		}
 	}
 }
+
+// A step that fails ends it.
+func TestFailure(t *testing.T) {
+	o, m := options(t, "linux", io.Discard)
+	m.fails = "daemon-reload"
+	if err := Install(t.Context(), o); fault.KindOf(err) != fault.Unavailable || len(m.did) != 3 {
+		t.Errorf("%v, did %q", err, m.did)
+	}
+}
+
+// answer is a terminal where a question is answered; nil is none.
+func answer(yes *bool) console.Prompter { return prompter{yes} }
+
+type prompter struct{ yes *bool }
+
+func (p prompter) IsTerminal() bool { return p.yes != nil }
+func (prompter) Hidden(string) ([]byte, error) {
+	return nil, errors.New("nobody asks for a secret here")
+}
+func (prompter) Line(string) (string, error)    { return "", errors.New("nobody asks for a line here") }
+func (p prompter) Confirm(string) (bool, error) { return *p.yes, nil }

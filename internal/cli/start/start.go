@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,13 +31,25 @@ type Starter struct {
 	Wait       time.Duration          // for the socket; zero means 5 s
 }
 
-// Dial connects, after starting the daemon where that is needed.
+// Dial connects, after starting the daemon where that is needed. A system
+// service is never started from here.
 func (s Starter) Dial(ctx context.Context) (*sdk.Client, error) {
 	client, err := sdk.Dial(ctx, s.Home, sdk.Options{})
+	if s.Home.System && notYet(err) {
+		return nil, silent(err)
+	}
 	if !sdk.NotRunning(err) {
 		return client, err
 	}
 	return s.start(ctx)
+}
+
+// silent says where to look when a system service does not answer: only its
+// service manager can start it.
+func silent(err error) error {
+	unit := "thumbturnd@" + strconv.Itoa(os.Getuid())
+	return fault.New(fault.Unavailable, "connect", "", "the system service does not answer: "+err.Error()).
+		WithHint("look at it with: systemctl status " + unit + ".socket " + unit + ".service")
 }
 
 func (s Starter) start(ctx context.Context) (*sdk.Client, error) {

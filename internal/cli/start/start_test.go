@@ -165,6 +165,20 @@ func TestUntrustedIsNotStarted(t *testing.T) {
 	}
 }
 
+// Only its service manager starts a system service.
+func TestSystemIsNotStarted(t *testing.T) {
+	s, _ := starter(t)
+	s.Home.System = true
+	_, err := s.Dial(t.Context())
+	e, ok := err.(*fault.Error)
+	if !ok || e.Kind != fault.Unavailable || !strings.Contains(e.Hint, "systemctl status thumbturnd@") {
+		t.Errorf("got %#v", err)
+	}
+	if _, err := os.Stat(filepath.Join(s.Home.Run, "given")); err == nil {
+		t.Error("a daemon was started")
+	}
+}
+
 func TestLastLine(t *testing.T) {
 	p := filepath.Join(t.TempDir(), "log")
 	now := time.Now()

@@ -1,4 +1,6 @@
-package service
+// Package uninstall is the uninstall command, which shows what removing Thumbturn
+// takes away, and what must be kept.
+package uninstall
 
 import (
 	"fmt"
@@ -9,11 +11,21 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
-// NewUninstall returns the uninstall command.
-func NewUninstall(o Options) *cobra.Command {
+// Options is what uninstall takes.
+type Options struct {
+	Console    *console.Console
+	OS         string                 // runtime.GOOS
+	Executable func() (string, error) // os.Executable
+	Plan       bool
+	System     bool
+}
+
+// New returns the uninstall command.
+func New(o Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Show what removing Thumbturn takes away, and what must be kept",
@@ -88,50 +100,29 @@ func Uninstall(o Options) error {
 	return nil
 }
 
-// removals undoes what plan does, in the order in which it is safe, and then
-// tells programs, what may go, and what must stay.
+// removals lists, in the order in which it is safe, what ends the service, which
+// programs and files may go, and what must stay.
 func removals(system, dir string, home api.Home, ofSystem bool) ([]removal, error) {
 	out := []removal{
 		{Run: "thumbturn backup --to DIR", Why: "first of all, onto another disk; see docs/backup.md for what it can and cannot bring back"},
-		{Run: "thumbturn daemon stop"},
 	}
 	switch {
-	case system == "linux" && ofSystem:
-		out = append(out,
-			removal{Run: "sudo systemctl disable --now thumbturnd@$(id -u).socket thumbturnd@$(id -u).service"},
-			removal{Remove: "/etc/systemd/system/thumbturnd@.socket"},
-			removal{Remove: "/etc/systemd/system/thumbturnd@.service"},
-			removal{Run: "sudo systemctl daemon-reload"},
-			removal{Remove: "/usr/local/libexec/thumbturnd"},
+	case system != "linux" && system != "darwin", system == "darwin" && ofSystem:
+		return nil, fault.New(fault.Unavailable, "uninstall", "", "there is no such service on "+system+" yet")
+	case ofSystem:
+		out = append(out, removal{Run: "sudo thumbturn service uninstall --system --for $(id -u)", Why: "if it was made a service"},
 			removal{Keep: "/var/lib/thumbturn", Why: "the homes of the service: vaults, ledgers and the share of each"},
 			removal{Keep: "user thumbturn-$(id -u)", Why: "it owns the home"})
-	case system == "linux":
-		out = append(out,
-			removal{Run: "systemctl --user disable --now thumbturn.socket thumbturn.service"},
-			removal{Remove: "~/.config/systemd/user/thumbturn.socket"},
-			removal{Remove: "~/.config/systemd/user/thumbturn.service"},
-			removal{Run: "systemctl --user daemon-reload"})
-	case system == "darwin" && ofSystem:
-		out = append(out,
-			removal{Run: "sudo launchctl bootout system/com.thumbturn.thumbturnd"},
-			removal{Remove: "/Library/LaunchDaemons/com.thumbturn.thumbturnd.plist"},
-			removal{Remove: "/usr/local/libexec/thumbturnd"},
-			removal{Keep: "/var/thumbturn", Why: "the home of the service: vaults, ledger and share"},
-			removal{Keep: "user _thumbturn", Why: "it owns the home"})
-	case system == "darwin":
-		out = append(out,
-			removal{Run: "launchctl bootout gui/$(id -u)/com.thumbturn.thumbturnd"},
-			removal{Remove: "~/Library/LaunchAgents/com.thumbturn.thumbturnd.plist"})
 	default:
-		return nil, fault.New(fault.Unavailable, "uninstall", "", "there is no plan for "+system+" yet")
+		out = append(out, removal{Run: "thumbturn service uninstall", Why: "if it was made a service"},
+			removal{Run: "thumbturn daemon stop"})
 	}
-	out = append(out,
-		removal{Remove: filepath.Join(dir, "thumbturn")},
-		removal{Remove: filepath.Join(dir, "thumbturnd")},
-		removal{Remove: home.Run, Why: "socket and lock"},
-		removal{Keep: home.Data, Why: "the database: every vault, and the ledger"},
-		removal{Keep: home.Device, Why: "the share: without it neither the database nor a backup opens"},
-		removal{Keep: home.Config, Why: "drafts of the policy"},
-		removal{Keep: "the recovery code", Why: "on paper; it replaces forgotten passphrases, and whoever has it and the database can open everything"})
-	return out, nil
+	out = append(out, removal{Remove: filepath.Join(dir, "thumbturn")}, removal{Remove: filepath.Join(dir, "thumbturnd")},
+		removal{Remove: home.Run, Why: "socket and lock"})
+	if !ofSystem {
+		out = append(out, removal{Keep: home.Data, Why: "the database: every vault, and the ledger"},
+			removal{Keep: home.Device, Why: "the share: without it neither the database nor a backup opens"})
+	}
+	return append(out, removal{Keep: home.Config, Why: "drafts of the policy"},
+		removal{Keep: "the recovery code", Why: "on paper; it replaces forgotten passphrases, and whoever has it and the database can open everything"}), nil
 }
