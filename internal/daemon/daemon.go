@@ -237,7 +237,7 @@ func (p *process) assemble() error {
 		return fault.New(fault.Denied, "start", "", "refused under an agent ("+p.starter.agent+")").
 			WithHint("start it from a terminal of your own: thumbturn daemon start")
 	}
-	p.server = &socket.Server{Account: acc, Broker: b, Sign: dev.Sign, Status: p.status,
+	p.server = &socket.Server{Account: acc, Broker: b, Sign: dev.Sign, Status: p.status, Stop: p.quiet,
 		End: func(again bool) { p.finish(ending{again: again}) }, Replace: func(swap func() error) { p.finish(ending{true, swap}) }, Log: logf}
 	return nil
 }
@@ -262,18 +262,30 @@ func (p *process) serve() ending {
 	var how ending
 	select {
 	case how = <-p.end:
+		p.quiet()
+		<-served
 	case s := <-signals:
 		logf("ending on %v", s)
+		p.quiet()
+		<-served
 	case err := <-served:
-		logf("listener: %v", err)
-		return how
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			logf("listener: %v", err)
+			return how
+		}
+		select { // quiet already, and about to say why
+		case how = <-p.end:
+		case s := <-signals:
+			logf("ending on %v", s)
+		}
 	}
-	_ = p.listen.SetDeadline(time.Now()) // stop accepting; the descriptor stays open for the next image
-	<-served
 	cancel()
 	p.server.Shut(nil)
 	return how
 }
+
+// quiet stops accepting; the descriptor stays open for the next image.
+func (p *process) quiet() { _ = p.listen.SetDeadline(time.Now()) }
 
 // release ends account, database and, when the process ends for good, the lock.
 func (p *process) release() error {

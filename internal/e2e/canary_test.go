@@ -49,7 +49,7 @@ func search(t *testing.T, where string, b []byte, values ...string) {
 func TestCanary(t *testing.T) {
 	t.Parallel()
 	h := founded(t)
-	const second, bearer, proposed = "ghp_9f8E7d6C5b4A3s2D1f0GhJkLzXcVbNm12", "sk_live_4242abcdEFGH5353ijklMNOP", "prop-8sJd72Kd/qwe+zzY1"
+	second, bearer, proposed := unturned("tuc_9s8R7q6P5o4N3f2Q1s0TuWxYmKpIoAz12"), unturned("fx_yvir_4242nopqRSTU5353vwxyZABC"), unturned("cebc-8fWq72Xq/djr+mmL1")
 	tt := program("thumbturn")
 	h.set("op://dev/api/key", canary)
 	wantCode(t, h.person("item", "create", "--vault", "dev", "--title", "argv", "password="+second), 0)

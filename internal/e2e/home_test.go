@@ -16,10 +16,24 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 )
 
-const (
-	unlockPhrase   = "correct horse battery staple"
-	presencePhrase = "another thing to remember well"
+// What is searched for in the daemon's memory must not stand in this program,
+// which the daemon hashes as it hashes whoever asks: so it is written in ROT13.
+var (
+	unlockPhrase   = unturned("pbeerpg ubefr onggrel fgncyr")
+	presencePhrase = unturned("nabgure guvat gb erzrzore jryy")
 )
+
+func unturned(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return 'a' + (r-'a'+13)%26
+		case r >= 'A' && r <= 'Z':
+			return 'A' + (r-'A'+13)%26
+		}
+		return r
+	}, s)
+}
 
 // home is a test home with a person's shell.
 type home struct {

@@ -17,7 +17,7 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 )
 
-const canary = "sk_live_51Canary/Q7x+9Zw==e2e"
+var canary = unturned("fx_yvir_51Pnanel/D7k+9Mj==r2r")
 
 // waitLong bounds what should take a moment.
 const waitLong = 10 * time.Second

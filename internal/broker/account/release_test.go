@@ -262,7 +262,7 @@ func (h *home) yes(id string) error {
 // ledgerSays counts events by type and outcome since a place.
 func (h *home) ledgerSays(from int64) map[string]int {
 	h.t.Helper()
-	time.Sleep(400 * time.Millisecond) // outcomes come late
+	h.events() // outcomes come late
 	out := map[string]int{}
 	err := h.acc.Events(context.Background(), api.AuditFilter{From: from}, func(e api.Event) error {
 		var ev canon.Event
@@ -278,11 +278,15 @@ func (h *home) ledgerSays(from int64) map[string]int {
 	return out
 }
 
+// events counts them once no more come.
 func (h *home) events() int64 {
-	time.Sleep(400 * time.Millisecond)
 	var s api.Status
-	h.acc.Describe(&s)
-	return s.Events
+	for before := int64(-1); ; before = s.Events {
+		time.Sleep(300 * time.Millisecond)
+		if h.acc.Describe(&s); s.Events == before {
+			return before
+		}
+	}
 }
 
 func TestReleaseDelivers(t *testing.T) {

@@ -124,6 +124,7 @@ func (c *call) lock() error {
 	if err := c.s.Account.Lock(c.ctx, "asked by "+string(c.who.Kind())); err != nil {
 		return err
 	}
+	c.s.Stop() // before the answer: whoever hears it may come at once
 	if err := c.reply(struct{}{}); err != nil {
 		c.s.Log("lock: %v", err)
 	}

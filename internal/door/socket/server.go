@@ -38,6 +38,7 @@ type Server struct {
 	End     func(again bool)        // asks the process to end: to start again (lock), or for good
 	Replace func(swap func() error) // asks the process to swap the database once it is closed, and to start again
 	Log     func(format string, args ...any)
+	Stop    func() // stops accepting; who comes then waits for the next process
 
 	table map[api.Op]handler
 	mu    sync.Mutex
