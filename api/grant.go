@@ -7,6 +7,7 @@ type GrantCreate struct {
 	Name    string   `json:"name"`
 	Refs    []string `json:"refs"`
 	Program Program  `json:"program"`
+	Task    string   `json:"task,omitempty"`  // of the project's file, whose command Program is
 	Agent   bool     `json:"agent,omitempty"` // the program is a known agent
 	Life    int64    `json:"life_ms,omitempty"`
 	Until   int64    `json:"until,omitempty"` // unix milliseconds

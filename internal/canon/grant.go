@@ -36,6 +36,7 @@ type GrantTerms struct {
 	Argv        Hash         `json:"argv"`
 	Shown       []string     `json:"shown"` // the argument list as displayed
 	Dir         string       `json:"dir"`
+	Task        string       `json:"task,omitempty"` // the job is "thumbturn run --task" with this name
 }
 
 // GrantField is one field of one item, by ids, and what of it is given.

@@ -27,6 +27,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/cli/inject"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/complete"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/finder"
 	"github.com/thumbturn/thumbturn/internal/cli/item"
 	"github.com/thumbturn/thumbturn/internal/cli/man"
 	"github.com/thumbturn/thumbturn/internal/cli/policy"
@@ -143,7 +144,7 @@ func (p Program) Run(ctx context.Context, args []string) int {
 	root := p.tree(c)
 	if complete.Asked(args) {
 		root.SetErr(io.Discard) // a shell shows what comes there beside the prompt
-		complete.Source{Running: p.running}.Attach(root)
+		complete.Source{Running: p.running, Tasks: p.tasks}.Attach(root)
 	}
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -262,6 +263,19 @@ func strict(cmd *cobra.Command) {
 
 func usage(cmd *cobra.Command, err error) error {
 	return fault.New(fault.Usage, "", "", err.Error()).WithHint("see: " + cmd.CommandPath() + " --help")
+}
+
+// tasks names the tasks of the project's file around the working directory.
+func (p Program) tasks() []string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil
+	}
+	found, err := finder.Find(dir, p.getenv)
+	if err != nil {
+		return nil
+	}
+	return found.TaskNames()
 }
 
 // items is the item command with all that belongs under it.

@@ -34,6 +34,7 @@ type Order struct {
 	Name    string
 	Refs    []ref.Ref
 	Program api.Program // as the caller's CLI reports it
+	Task    string      // the project's task that runs it, empty for a command line
 	Agent   bool        // it is a known agent
 	Life    time.Duration
 	Until   time.Time // where Life is zero
@@ -106,6 +107,8 @@ func (k *Keeper) check(o Order) error {
 		return usage(o.Name, "a name is 1 to 64 letters, digits, dots, hyphens and underscores")
 	case len(o.Refs) == 0 || len(o.Refs) > maxFields:
 		return usage(o.Name, fmt.Sprintf("a grant is for 1 to %d references", maxFields))
+	case len(o.Task) > 256:
+		return usage(o.Name, "the name of the task is too long")
 	case o.Uses < 0 || o.Uses > maxUses:
 		return usage(o.Name, fmt.Sprintf("a grant has at most %d uses; without a number, any number until its end", maxUses))
 	case o.Life < 0 || !end.After(k.g.Clock.Now()):
@@ -133,7 +136,7 @@ func (k *Keeper) terms(ctx context.Context, who identity.Caller, o Order) (canon
 	p := o.Program
 	t := canon.GrantTerms{V: 1, Name: o.Name, Revisions: canon.RevisionsFollow, Grade: canon.GradeHold, UID: who.UID(),
 		Program: p.Path, Hash: p.Hash, Interpreter: p.Interpreter, IntHash: p.IntHash,
-		Argv: canon.ArgvDigest(p.Argv), Shown: gate.ShownArgs(p.Argv), Dir: p.Dir}
+		Argv: canon.ArgvDigest(p.Argv), Shown: gate.ShownArgs(p.Argv), Dir: p.Dir, Task: o.Task}
 	var refs []string
 	for _, r := range o.Refs {
 		s, _, err := k.g.Book.Subject(ctx, "grant create", r)
@@ -205,6 +208,9 @@ func lines(o Order, t canon.GrantTerms, refs []string) []string {
 		"program (reported): "+t.Program+" sha256 "+t.Hash)
 	if t.Interpreter != "" {
 		out = append(out, "run by (reported): "+t.Interpreter+" sha256 "+t.IntHash)
+	}
+	if t.Task != "" {
+		out = append(out, "as the project's task: "+t.Task)
 	}
 	if o.Program.Writable {
 		out = append(out, "programs of your user can change it; a changed one is asked about again")

@@ -51,12 +51,9 @@ func (k *Keeper) Covering(who identity.Caller, u Use) []Grant {
 	}
 	var out []Grant
 	for _, g := range k.all() {
-		if k.g.Book.Live(g.ID) && covers(g.Terms, who.UID(), u) {
+		if k.g.Book.Live(g.ID) && covers(g.Terms, who.UID(), u) && agrees(who.Evidence(), u.Place.Argv, g.Terms.Task) {
 			out = append(out, g)
 		}
-	}
-	if len(out) > 0 && !agrees(who.Evidence(), u.Place.Argv) {
-		return nil
 	}
 	return out
 }

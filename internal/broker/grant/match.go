@@ -55,8 +55,9 @@ func fieldOf(s canon.Subject) (canon.GrantField, bool) {
 // hash and directory are the word of the process that asks. That this process is
 // thumbturn, told to run these arguments, can be seen; our own client hides its
 // executable and its directory from its own user, so that the name counts only
-// where it can be read. All of it can be imitated (spec/threats.md).
-func agrees(e identity.Evidence, argv canon.Hash) bool {
+// where it can be read. A task's command does not stand in the arguments, its
+// name does. All of it can be imitated (spec/threats.md).
+func agrees(e identity.Evidence, argv canon.Hash, task string) bool {
 	exe := e.Asker.Exe
 	if exe.Path != "" && exe.State != "unreadable" && !own(exe.Path) || len(e.Asker.Argv) == 0 || !own(e.Asker.Argv[0]) {
 		return false
@@ -66,7 +67,17 @@ func agrees(e identity.Evidence, argv canon.Hash) bool {
 			return true
 		}
 	}
-	return false
+	return task != "" && runsTask(e.Asker.Argv[1:], task)
+}
+
+// runsTask reports whether arguments are those of `thumbturn run --task NAME`,
+// and of no command line of its own.
+func runsTask(args []string, task string) bool {
+	if !slices.Contains(args, "run") || slices.Contains(args, "--") {
+		return false
+	}
+	i := slices.Index(args, "--task")
+	return slices.Contains(args, "--task="+task) || i >= 0 && i+1 < len(args) && args[i+1] == task
 }
 
 func own(path string) bool {

@@ -131,7 +131,7 @@ func TestAgrees(t *testing.T) {
 		{"arguments without the mark", identity.Exe{}, []string{"thumbturn", "run", "/bin/job", "--full"}, false},
 	} {
 		e := identity.Evidence{Asker: identity.Process{Exe: c.exe, Argv: c.argv}}
-		if got := agrees(e, digest); got != c.want {
+		if got := agrees(e, digest, ""); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}
@@ -142,9 +142,23 @@ func FuzzAgrees(f *testing.F) {
 	f.Add("thumbturn\x00--\x00--", "--")
 	f.Fuzz(func(t *testing.T, line, job string) {
 		argv, want := strings.Split(line, "\x00"), strings.Split(job, "\x00")
-		got := agrees(identity.Evidence{Asker: identity.Process{Argv: argv}}, canon.ArgvDigest(want))
+		got := agrees(identity.Evidence{Asker: identity.Process{Argv: argv}}, canon.ArgvDigest(want), "")
 		if got && (!strings.HasSuffix("\x00"+line, "\x00--\x00"+job) || !own(argv[0])) {
 			t.Fatalf("%q passes as a run of %q", argv, want)
 		}
 	})
+}
+
+func TestAgreesOnTask(t *testing.T) {
+	for line, want := range map[string]bool{
+		"thumbturn run --task nightly": true, "/opt/thumbturn run --no-wait --task=nightly": true, "thumbturn run --task other": false,
+		"thumbturn run --task=nightly2": false, "thumbturn run --task": false, "thumbturn read --task nightly": false,
+		"thumbturn run --task nightly -- /bin/other": false, "python run --task nightly": false, "thumbturn run -- /bin/job --task nightly": false,
+		"thumbturn run -- /bin/job": true,
+	} {
+		e := identity.Evidence{Asker: identity.Process{Argv: strings.Fields(line)}}
+		if got := agrees(e, canon.ArgvDigest([]string{"/bin/job"}), "nightly"); got != want {
+			t.Errorf("%s: %v", line, got)
+		}
+	}
 }

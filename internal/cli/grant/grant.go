@@ -34,6 +34,7 @@ type Options struct {
 	Until string
 	Uses  int64
 	Job   Job
+	Task  string // of the project's file, instead of Job
 	All   bool
 }
 
@@ -62,10 +63,21 @@ exactly this program, with exactly these arguments, in exactly this directory,
 without asking. A program that changed is asked about as if there were no grant.
 While the vaults are locked a grant opens nothing.
 
+--task NAME takes program, arguments, directory and references of a task from the
+project's file, as they stand there now: the job is "thumbturn run --task NAME",
+and a change of the file is no change of the grant.
+
 END is a time from now, such as 12h or 30d, or a moment such as
 2027-01-31T00:00:00Z; a year at most.`,
-		Example: "  thumbturn grant create --name nightly --until 30d --ref op://dev/db/password -- /usr/local/bin/backup.sh --full",
+		Example: "  thumbturn grant create --name nightly --until 30d --ref op://dev/db/password -- /usr/local/bin/backup.sh --full\n" +
+			"  thumbturn grant create --name checks --until 12h --task test",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("task") {
+				if len(args) > 0 || len(o.Job.Refs) > 0 || o.Job.Dir != "" {
+					return console.Usage("with --task, program, references and directory are those of the project's file")
+				}
+				return CreateForTask(cmd.Context(), o)
+			}
 			if len(args) == 0 || cmd.ArgsLenAtDash() != 0 {
 				return console.Usage("a grant needs a program after --").
 					WithHint("write: thumbturn grant create --name NAME --until END --ref REFERENCE -- PROGRAM [ARG]...")
@@ -79,6 +91,7 @@ END is a time from now, such as 12h or 30d, or a moment such as
 	f.StringVar(&o.Name, "name", "", "the `NAME` by which to list and revoke it")
 	f.StringVar(&o.Until, "until", "", "its `END`: 30d, 12h, or 2027-01-31T00:00:00Z")
 	f.StringArrayVar(&o.Job.Refs, "ref", nil, "a `REFERENCE` that the program may have; of a standard vault")
+	f.StringVar(&o.Task, "task", "", "for this `TASK` of the project's file")
 	f.StringVar(&o.Job.Dir, "dir", "", "the `DIRECTORY` in which the program will run, instead of this one")
 	f.Int64Var(&o.Uses, "uses", 0, "end it after `N` uses (at most 10000)")
 	f.AddGoFlagSet(console.AskFlags(&o.Ask))
@@ -102,7 +115,7 @@ func Create(ctx context.Context, o Options) error {
 
 // order turns flags and job into the message.
 func (o Options) order(ctx context.Context) (api.GrantCreate, error) {
-	in := api.GrantCreate{Ask: o.Ask, Name: o.Name, Refs: o.Job.Refs, Uses: o.Uses}
+	in := api.GrantCreate{Ask: o.Ask, Name: o.Name, Refs: o.Job.Refs, Uses: o.Uses, Task: o.Task}
 	switch {
 	case o.Name == "":
 		return in, console.Usage("a grant needs a name").WithHint("add --name NAME")

@@ -105,7 +105,7 @@ not found, 126 if it cannot be executed; before it starts, as with every command
 	f.StringArrayVar(&o.EnvFiles, "env-file", nil, "read variables from `FILE`; of several, the last one wins")
 	f.StringArrayVar(&o.AllowEnv, "allow-env", nil, "let a file set the variable `NAME` although it makes programs load code")
 	f.BoolVar(&o.Project, "project", false, "take variables from the project's file too")
-	f.StringVar(&o.Task, "task", "", "run the task `NAME` of the project's file")
+	f.StringVar(&o.Task, "task", "", "run this `TASK` of the project's file")
 	f.BoolVar(&o.NoMasking, "no-masking", false, "execute the program in place of thumbturn; allowed to whoever may read the values")
 	f.AddGoFlagSet(console.AskFlags(&o.Ask))
 	return cmd

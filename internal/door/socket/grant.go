@@ -46,7 +46,7 @@ func (c *call) grantCreate() error {
 		return fault.New(fault.Usage, "grant create", in.Name, "no such time")
 	}
 	a, ctx, stop := c.ask(in.Ask)
-	g, err := c.s.Broker.CreateGrant(ctx, c.who, grant.Order{Ask: a, Name: in.Name, Refs: refs, Program: in.Program, Agent: in.Agent,
+	g, err := c.s.Broker.CreateGrant(ctx, c.who, grant.Order{Ask: a, Name: in.Name, Refs: refs, Program: in.Program, Task: in.Task, Agent: in.Agent,
 		Life: time.Duration(in.Life) * time.Millisecond, Until: time.UnixMilli(in.Until), Uses: in.Uses})
 	stop()
 	if err != nil {

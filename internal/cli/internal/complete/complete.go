@@ -33,6 +33,8 @@ const patience = 300 * time.Millisecond
 type Source struct {
 	// Running dials a daemon without starting one.
 	Running func(context.Context) (*sdk.Client, error)
+	// Tasks names the tasks of the project's file; nil where nobody knows.
+	Tasks func() []string
 }
 
 // Asked reports whether a command line is a shell's question for completions.
@@ -128,12 +130,19 @@ func (s Source) flag(word string) (cobra.CompletionFunc, bool) {
 		return s.open, true
 	case "TIER":
 		return fixed("standard", "presence"), true
+	case "TASK":
+		return s.tasks, s.Tasks != nil
 	case "FORMAT":
 		return fixed("json", "human"), true
 	case "FILE", "PATH", "DIR":
 		return nil, false
 	}
 	return nothing, true
+}
+
+// tasks names those of the project's file.
+func (s Source) tasks(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return s.Tasks(), cobra.ShellCompDirectiveNoFileComp
 }
 
 func fixed(choices ...cobra.Completion) cobra.CompletionFunc {
