@@ -60,7 +60,7 @@ func session(ctx context.Context, args []string) (err error) {
 	for _, part := range []struct {
 		name string
 		rows func(context.Context) ([]row, error)
-	}{{"rss", d.restRows}, {"run", d.runRows}, {"read", d.readRows}, {"scale", d.scaleRows}} {
+	}{{"rss", d.restRows}, {"run", d.runRows}, {"read", d.readRows}, {"scale", d.scaleRows}, {"everyday", d.everydayRows}} {
 		if !d.wants(part.name) {
 			continue
 		}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package main
+
+import "context"
+
+// terminalRows: programs get no terminal of their own here.
+func (d desk) terminalRows(context.Context) ([]row, error) { return nil, nil }
