@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/bench/table"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
@@ -23,9 +24,9 @@ const (
 
 // everydayRows times what people wait for all day: the start of a command, a
 // program on a terminal, and a large template.
-func (d desk) everydayRows(ctx context.Context) ([]row, error) {
-	var rows []row
-	for _, part := range []func(context.Context) ([]row, error){d.startRows, d.injectRows, d.terminalRows} {
+func (d desk) everydayRows(ctx context.Context) ([]table.Row, error) {
+	var rows []table.Row
+	for _, part := range []func(context.Context) ([]table.Row, error){d.startRows, d.injectRows, d.terminalRows} {
 		more, err := part(ctx)
 		if err != nil {
 			return rows, err
@@ -36,7 +37,7 @@ func (d desk) everydayRows(ctx context.Context) ([]row, error) {
 }
 
 // startRows times the start of a command.
-func (d desk) startRows(ctx context.Context) ([]row, error) {
+func (d desk) startRows(ctx context.Context) ([]table.Row, error) {
 	var start []time.Duration
 	for range everyRounds {
 		began := time.Now()
@@ -45,13 +46,13 @@ func (d desk) startRows(ctx context.Context) ([]row, error) {
 		}
 		start = append(start, time.Since(began))
 	}
-	m := median(start)
-	return []row{{"start of a command (thumbturn version)", millis(m), "", "", "< 10 ms", met(m < 10*time.Millisecond)}}, nil
+	m := table.Median(start)
+	return []table.Row{{"start of a command (thumbturn version)", table.Millis(m), "", "", "< 10 ms", table.Met(m < 10*time.Millisecond)}}, nil
 }
 
 // injectRows fills a large template, and beside it reads one value: the rest is
 // what the template costs.
-func (d desk) injectRows(ctx context.Context) ([]row, error) {
+func (d desk) injectRows(ctx context.Context) ([]table.Row, error) {
 	c, err := d.dial(ctx)
 	if err != nil {
 		return nil, err
@@ -98,9 +99,9 @@ func (d desk) injectRows(ctx context.Context) ([]row, error) {
 		}
 		opening = append(opening, time.Since(began))
 	}
-	w, o := median(whole), median(opening)
-	return []row{{fmt.Sprintf("inject, %d MB, %d references", text.Len()/1e6, templateRefs), millis(w), "opening the values " + millis(o),
-		fmt.Sprintf("%s beside", millis(w-o)), "< 150 ms beside", met(w-o < 150*time.Millisecond)}}, nil
+	w, o := table.Median(whole), table.Median(opening)
+	return []table.Row{{fmt.Sprintf("inject, %d MB, %d references", text.Len()/1e6, templateRefs), table.Millis(w), "opening the values " + table.Millis(o),
+		fmt.Sprintf("%s beside", table.Millis(w-o)), "< 150 ms beside", table.Met(w-o < 150*time.Millisecond)}}, nil
 }
 
 // openWindow reads one value by a child of the leader, with a gesture: then

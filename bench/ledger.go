@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/thumbturn/thumbturn/bench/table"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/device"
 	"github.com/thumbturn/thumbturn/internal/ledger"
@@ -25,7 +26,7 @@ const (
 
 // ledgerRows compares durable intents with the least that makes anything
 // durable: one append and one fsync on the same file system, turn by turn.
-func ledgerRows(ctx context.Context, dir string) (rows []row, err error) {
+func ledgerRows(ctx context.Context, dir string) (rows []table.Row, err error) {
 	l, closeAll, err := openLedger(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -58,18 +59,18 @@ func ledgerRows(ctx context.Context, dir string) (rows []row, err error) {
 			clients int
 			f       func(int) error
 		}{{&base, 1, floor}, {&one, 1, intend}, {&many, manyClients, intend}} {
-			r, err := during(ledgerRound, m.clients, m.f)
+			r, err := table.During(ledgerRound, m.clients, m.f)
 			if err != nil {
 				return nil, err
 			}
 			*m.to = append(*m.to, r)
 		}
 	}
-	b := median(base)
-	r1, r16 := median(one)/b, median(many)/b
-	return []row{
-		{"durable intents, 1 client", rate(median(one)), "append+fsync " + rate(b), times(r1), ">= 0.70x", met(r1 >= 0.7)},
-		{fmt.Sprintf("durable intents, %d clients", manyClients), rate(median(many)), "append+fsync " + rate(b), times(r16), ">= 4x", met(r16 >= 4)},
+	b := table.Median(base)
+	r1, r16 := table.Median(one)/b, table.Median(many)/b
+	return []table.Row{
+		{"durable intents, 1 client", table.Rate(table.Median(one)), "append+fsync " + table.Rate(b), table.Times(r1), ">= 0.70x", table.Met(r1 >= 0.7)},
+		{fmt.Sprintf("durable intents, %d clients", manyClients), table.Rate(table.Median(many)), "append+fsync " + table.Rate(b), table.Times(r16), ">= 4x", table.Met(r16 >= 4)},
 	}, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/bench/table"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
@@ -37,7 +38,7 @@ type rates struct{ Floor, Handoff, Reveal []float64 }
 
 // readRows has a child of the leader read: only such a one has the reveal
 // window.
-func (d desk) readRows(ctx context.Context) ([]row, error) {
+func (d desk) readRows(ctx context.Context) ([]table.Row, error) {
 	cmd := exec.CommandContext(ctx, d.bin("bench"), "load", d.dir)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
@@ -48,17 +49,17 @@ func (d desk) readRows(ctx context.Context) ([]row, error) {
 	if err := json.Unmarshal(out, &got); err != nil {
 		return nil, err
 	}
-	base, hold, show := median(got.Floor), median(got.Handoff), median(got.Reveal)
-	floor := "bare net/http " + rate(base)
+	base, hold, show := table.Median(got.Floor), table.Median(got.Handoff), table.Median(got.Reveal)
+	floor := "bare net/http " + table.Rate(base)
 	best := max(peerBao, peerSetec) / peerFloor
-	line := func(what string, r float64) row {
-		return row{what, rate(r), floor, fmt.Sprintf("%.3fx", r/base), fmt.Sprintf("> %.3fx", best), met(r/base > best)}
+	line := func(what string, r float64) table.Row {
+		return table.Row{what, table.Rate(r), floor, fmt.Sprintf("%.3fx", r/base), fmt.Sprintf("> %.3fx", best), table.Met(r/base > best)}
 	}
-	return []row{
+	return []table.Row{
 		line(fmt.Sprintf("reads, %d clients, handoff (an fsynced intent each)", manyClients), hold),
 		line(fmt.Sprintf("reads, %d clients, reveal in its window (reserved in blocks)", manyClients), show),
 		{"  peers' published: OpenBao, setec (no durable record)", fmt.Sprintf("%.0f/s, %.0f/s", peerBao, peerSetec),
-			"bare net/http " + rate(peerFloor), fmt.Sprintf("%.3fx, %.3fx", peerBao/peerFloor, peerSetec/peerFloor), "", ""},
+			"bare net/http " + table.Rate(peerFloor), fmt.Sprintf("%.3fx, %.3fx", peerBao/peerFloor, peerSetec/peerFloor), "", ""},
 	}, nil
 }
 
@@ -107,7 +108,7 @@ func load(ctx context.Context, args []string) error {
 			to *[]float64
 			f  func(int) error
 		}{{&got.Floor, pages}, {&got.Handoff, release("handoff", nil)}, {&got.Reveal, release("reveal", nil)}} {
-			r, err := during(readRound, manyClients, m.f)
+			r, err := table.During(readRound, manyClients, m.f)
 			if err != nil {
 				return err
 			}

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/thumbturn/thumbturn/bench/table"
 )
 
 const runRounds = 40
@@ -31,7 +33,7 @@ func (r *runner) once(ctx context.Context) error {
 }
 
 // runRows times whole processes, turn by turn.
-func (d desk) runRows(ctx context.Context) ([]row, error) {
+func (d desk) runRows(ctx context.Context) ([]table.Row, error) {
 	ours := &runner{name: "thumbturn run -- true", argv: []string{d.bin("thumbturn"), "run", "--", "true"}, env: []string{"TOKEN=" + tokenRef}}
 	version := &runner{name: "thumbturn version", argv: []string{d.bin("thumbturn"), "version"}}
 	floor := &runner{name: "static Go, pipes", argv: []string{d.bin("floor"), "true"}}
@@ -55,18 +57,18 @@ func (d desk) runRows(ctx context.Context) ([]row, error) {
 			}
 		}
 	}
-	m := median(ours.took)
-	ratio := func(r *runner) float64 { return float64(m) / float64(median(r.took)) }
-	show := func(r *runner) string { return r.name + " " + millis(median(r.took)) }
-	rows := []row{
-		{ours.name, millis(m), show(floor), times(ratio(floor)), "<= 2.5x", met(ratio(floor) <= 2.5)},
-		{ours.name, millis(m), show(env), times(ratio(env)), "", ""},
-		{ours.name, millis(m), show(version), times(ratio(version)), "", ""},
+	m := table.Median(ours.took)
+	ratio := func(r *runner) float64 { return float64(m) / float64(table.Median(r.took)) }
+	show := func(r *runner) string { return r.name + " " + table.Millis(table.Median(r.took)) }
+	rows := []table.Row{
+		{ours.name, table.Millis(m), show(floor), table.Times(ratio(floor)), "<= 2.5x", table.Met(ratio(floor) <= 2.5)},
+		{ours.name, table.Millis(m), show(env), table.Times(ratio(env)), "", ""},
+		{ours.name, table.Millis(m), show(version), table.Times(ratio(version)), "", ""},
 	}
 	if err == nil {
-		return append(rows, row{ours.name, millis(m), show(sops), times(ratio(sops)), "< 1x", met(ratio(sops) < 1)}), nil
+		return append(rows, table.Row{ours.name, table.Millis(m), show(sops), table.Times(ratio(sops)), "< 1x", table.Met(ratio(sops) < 1)}), nil
 	}
-	return append(rows, row{"sops exec-env, age: not measured here", "", "published 16.5 ms", "10x env true", "", ""}), nil
+	return append(rows, table.Row{"sops exec-env, age: not measured here", "", "published 16.5 ms", "10x env true", "", ""}), nil
 }
 
 // sops prepares the peer: one variable, encrypted with age.

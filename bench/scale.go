@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 
+	"github.com/thumbturn/thumbturn/bench/table"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
@@ -56,7 +57,7 @@ func (d desk) fill(ctx context.Context) (int, time.Duration, error) {
 }
 
 // scaleRows measures what grows with the number of items.
-func (d desk) scaleRows(ctx context.Context) ([]row, error) {
+func (d desk) scaleRows(ctx context.Context) ([]table.Row, error) {
 	small, err := d.relock(ctx)
 	if err != nil {
 		return nil, err
@@ -69,7 +70,7 @@ func (d desk) scaleRows(ctx context.Context) ([]row, error) {
 	if n < d.items {
 		items += fmt.Sprintf(" (%d wanted)", d.items)
 	}
-	rows := []row{{"item create over 16 connections", rate(float64(n) / took.Seconds()), items + " in " + seconds(took), "", "", ""}}
+	rows := []table.Row{{"item create over 16 connections", table.Rate(float64(n) / took.Seconds()), items + " in " + table.Seconds(took), "", "", ""}}
 	var unlocks, hashes []time.Duration
 	for range 3 {
 		hashes = append(hashes, argon())
@@ -79,21 +80,21 @@ func (d desk) scaleRows(ctx context.Context) ([]row, error) {
 		}
 		unlocks = append(unlocks, t)
 	}
-	u, a := median(unlocks), median(hashes)
-	rows = append(rows, row{"unlock, " + items, seconds(u), "Argon2id " + seconds(a) + ", 1 item " + seconds(small),
-		fmt.Sprintf("%s beside", seconds(u-a)), "< 1 s beside", met(u-a < time.Second)})
+	u, a := table.Median(unlocks), table.Median(hashes)
+	rows = append(rows, table.Row{"unlock, " + items, table.Seconds(u), "Argon2id " + table.Seconds(a) + ", 1 item " + table.Seconds(small),
+		fmt.Sprintf("%s beside", table.Seconds(u-a)), "< 1 s beside", table.Met(u-a < time.Second)})
 	first, all, lines, err := d.list(ctx)
 	if err != nil {
 		return rows, err
 	}
 	rows = append(rows,
-		row{"item list, first line", millis(first), fmt.Sprintf("%d lines", lines), "", "< 50 ms", met(first < 50*time.Millisecond)},
-		row{"item list, all", seconds(all), fmt.Sprintf("%d lines", lines), "", "< 1 s", met(all < time.Second)})
+		table.Row{"item list, first line", table.Millis(first), fmt.Sprintf("%d lines", lines), "", "< 50 ms", table.Met(first < 50*time.Millisecond)},
+		table.Row{"item list, all", table.Seconds(all), fmt.Sprintf("%d lines", lines), "", "< 1 s", table.Met(all < time.Second)})
 	rss, err := d.daemonRSS(ctx)
 	if err != nil {
 		return rows, err
 	}
-	return append(rows, row{"daemon memory, " + items, fmt.Sprintf("%.0f MB", float64(rss)/1e6), "", fmt.Sprintf("%.0f B an item", float64(rss)/float64(n)), "", ""}), nil
+	return append(rows, table.Row{"daemon memory, " + items, fmt.Sprintf("%.0f MB", float64(rss)/1e6), "", fmt.Sprintf("%.0f B an item", float64(rss)/float64(n)), "", ""}), nil
 }
 
 // relock locks and returns how long the unlock after it takes.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/bench/table"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
@@ -59,7 +60,7 @@ func session(ctx context.Context, args []string) (err error) {
 	enc := json.NewEncoder(os.Stdout)
 	for _, part := range []struct {
 		name string
-		rows func(context.Context) ([]row, error)
+		rows func(context.Context) ([]table.Row, error)
 	}{{"rss", d.restRows}, {"run", d.runRows}, {"read", d.readRows}, {"scale", d.scaleRows}, {"everyday", d.everydayRows}} {
 		if !d.wants(part.name) {
 			continue
@@ -190,7 +191,7 @@ func (d desk) daemonRSS(ctx context.Context) (int, error) {
 // settle is how long the daemon idles before its memory is read.
 const settle = 3 * time.Second
 
-func (d desk) restRows(ctx context.Context) ([]row, error) {
+func (d desk) restRows(ctx context.Context) ([]table.Row, error) {
 	at, err := d.daemonRSS(ctx)
 	if err != nil {
 		return nil, err
@@ -200,6 +201,6 @@ func (d desk) restRows(ctx context.Context) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []row{{"idle daemon, unlocked", fmt.Sprintf("%.1f MB", float64(rss)/1e6), fmt.Sprintf("%v earlier %.1f MB", settle, float64(at)/1e6),
-		"", "< 40 MB", met(rss < 40e6)}}, nil
+	return []table.Row{{"idle daemon, unlocked", fmt.Sprintf("%.1f MB", float64(rss)/1e6), fmt.Sprintf("%v earlier %.1f MB", settle, float64(at)/1e6),
+		"", "< 40 MB", table.Met(rss < 40e6)}}, nil
 }

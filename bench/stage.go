@@ -12,6 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/thumbturn/thumbturn/bench/masking"
+	"github.com/thumbturn/thumbturn/bench/table"
 )
 
 // The longest a whole run may take.
@@ -57,18 +60,18 @@ func dispatch(ctx context.Context, args []string) error {
 		return err
 	}
 	rows, err := s.measure(ctx)
-	return errors.Join(printTable(os.Stdout, rows), err, os.RemoveAll(s.dir))
+	return errors.Join(table.Print(os.Stdout, rows), err, os.RemoveAll(s.dir))
 }
 
-func (s stage) measure(ctx context.Context) ([]row, error) {
+func (s stage) measure(ctx context.Context) ([]table.Row, error) {
 	progress("building into %s", s.dir)
 	if err := s.build(ctx); err != nil {
 		return nil, err
 	}
-	var rows []row
+	var rows []table.Row
 	if s.wants("mask") {
 		progress("masking")
-		r, err := maskRows()
+		r, err := masking.Rows()
 		if err != nil {
 			return rows, err
 		}
@@ -99,7 +102,7 @@ func (s stage) build(ctx context.Context) error {
 }
 
 // ask runs the session that may ask the daemon and collects its rows.
-func (s stage) ask(ctx context.Context) ([]row, error) {
+func (s stage) ask(ctx context.Context) ([]table.Row, error) {
 	cmd := exec.CommandContext(ctx, s.bin("bench"), "session", s.dir, fmt.Sprint(s.items), s.only)
 	cmd.SysProcAttr = ownSession()
 	cmd.Env = append(cleanEnv(), "THUMBTURN_HOME="+filepath.Join(s.dir, "home"))
@@ -113,9 +116,9 @@ func (s stage) ask(ctx context.Context) ([]row, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	var rows []row
+	var rows []table.Row
 	for dec := json.NewDecoder(out); ; {
-		var r row
+		var r table.Row
 		if e := dec.Decode(&r); e != nil {
 			if e != io.EOF {
 				err = e

@@ -13,12 +13,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbturn/thumbturn/bench/table"
 	"github.com/thumbturn/thumbturn/internal/term"
 )
 
 // terminalRows runs `thumbturn run -- true` on a terminal, beside the floor that
 // pipes. This session gets the terminal, so it is the last part.
-func (d desk) terminalRows(ctx context.Context) ([]row, error) {
+func (d desk) terminalRows(ctx context.Context) ([]table.Row, error) {
 	master, slave, err := term.Pair()
 	if err != nil {
 		return nil, err
@@ -44,9 +45,9 @@ func (d desk) terminalRows(ctx context.Context) ([]row, error) {
 			return nil, err
 		}
 	}
-	m, f := median(ours.took), median(floor.took)
+	m, f := table.Median(ours.took), table.Median(floor.took)
 	ratio := float64(m) / float64(f)
-	return []row{{ours.name, millis(m), floor.name + " " + millis(f), times(ratio), "<= 3.5x", met(ratio <= 3.5)}}, nil
+	return []table.Row{{ours.name, table.Millis(m), floor.name + " " + table.Millis(f), table.Times(ratio), "<= 3.5x", table.Met(ratio <= 3.5)}}, nil
 }
 
 // onTerminal is once in the foreground of the terminal.

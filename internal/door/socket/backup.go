@@ -55,6 +55,7 @@ func (c *call) putBack() error {
 	if err != nil {
 		return err
 	}
+	c.s.Stop() // before the answer: whoever hears it may come at once
 	if err := c.reply(out); err != nil {
 		c.s.Log("restore: %v", err)
 	}

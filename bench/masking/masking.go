@@ -1,4 +1,5 @@
-package main
+// Package masking measures the masks beside a copy, a peer and a bare pipe.
+package masking
 
 import (
 	"bytes"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/thumbturn/thumbturn/bench/table"
 	"github.com/thumbturn/thumbturn/internal/mask"
 )
 
@@ -32,9 +34,10 @@ func (b *buffer) Write(p []byte) (int, error) {
 // maskRows masks log lines in which no value stands, beside a plain copy of them
 // and beside the standard library's replacer, which knows each value in one
 // form and sees none that is cut by a line end.
-func maskRows() ([]row, error) {
+// Rows measures.
+func Rows() ([]table.Row, error) {
 	plain, coloured := logLines(false), logLines(true)
-	var rows []row
+	var rows []table.Row
 	for _, c := range []struct {
 		name string
 		size int // bytes of each value
@@ -63,13 +66,13 @@ func maskRows() ([]row, error) {
 			}
 		}
 		m.Wipe()
-		got, base, other := median(ours), median(floor), median(peer)
+		got, base, other := table.Median(ours), table.Median(floor), table.Median(peer)
 		what := fmt.Sprintf("masking, %d %s", maskValues, c.name)
-		rows = append(rows, row{what, megabytes(got), "memory copy " + megabytes(base),
-			fmt.Sprintf("%.3fx", got/base), ">= " + megabytes(c.goal), met(got >= c.goal)})
-		beside := row{what, megabytes(got), "strings.Replacer " + megabytes(other), times(got / other), "", ""}
+		rows = append(rows, table.Row{what, megabytes(got), "memory copy " + megabytes(base),
+			fmt.Sprintf("%.3fx", got/base), ">= " + megabytes(c.goal), table.Met(got >= c.goal)})
+		beside := table.Row{what, megabytes(got), "strings.Replacer " + megabytes(other), table.Times(got / other), "", ""}
 		if c.peer > 0 {
-			beside.Goal, beside.Met = fmt.Sprintf(">= %.0fx", c.peer), met(got >= c.peer*other)
+			beside.Goal, beside.Met = fmt.Sprintf(">= %.0fx", c.peer), table.Met(got >= c.peer*other)
 		}
 		rows = append(rows, beside)
 	}
@@ -78,7 +81,7 @@ func maskRows() ([]row, error) {
 }
 
 // maskBuildRow times the making of the tables.
-func maskBuildRow() row {
+func maskBuildRow() table.Row {
 	values := tokens(40)
 	var ours, floor []time.Duration
 	for range 5 * maskRounds {
@@ -90,14 +93,14 @@ func maskBuildRow() row {
 		_ = replacer(values).Replace(".") // which it is built at first
 		floor = append(floor, time.Since(began))
 	}
-	got, peer := median(ours), median(floor)
-	return row{fmt.Sprintf("masking tables, %d values of 40 bytes", maskValues), millis(got),
-		"strings.Replacer, one form, " + millis(peer), times(float64(got) / float64(peer)), "", ""}
+	got, peer := table.Median(ours), table.Median(floor)
+	return table.Row{fmt.Sprintf("masking tables, %d values of 40 bytes", maskValues), table.Millis(got),
+		"strings.Replacer, one form, " + table.Millis(peer), table.Times(float64(got) / float64(peer)), "", ""}
 }
 
 // maskPipeRow reads log lines from a pipe and writes them to another, through
 // a writer that masks and through one that knows nothing to mask.
-func maskPipeRow(text []byte) (row, error) {
+func maskPipeRow(text []byte) (table.Row, error) {
 	var with, without []float64
 	known, nothing := matcher(tokens(12)), matcher(nil)
 	defer known.Wipe()
@@ -106,12 +109,12 @@ func maskPipeRow(text []byte) (row, error) {
 		without = append(without, throughPipes(text, nothing, &err[0]))
 		with = append(with, throughPipes(text, known, &err[1]))
 		if err := errors.Join(err[:]...); err != nil {
-			return row{}, err
+			return table.Row{}, err
 		}
 	}
-	got, base := median(with), median(without)
-	return row{fmt.Sprintf("masking from pipe to pipe, %d values of 12 bytes", maskValues), megabytes(got),
-		"the same with no values " + megabytes(base), times(got / base), ">= 0.4x", met(got >= 0.4*base)}, nil
+	got, base := table.Median(with), table.Median(without)
+	return table.Row{fmt.Sprintf("masking from pipe to pipe, %d values of 12 bytes", maskValues), megabytes(got),
+		"the same with no values " + megabytes(base), table.Times(got / base), ">= 0.4x", table.Met(got >= 0.4*base)}, nil
 }
 
 // throughPipes returns the MB/s of a pump from pipe to pipe.
