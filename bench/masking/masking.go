@@ -72,7 +72,7 @@ func Rows() ([]table.Row, error) {
 			fmt.Sprintf("%.3fx", got/base), ">= " + megabytes(c.goal), table.Met(got >= c.goal)})
 		beside := table.Row{what, megabytes(got), "strings.Replacer " + megabytes(other), table.Times(got / other), "", ""}
 		if c.peer > 0 {
-			beside.Goal, beside.Met = fmt.Sprintf(">= %.0fx", c.peer), table.Met(got >= c.peer*other)
+			beside[4], beside[5] = fmt.Sprintf(">= %.0fx", c.peer), table.Met(got >= c.peer*other)
 		}
 		rows = append(rows, beside)
 	}
