@@ -15,10 +15,17 @@ import (
 // maxPurpose is the longest purpose, in bytes: it is one line of a question.
 const maxPurpose = 200
 
+// The longest names. They stand here and not in the expressions, which would be
+// compiled at every start into a state for each character.
+const (
+	maxTask = 64
+	maxHost = 253 + len(":65535")
+)
+
 var (
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	taskName     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$`)
-	hostName     = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$`)
+	taskName     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]*$`)
+	hostName     = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
 )
 
 func (r *reader) read(root *node) {
@@ -100,7 +107,7 @@ func (r *reader) tasks(n *node) {
 		return
 	}
 	for _, e := range n.entries {
-		if !taskName.MatchString(e.name) {
+		if len(e.name) > maxTask || !taskName.MatchString(e.name) {
 			r.fail(e.at, "not the name of a task: letters, digits and - _ . : , at most 64", "")
 		}
 		if !r.is(e.value, table, "a task") {
@@ -212,7 +219,7 @@ func (r *reader) host(n *node) string {
 	if !r.is(n, text, "host") {
 		return ""
 	}
-	if !hostName.MatchString(n.text) {
+	if len(n.text) > maxHost || !hostName.MatchString(n.text) {
 		r.fail(n.at, "not a host: lower-case letters, digits, '-' and '.', then a port after ':' or nothing", "")
 	}
 	return n.text
