@@ -31,7 +31,9 @@ func (b *buffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Rows masks log lines in which no value stands, beside a plain copy of them and beside the standard library's replacer, which knows each value in one form and sees none that is cut by a line end.
+// Rows masks log lines in which no value stands, beside a plain copy of them and
+// beside the standard library's replacer, which knows each value in one form and
+// sees none that is cut by a line end.
 func Rows() ([]table.Row, error) {
 	plain, coloured := logLines(false), logLines(true)
 	var rows []table.Row
