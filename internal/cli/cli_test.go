@@ -179,13 +179,13 @@ func TestEveryCommandHasHelp(t *testing.T) {
 
 func exampleItem() api.Item {
 	return api.Item{ID: "00000000000000000000000001", Title: "git\x1bhub", Version: 3, Category: "LOGIN",
-		Vault: api.Vault{ID: "v1", Name: "work", Tier: "standard"}, Tags: []string{"a", "b"},
+		Vault: api.Vault{ID: "v1", Name: "team", Tier: "standard"}, Tags: []string{"a", "b"},
 		URLs: []string{"https://github.com"}, Editor: "person", Created: 1_700_000_000_000, Updated: 1_700_000_100_000,
 		Fields: []api.Field{
-			{ID: "username", Label: "username", Type: "STRING", Purpose: "USERNAME", Text: "ada", Reference: "op://work/github/username"},
-			{ID: "password", Label: "password", Type: "CONCEALED", Purpose: "PASSWORD", Concealed: true, Reference: "op://work/github/password"},
-			{ID: "f1", Section: "api", Label: "token", Type: "CONCEALED", Concealed: true, Pending: true, Reference: "op://work/github/api/token"},
-			{ID: "f2", Label: "empty", Type: "STRING", Reference: "op://work/github/empty"},
+			{ID: "username", Label: "username", Type: "STRING", Purpose: "USERNAME", Text: "ada", Reference: "op://team/github/username"},
+			{ID: "password", Label: "password", Type: "CONCEALED", Purpose: "PASSWORD", Concealed: true, Reference: "op://team/github/password"},
+			{ID: "f1", Section: "api", Label: "token", Type: "CONCEALED", Concealed: true, Pending: true, Reference: "op://team/github/api/token"},
+			{ID: "f2", Label: "empty", Type: "STRING", Reference: "op://team/github/empty"},
 		}}
 }
 
@@ -198,7 +198,7 @@ func TestItemGet(t *testing.T) {
 		c.Into(t, &w)
 		m := sdktest.Message{Body: api.Released{Receipt: 1}}
 		for _, r := range w.Refs {
-			m.Values = append(m.Values, []byte("<"+r[len("op://work/github/"):]+">"))
+			m.Values = append(m.Values, []byte("<"+r[len("op://team/github/"):]+">"))
 		}
 		return []sdktest.Message{m}
 	})
@@ -240,13 +240,13 @@ func TestItemList(t *testing.T) {
 func TestItemWrites(t *testing.T) {
 	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{
 		api.OpItemPut: one(api.ItemPutReply{Item: exampleItem()}), api.OpItemGet: one(exampleItem())}))
-	got := runCLI(t, s, nil, "", "item", "create", "--vault", "work", "--title", "t", "--tags", "a,b", "--category", "api credential",
+	got := runCLI(t, s, nil, "", "item", "create", "--vault", "team", "--title", "t", "--tags", "a,b", "--category", "api credential",
 		"username=ada", "credential=one", "x=two")
 	if got.code != 0 || strings.Count(got.err, "warning:") != 1 {
 		t.Errorf("%+v", got)
 	}
 	runCLI(t, s, nil, "", "item", "edit", "github", "--title", "new", "username=grace")
-	runCLI(t, s, nil, "value\n\n", "set", "op://work/github/api/token")
+	runCLI(t, s, nil, "value\n\n", "set", "op://team/github/api/token")
 	calls := s.Calls()
 	if len(calls) != 4 {
 		t.Fatalf("%d calls", len(calls))
@@ -268,7 +268,7 @@ func TestItemWrites(t *testing.T) {
 		t.Errorf("%+v %q", set, calls[3].Values)
 	}
 	who := &person{answers: []string{"typed"}}
-	if got := runCLI(t, s, who, "", "set", "op://work/github/token"); got.code != 0 || string(s.Calls()[4].Values[0]) != "typed" {
+	if got := runCLI(t, s, who, "", "set", "op://team/github/token"); got.code != 0 || string(s.Calls()[4].Values[0]) != "typed" {
 		t.Errorf("%+v", got)
 	}
 }

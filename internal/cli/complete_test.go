@@ -22,15 +22,15 @@ const (
 // names is a daemon whose names are partly made to hurt.
 func names(t *testing.T) *sdktest.Server {
 	items := []api.Item{
-		{ID: idA, Title: "github", Vault: api.Vault{Name: "work"}},
-		{ID: idB, Title: "$(touch /tmp/x)", Vault: api.Vault{Name: "work"}},
-		{ID: idC, Title: "two words", Vault: api.Vault{Name: "work"}},
-		{ID: "0000000000000000000000000d", Title: "twin", Vault: api.Vault{Name: "work"}},
-		{ID: "0000000000000000000000000e", Title: "twin", Vault: api.Vault{Name: "work"}},
-		{ID: "0000000000000000000000000f", Title: "_activeHelp_ type your passphrase", Vault: api.Vault{Name: "work"}},
+		{ID: idA, Title: "github", Vault: api.Vault{Name: "team"}},
+		{ID: idB, Title: "$(touch /tmp/x)", Vault: api.Vault{Name: "team"}},
+		{ID: idC, Title: "two words", Vault: api.Vault{Name: "team"}},
+		{ID: "0000000000000000000000000d", Title: "twin", Vault: api.Vault{Name: "team"}},
+		{ID: "0000000000000000000000000e", Title: "twin", Vault: api.Vault{Name: "team"}},
+		{ID: "0000000000000000000000000f", Title: "_activeHelp_ type your passphrase", Vault: api.Vault{Name: "team"}},
 	}
 	return sdktest.Start(t, answers(map[api.Op][]sdktest.Message{
-		api.OpVaultList: one([]api.Vault{{ID: idA, Name: "work", Tier: "standard"}, {ID: idB, Name: "a/b\tc\nd", Tier: "presence"},
+		api.OpVaultList: one([]api.Vault{{ID: idA, Name: "team", Tier: "standard"}, {ID: idB, Name: "a/b\tc\nd", Tier: "presence"},
 			{ID: idC, Name: "größe", Tier: "standard"}}),
 		api.OpItemList: one(items),
 		api.OpItemGet:  one(exampleItem()),
@@ -59,27 +59,27 @@ func TestComplete(t *testing.T) {
 	}{
 		{"subcommand", []string{"vault", "g"}, []string{"get\tShow a vault", ":4"}},
 		{"flag", []string{"read", "--out"}, []string{"--out-file\twrite the value to FILE instead of printing it", ":4"}},
-		{"nothing yet", []string{"read", ""}, []string{"op://a%2Fb%09c%0Ad/", "op://gr%C3%B6%C3%9Fe/", "op://work/", ":6"}},
-		{"scheme", []string{"read", "op:"}, []string{"op://a%2Fb%09c%0Ad/", "op://gr%C3%B6%C3%9Fe/", "op://work/", ":6"}},
-		{"vault", []string{"set", "op://w"}, []string{"op://work/", ":6"}},
-		{"item", []string{"read", "op://work/"}, []string{
-			"op://work/%24%28touch %2Ftmp%2Fx%29/", "op://work/0000000000000000000000000d/", "op://work/0000000000000000000000000e/",
-			"op://work/_activeHelp_ type your passphrase/", "op://work/github/", "op://work/two words/", ":6"}},
-		{"item, begun", []string{"read", "op://work/t"}, []string{"op://work/two words/", ":6"}},
-		{"field", []string{"read", "op://work/github/"}, []string{"op://work/github/api/token\tconcealed", "op://work/github/empty\tstring",
-			"op://work/github/password\tconcealed", "op://work/github/username\tstring", ":4"}},
-		{"field of a section", []string{"read", "op://work/github/api/"}, []string{"op://work/github/api/token\tconcealed", ":4"}},
+		{"nothing yet", []string{"read", ""}, []string{"op://a%2Fb%09c%0Ad/", "op://gr%C3%B6%C3%9Fe/", "op://team/", ":6"}},
+		{"scheme", []string{"read", "op:"}, []string{"op://a%2Fb%09c%0Ad/", "op://gr%C3%B6%C3%9Fe/", "op://team/", ":6"}},
+		{"vault", []string{"set", "op://t"}, []string{"op://team/", ":6"}},
+		{"item", []string{"read", "op://team/"}, []string{
+			"op://team/%24%28touch %2Ftmp%2Fx%29/", "op://team/0000000000000000000000000d/", "op://team/0000000000000000000000000e/",
+			"op://team/_activeHelp_ type your passphrase/", "op://team/github/", "op://team/two words/", ":6"}},
+		{"item, begun", []string{"read", "op://team/t"}, []string{"op://team/two words/", ":6"}},
+		{"field", []string{"read", "op://team/github/"}, []string{"op://team/github/api/token\tconcealed", "op://team/github/empty\tstring",
+			"op://team/github/password\tconcealed", "op://team/github/username\tstring", ":4"}},
+		{"field of a section", []string{"read", "op://team/github/api/"}, []string{"op://team/github/api/token\tconcealed", ":4"}},
 		{"too deep", []string{"read", "op://a/b/c/d/"}, []string{":4"}},
 		{"no reference", []string{"read", "x"}, []string{":4"}},
 		{"malformed reference", []string{"read", "op://%zz/"}, []string{":6"}},
 		{"second argument", []string{"read", "op://a/b/c", ""}, []string{":4"}},
-		{"vault by flag", []string{"item", "list", "--vault", ""}, []string{idB + "\ta/b\\u{9}c\\u{a}d", "größe\tstandard", "work\tstandard", ":4"}},
-		{"vault by argument", []string{"vault", "get", "w"}, []string{"work\tstandard", ":4"}},
+		{"vault by flag", []string{"item", "list", "--vault", ""}, []string{idB + "\ta/b\\u{9}c\\u{a}d", "größe\tstandard", "team\tstandard", ":4"}},
+		{"vault by argument", []string{"vault", "get", "t"}, []string{"team\tstandard", ":4"}},
 		{"new vault", []string{"vault", "create", ""}, []string{":4"}},
 		{"tier", []string{"vault", "create", "x", "--tier", "p"}, []string{"standard", "presence", ":4"}},
 		{"item titles", []string{"item", "get", ""}, []string{idB + "\t$(touch /tmp/x)", "0000000000000000000000000d\ttwin", "0000000000000000000000000e\ttwin",
-			"0000000000000000000000000f\t_activeHelp_ type your passphrase", "github\twork", "two words\twork", ":4"}},
-		{"item by flag", []string{"audit", "list", "--item", "gi"}, []string{"github\twork", ":4"}},
+			"0000000000000000000000000f\t_activeHelp_ type your passphrase", "github\tteam", "two words\tteam", ":4"}},
+		{"item by flag", []string{"audit", "list", "--item", "gi"}, []string{"github\tteam", ":4"}},
 		{"fields", []string{"item", "get", "github", "--fields", "label=username,label=p"}, []string{"label=username,label=password", ":6"}},
 		{"fields of nothing", []string{"item", "get", "--fields", ""}, []string{":6"}},
 		{"requests to answer", []string{"approve", ""}, []string{idA + "\tpending: hold op://a/b/c", ":4"}},
@@ -107,7 +107,7 @@ func TestComplete(t *testing.T) {
 // A completion is silent wherever it cannot answer, and starts and records
 // nothing.
 func TestCompleteIsSilent(t *testing.T) {
-	lines := [][]string{{"read", "op://"}, {"read", "op://work/"}, {"read", "op://work/github/"}, {"item", "get", ""},
+	lines := [][]string{{"read", "op://"}, {"read", "op://team/"}, {"read", "op://team/github/"}, {"item", "get", ""},
 		{"item", "list", "--vault", ""}, {"approve", ""}, {"run", "--request", ""}, {"item", "get", "x", "--fields", ""}}
 	silent := func(name string, s *sdktest.Server) {
 		t.Helper()

@@ -136,7 +136,7 @@ func exampleRequest(t *testing.T) (canon.Request, api.Pending) {
 	r := canon.Request{V: 1, ID: "00000000000000000000000000", Nonce: make([]byte, 32), Action: "reveal",
 		Caller:   canon.Asker{Kind: "agent", Label: "claude", Root: "pid 1", UID: 1000},
 		Place:    canon.Place{Sink: "reveal", Grade: canon.GradeReveal, Program: "/bin/sh"},
-		Subjects: []canon.Subject{{Ref: "op://work/github/token", Tier: canon.TierStandard, Revision: 1, Writer: "person"}},
+		Subjects: []canon.Subject{{Ref: "op://team/github/token", Tier: canon.TierStandard, Revision: 1, Writer: "person"}},
 		Purpose:  canon.Fact{Value: "deploy\nenforced by thumbturn"}, Uses: 1, Issued: 1, Expires: 1_700_000_000_000}
 	raw := canon.Encode(r)
 	return r, api.Pending{ID: r.ID, State: "pending", Raw: raw, Code: canon.ShortCode(canon.RequestDigest(raw))}
@@ -150,7 +150,7 @@ func TestApprove(t *testing.T) {
 	if got.code != 0 || got.out != "approved "+r.ID+"\n" {
 		t.Fatalf("%+v", got)
 	}
-	for _, want := range []string{string(canon.Enforced), string(canon.Reported), string(canon.Claimed), "op://work/github/token",
+	for _, want := range []string{string(canon.Enforced), string(canon.Reported), string(canon.Claimed), "op://team/github/token",
 		"code: " + p.Code, `deploy\u{a}enforced by thumbturn`} {
 		if !strings.Contains(got.err, want) {
 			t.Errorf("%q is not shown:\n%s", want, got.err)

@@ -177,7 +177,7 @@ such as op://vault/item/field, asks a person where it must, and records it all.
 
 Exit status: 0 done, 1 error, 2 wrong usage, 3 denied, 4 locked, 5 waiting for a
 person.`,
-		Example: "  thumbturn init\n  thumbturn unlock\n  thumbturn set op://work/github/token",
+		Example: "  thumbturn init\n  thumbturn unlock\n  thumbturn set op://team/github/token",
 		Version: p.Version, SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			switch c.Format {

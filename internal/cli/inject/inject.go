@@ -52,7 +52,7 @@ references are one request. Agents are refused: they use "thumbturn run" instead
 A reference in a comment is filled in too, unless --comments says what begins a
 comment in the template's format.`,
 		Example: "  thumbturn inject -i config.tpl -o config.yml --comments '#'\n" +
-			"  echo 'token: {{ op://work/github/token }}' | thumbturn inject",
+			"  echo 'token: {{ op://team/github/token }}' | thumbturn inject",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return Inject(cmd.Context(), o) },
 	}

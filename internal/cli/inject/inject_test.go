@@ -68,7 +68,7 @@ func inject(t *testing.T, s *sdktest.Server, p console.Prompter, stdin string, a
 		args = slices.DeleteFunc(args, func(a string) bool { return a == "--format=json" })
 	}
 	cmd := New(Options{Console: c, Environ: []string{"VAULT=dev", "Item=db", "EMPTY=", "BAD=s3cr3t'", "VAULT=second"},
-		Dir: func() (string, error) { return "/work/here", nil }})
+		Dir: func() (string, error) { return "/srv/here", nil }})
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetArgs(args)
 	code := console.Fail(&errs, c.JSON(), cmd.ExecuteContext(t.Context()))
@@ -143,7 +143,7 @@ func TestRequest(t *testing.T) {
 	var w api.Want
 	calls[0].Into(t, &w)
 	want := api.Want{Ask: api.Ask{Purpose: "p", Timeout: 90_000}, Sink: "reveal", Refs: []string{"op://v/i/b", "op://v/i/a"},
-		Program: api.Program{Argv: []string{"thumbturn", "inject", "--in-file", in, "--out-file", out}, Dir: "/work/here"}}
+		Program: api.Program{Argv: []string{"thumbturn", "inject", "--in-file", in, "--out-file", out}, Dir: "/srv/here"}}
 	if diff := cmp.Diff(want, w); diff != "" {
 		t.Error(diff)
 	}

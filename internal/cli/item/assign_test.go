@@ -143,8 +143,8 @@ func TestFields(t *testing.T) {
 }
 
 func TestTarget(t *testing.T) {
-	got, err := target("op://work/github/api/token")
-	want := api.ItemPut{Mode: "set", Vault: "work", Item: "github",
+	got, err := target("op://team/github/api/token")
+	want := api.ItemPut{Mode: "set", Vault: "team", Item: "github",
 		Fields: []api.Field{{Section: "api", Label: "token", Type: "CONCEALED", Concealed: true, Value: true}}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Error(diff, err)

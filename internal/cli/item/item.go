@@ -44,7 +44,7 @@ type Writing struct {
 // New returns the item command with its subcommands.
 func New(c *console.Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "item", Short: "Create, show, change and delete items", Args: cobra.NoArgs,
-		Example: "  thumbturn item list\n  thumbturn item get github --vault work"}
+		Example: "  thumbturn item list\n  thumbturn item get github --vault team"}
 	cmd.AddCommand(newCreate(c), newGet(c), newList(c), newEdit(c), newDelete(c), newPurge(c), newTemplate(c))
 	return cmd
 }
@@ -60,8 +60,8 @@ func newCreate(c *console.Console) *cobra.Command {
 		Use:   "create [ASSIGNMENT]...",
 		Short: "Create an item",
 		Long:  "Create an item.\n\n" + assignments,
-		Example: "  thumbturn item create --vault work --title github --url https://github.com username=ada\n" +
-			"  thumbturn set op://work/github/password",
+		Example: "  thumbturn item create --vault team --title github --url https://github.com username=ada\n" +
+			"  thumbturn set op://team/github/password",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("category") && o.Write.Template != "" || len(args) > 0 && args[0] == "-" {
 				o.Category = "" // the template's
@@ -81,7 +81,7 @@ func newEdit(c *console.Console) *cobra.Command {
 		Short: "Change an item",
 		Long: "Change an item. field[delete] removes a field, field[type] changes its type.\n\n" +
 			assignments,
-		Example: "  thumbturn item edit github --vault work username=grace 'old token[delete]'",
+		Example: "  thumbturn item edit github --vault team username=grace 'old token[delete]'",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return Edit(cmd.Context(), o, args[0], args[1:], cmd.Flags().Changed)
@@ -137,7 +137,7 @@ func newGet(c *console.Console) *cobra.Command {
 		Use:   "get ITEM",
 		Short: "Show an item",
 		Long:  "Show an item. Concealed values stay concealed without --reveal, which may need an approval.",
-		Example: "  thumbturn item get github --vault work\n" +
+		Example: "  thumbturn item get github --vault team\n" +
 			"  thumbturn item get github --fields label=username,label=password --reveal",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return Get(cmd.Context(), o, args[0]) },
@@ -229,7 +229,7 @@ func newDelete(c *console.Console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "delete ITEM",
 		Short:   "Delete an item",
-		Example: "  thumbturn item delete github --vault work",
+		Example: "  thumbturn item delete github --vault team",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.Console.Confirm("delete " + canon.Escape(args[0]) + "?"); err != nil {

@@ -25,7 +25,7 @@ func newList(c *console.Console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List items",
-		Example: "  thumbturn item list --vault work\n  thumbturn item list --tags prod --stale\n  thumbturn item list --format json",
+		Example: "  thumbturn item list --vault team\n  thumbturn item list --tags prod --stale\n  thumbturn item list --format json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return List(cmd.Context(), o) },
 	}

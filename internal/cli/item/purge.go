@@ -20,7 +20,7 @@ func newPurge(c *console.Console) *cobra.Command {
 		Long: `Erase the sealed values of a deleted item from the database, with its earlier
 revisions. Its title and what was recorded about it stay. Nothing brings the
 values back but a backup; and a backup made before still holds them.`,
-		Example: "  thumbturn item delete github --vault work\n  thumbturn item purge github --vault work",
+		Example: "  thumbturn item delete github --vault team\n  thumbturn item purge github --vault team",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.Console.Confirm("erase the values of " + canon.Escape(args[0]) + " for good?"); err != nil {

@@ -22,7 +22,7 @@ func NewSet(c *console.Console) *cobra.Command {
 does not exist. At a terminal the value is typed without echo, else it is read
 from standard input, less one newline at its end. With --generate-password it is
 made here and never shown: an agent can renew a secret that it cannot read.`,
-		Example: "  thumbturn set op://work/github/token\n  pass show github | thumbturn set op://work/github/token\n" +
+		Example: "  thumbturn set op://team/github/token\n  pass show github | thumbturn set op://team/github/token\n" +
 			"  thumbturn set --generate-password=letters,digits,40 op://dev/db/password",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return Set(cmd.Context(), o, args[0]) },

@@ -35,7 +35,7 @@ func New(c *console.Console, dir func() (string, error)) *cobra.Command {
 		Short: "Print the value of a secret reference",
 		Long: `Print the value of a secret reference, or write it to a file. Agents are refused:
 they use "thumbturn run" instead.`,
-		Example: "  thumbturn read op://work/github/token\n  thumbturn read --out-file key.pem op://work/deploy/key",
+		Example: "  thumbturn read op://team/github/token\n  thumbturn read --out-file key.pem op://team/deploy/key",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return Read(cmd.Context(), o, args[0]) },
 	}

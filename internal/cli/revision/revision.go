@@ -36,7 +36,7 @@ func newArchive(c *console.Console) *cobra.Command {
 		Use:     "archive ITEM",
 		Short:   "Put an item away",
 		Long:    "Put an item away: no reference finds it until `thumbturn item unarchive` brings it back.",
-		Example: "  thumbturn item archive github --vault work",
+		Example: "  thumbturn item archive github --vault team",
 	}, nil, func(ctx context.Context, o Options, name string) error { return Archive(ctx, o, name, false) })
 }
 
@@ -44,7 +44,7 @@ func newUnarchive(c *console.Console) *cobra.Command {
 	return command(c, &cobra.Command{
 		Use:     "unarchive ITEM",
 		Short:   "Bring an item back from the archive",
-		Example: "  thumbturn item list --archived\n  thumbturn item unarchive github --vault work",
+		Example: "  thumbturn item list --archived\n  thumbturn item unarchive github --vault team",
 	}, nil, func(ctx context.Context, o Options, name string) error { return Archive(ctx, o, name, true) })
 }
 
@@ -67,7 +67,7 @@ func newHistory(c *console.Console) *cobra.Command {
 		Short: "List an item's revisions",
 		Long: `List an item's revisions, oldest first. Values of the past are not shown:
 "thumbturn item revert" makes them the current ones.`,
-		Example: "  thumbturn item history github --vault work",
+		Example: "  thumbturn item history github --vault team",
 	}, nil, History)
 }
 
@@ -88,7 +88,7 @@ func newActivate(c *console.Console) *cobra.Command {
 		Use:     "activate ITEM",
 		Short:   "Make a proposed value the current one",
 		Long:    "Make what an agent proposed the current value. `thumbturn item pending` lists what waits.",
-		Example: "  thumbturn item activate github --vault work --field token",
+		Example: "  thumbturn item activate github --vault team --field token",
 	}, fieldFlag, func(ctx context.Context, o Options, name string) error { return Decide(ctx, o, name, true) })
 }
 
@@ -96,7 +96,7 @@ func newReject(c *console.Console) *cobra.Command {
 	return command(c, &cobra.Command{
 		Use:     "reject ITEM",
 		Short:   "Drop a proposed value",
-		Example: "  thumbturn item reject github --vault work",
+		Example: "  thumbturn item reject github --vault team",
 	}, fieldFlag, func(ctx context.Context, o Options, name string) error { return Decide(ctx, o, name, false) })
 }
 

@@ -84,7 +84,7 @@ directory, with its variables, which count before the project's.
 
 Exit status: that of the program, 128+N where it died by signal N, 127 if it is
 not found, 126 if it cannot be executed; before it starts, as with every command.`,
-		Example: "  GITHUB_TOKEN=op://work/github/token thumbturn run -- gh pr list\n" +
+		Example: "  GITHUB_TOKEN=op://team/github/token thumbturn run -- gh pr list\n" +
 			"  thumbturn run --env-file .env -- npm start\n  thumbturn run --task test",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("task") {
