@@ -77,7 +77,7 @@ func moment(s string, now time.Time) (int64, error) {
 	if s == "" {
 		return 0, nil
 	}
-	if d, err := time.ParseDuration(s); err == nil && d > 0 {
+	if d, err := console.Duration(s); err == nil && d > 0 {
 		return now.Add(-d).UnixMilli(), nil
 	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
@@ -85,7 +85,7 @@ func moment(s string, now time.Time) (int64, error) {
 			return t.UnixMilli(), nil
 		}
 	}
-	return 0, console.Usage("%q is no time; write 24h, 2026-01-31 or 2026-01-31T12:00:00Z", s)
+	return 0, console.Usage("%q is no time; write 24h, 7d, 2026-01-31 or 2026-01-31T12:00:00Z", s)
 }
 
 // eventJSON is an event as this program prints it.
@@ -103,36 +103,21 @@ func shape(e api.Event) eventJSON {
 	return out
 }
 
-// List prints events as they arrive. A JSON list cut short lacks its bracket.
+// List prints events as they arrive.
 func List(ctx context.Context, o Options, f api.AuditFilter) error {
-	w, n := o.Console.Out, 0
+	list := console.Array{Out: o.Console.Out, Lines: true}
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
 		err := s.Events(ctx, f, func(e api.Event) error {
-			n++
 			if !o.Console.JSON() {
-				_, err := fmt.Fprintln(w, line(e))
+				_, err := fmt.Fprintln(o.Console.Out, line(e))
 				return err
 			}
-			b, err := json.Marshal(shape(e))
-			if err != nil {
-				return err
-			}
-			sep := ",\n  "
-			if n == 1 {
-				sep = "[\n  "
-			}
-			_, err = fmt.Fprintf(w, "%s%s", sep, b)
-			return err
+			return list.Add(shape(e))
 		})
-		switch {
-		case err != nil || !o.Console.JSON():
+		if err != nil || !o.Console.JSON() {
 			return err
-		case n == 0:
-			_, err = io.WriteString(w, "[]\n")
-		default:
-			_, err = io.WriteString(w, "\n]\n")
 		}
-		return err
+		return list.End()
 	})
 }
 

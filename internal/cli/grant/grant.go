@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -152,12 +151,7 @@ func (o Options) order(ctx context.Context) (api.GrantCreate, error) {
 
 // until reads an end: a time from now, or a moment.
 func until(s string) (life time.Duration, moment time.Time, err error) {
-	if n, ok := strings.CutSuffix(s, "d"); ok {
-		if days, err := strconv.ParseUint(n, 10, 16); err == nil && days > 0 {
-			return time.Duration(days) * 24 * time.Hour, moment, nil
-		}
-	}
-	if life, err = time.ParseDuration(s); err == nil && life >= time.Second {
+	if life, err = console.Duration(s); err == nil && life >= time.Second {
 		return life, moment, nil
 	}
 	if moment, err = time.Parse(time.RFC3339, s); err == nil && moment.UnixMilli() > 0 {

@@ -2,12 +2,8 @@ package grant
 
 import (
 	"context"
-	"fmt"
-	"path/filepath"
 	"slices"
-	"strings"
 
-	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/finder"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/project"
@@ -19,19 +15,15 @@ func CreateForTask(ctx context.Context, o Options) error {
 	if err != nil {
 		return fault.New(fault.Unavailable, "grant create", "", "the working directory is not known")
 	}
-	found, err := finder.Find(dir, o.Console.Getenv)
-	if errs, ok := err.(project.Errors); ok {
-		return console.Usage("%s", errs).WithHint("see: thumbturn project check")
-	}
+	found, err := finder.Sound(dir, o.Console.Getenv)
 	if err != nil {
 		return err
 	}
-	task, ok := found.Task(o.Task)
-	if !ok {
-		return fault.New(fault.NotFound, "grant create", found.Path, fmt.Sprintf("has no task %q", o.Task)).
-			WithHint("it has: " + strings.Join(found.TaskNames(), ", "))
+	task, at, err := found.Job("grant create", o.Task)
+	if err != nil {
+		return err
 	}
-	o.Job = Job{Argv: task.Argv, Dir: filepath.Join(found.Dir, filepath.FromSlash(task.Dir)), Refs: references(found.Env, task.Env)}
+	o.Job = Job{Argv: task.Argv, Dir: at, Refs: references(found.Env, task.Env)}
 	return Create(ctx, o)
 }
 

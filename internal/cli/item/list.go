@@ -3,10 +3,8 @@ package item
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -53,7 +51,7 @@ type Filter struct {
 func (f Filter) chooser(now time.Time) (func(api.Item) bool, error) {
 	var until time.Time
 	if f.Stale != "" {
-		d, err := duration(f.Stale)
+		d, err := console.Duration(f.Stale)
 		if err != nil {
 			return nil, err
 		}
@@ -87,6 +85,7 @@ func List(ctx context.Context, o Options) error {
 		return err
 	}
 	out := bufio.NewWriterSize(o.Console.Out, 64<<10)
+	list := console.Array{Out: out}
 	n := 0
 	err = o.Console.Session(ctx, func(s *sdk.Client) error {
 		err := s.Items(ctx, api.ItemList{Vault: o.Vault, Archived: o.Filter.Archived}, func(it api.Item) error {
@@ -111,26 +110,12 @@ func List(ctx context.Context, o Options) error {
 			if err != nil {
 				return err
 			}
-			b, err := json.MarshalIndent(shaped, "  ", "  ")
-			if err != nil {
-				return err
-			}
-			sep := ",\n  "
-			if n == 1 {
-				sep = "[\n  "
-			}
-			_, err = fmt.Fprintf(out, "%s%s", sep, b)
-			return err
+			return list.Add(shaped)
 		})
-		switch {
-		case err != nil || !o.Console.JSON():
+		if err != nil || !o.Console.JSON() {
 			return err
-		case n == 0:
-			_, err = io.WriteString(out, "[]\n")
-		default:
-			_, err = io.WriteString(out, "\n]\n")
 		}
-		return err
+		return list.End()
 	})
 	return errors.Join(err, out.Flush())
 }

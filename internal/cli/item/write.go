@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"io"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/thumbturn/thumbturn/api"
@@ -164,26 +162,11 @@ func expiry(s string, now time.Time) (*int64, error) {
 	if s != "never" {
 		if day, err := time.ParseInLocation(time.DateOnly, s, now.Location()); err == nil {
 			at = day.UnixMilli()
-		} else if d, err := duration(s); err == nil {
+		} else if d, err := console.Duration(s); err == nil {
 			at = now.Add(d).UnixMilli()
 		} else {
 			return nil, err
 		}
 	}
 	return &at, nil
-}
-
-// duration reads 90d, 2w or what Go calls a duration.
-func duration(s string) (time.Duration, error) {
-	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
-		if n, ok := strings.CutSuffix(s, unit); ok {
-			if v, err := strconv.Atoi(n); err == nil && v >= 0 && v <= 36500 {
-				return time.Duration(v) * length, nil
-			}
-		}
-	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return d, nil
-	}
-	return 0, console.Usage("%q is no length of time; write 90d, 2w or 12h", s)
 }

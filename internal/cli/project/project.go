@@ -135,7 +135,7 @@ func printMistakes(w io.Writer, path string, mistakes file.Errors) {
 func Show(o Options, args []string) error {
 	found, err := o.find(args)
 	if mistakes, ok := errors.AsType[file.Errors](err); ok {
-		return console.Usage("%s", mistakes).WithHint("see: thumbturn project check")
+		return finder.Mistaken(mistakes)
 	}
 	if err != nil {
 		return err

@@ -12,7 +12,6 @@ import (
 	"github.com/thumbturn/thumbturn/internal/cli/internal/finder"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/project"
-	"github.com/thumbturn/thumbturn/ref"
 )
 
 // A project's file is read only on request: a plain run means the same in every
@@ -29,10 +28,7 @@ func (o Options) prepared(args []string) (Options, []string, error) {
 	if err != nil {
 		return o, nil, fault.New(fault.Unavailable, "run", "", "the working directory is not known")
 	}
-	found, err := finder.Find(dir, o.Console.Getenv)
-	if errs, ok := err.(project.Errors); ok {
-		return o, nil, console.Usage("%s", errs).WithHint("see: thumbturn project check")
-	}
+	found, err := finder.Sound(dir, o.Console.Getenv)
 	if err != nil {
 		return o, nil, err
 	}
@@ -40,15 +36,15 @@ func (o Options) prepared(args []string) (Options, []string, error) {
 	if o.Task == "" {
 		return o, args, nil
 	}
-	task, ok := found.Task(o.Task)
-	if !ok {
-		return o, nil, noTask(found, o.Task)
+	task, at, err := found.Job("run", o.Task)
+	if err != nil {
+		return o, nil, err
 	}
 	o.project = append(variables(task.Env, found.Path), o.project...) // the first counts
 	if o.Ask.Purpose == "" {
 		o.Ask.Purpose = task.Purpose
 	}
-	if err := o.enter(found.Dir, task.Dir, dir); err != nil {
+	if err := o.enter(at, dir); err != nil {
 		return o, nil, err
 	}
 	return o, task.Argv, nil
@@ -78,27 +74,9 @@ func variables(vars []project.Variable, path string) []variable {
 	return out
 }
 
-func noTask(found finder.Found, name string) error {
-	names := found.TaskNames()
-	hint := "it has none"
-	if s := ref.Suggest(name, names); s != "" {
-		hint = fmt.Sprintf("did you mean %q?", s)
-	} else if len(names) > 0 {
-		hint = "it has: " + strings.Join(names, ", ")
-	}
-	return fault.New(fault.NotFound, "run", found.Path, fmt.Sprintf("has no task %q", name)).WithHint(hint)
-}
-
 // enter makes the task's directory the working directory. Env files were named
 // as seen from the old one.
-func (o *Options) enter(root, sub, old string) error {
-	at, err := filepath.EvalSymlinks(filepath.Join(root, filepath.FromSlash(sub)))
-	if err != nil {
-		return fault.New(fault.NotFound, "run", sub, "the task's directory does not exist or cannot be read")
-	}
-	if rel, err := filepath.Rel(root, at); err != nil || !filepath.IsLocal(rel) {
-		return fault.New(fault.Usage, "run", sub, "the task's directory leads out of the project")
-	}
+func (o *Options) enter(at, old string) error {
 	files := slices.Clone(o.EnvFiles)
 	for i, f := range files {
 		if !filepath.IsAbs(f) {
@@ -107,7 +85,7 @@ func (o *Options) enter(root, sub, old string) error {
 	}
 	o.EnvFiles = files
 	if err := os.Chdir(at); err != nil {
-		return fault.New(fault.Unavailable, "run", sub, "the task's directory cannot be entered")
+		return fault.New(fault.Unavailable, "run", at, "the task's directory cannot be entered")
 	}
 	o.Dir = func() (string, error) { return at, nil }
 	o.Environ = slices.DeleteFunc(slices.Clone(o.Environ), func(kv string) bool { return strings.HasPrefix(kv, "PWD=") })

@@ -216,19 +216,12 @@ func (b *Book) Item(ctx context.Context, id string) (*Item, error) {
 		it.Vault = &v
 		return &it, nil
 	}
-	raw, err := b.Fetch(ctx, e.head.Meta, id)
-	if err != nil {
-		return nil, err
-	}
-	it, text, err := b.openItem(e, &v, raw)
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(text, &it.Meta); err != nil { // we sealed it ourselves: no second encoding to fear
-		return nil, bad(id, "malformed metadata")
-	}
+	it := &Item{ID: id, Version: e.version, Vault: &v}
 	if err := canon.Decode(e.payload, &it.Item); err != nil {
 		return nil, bad(id, "malformed manifest")
+	}
+	if err := b.OpenMeta(ctx, it); err != nil {
+		return nil, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -241,18 +234,16 @@ func (b *Book) Item(ctx context.Context, id string) (*Item, error) {
 	return it, nil
 }
 
-// openItem opens metadata that is known to be what the manifest names. Of the
-// manifest it gives the head, the writer, and whether a proposal waits: no
-// records.
-func (b *Book) openItem(e *entry, v *Vault, raw []byte) (it *Item, meta []byte, err error) {
+// listed is an item as lists need it, without decoding the manifest: its head,
+// the writer, and whether a proposal waits; no records.
+func listed(e *entry, v *Vault) *Item {
 	h := e.head
-	it = &Item{ID: e.id, Version: e.version, Vault: v, Item: canon.Item{V: 1, Vault: h.Vault, Epoch: h.Epoch, State: h.State,
+	it := &Item{ID: e.id, Version: e.version, Vault: v, Item: canon.Item{V: 1, Vault: h.Vault, Epoch: h.Epoch, State: h.State,
 		Meta: h.Meta, Title: h.Title, Binding: h.Binding, Writer: canon.ItemWriter(e.payload)}}
 	if canon.ItemPending(e.payload) {
 		it.Pending = &canon.Proposal{}
 	}
-	meta, err = b.Keys.Meta(b.metaContext(b.Genesis().Account, it), raw)
-	return it, meta, err
+	return it
 }
 
 func (b *Book) metaContext(account string, it *Item) sealed.Context {
@@ -278,7 +269,7 @@ func (b *Book) Each(ctx context.Context, vault string, each func(*Item) error) e
 // would take ten times as long. What is not found that way, because it was
 // written meanwhile or its row was tampered with, is read by its hash.
 func (b *Book) eachOf(ctx context.Context, v *Vault, each func(*Item) error) error {
-	seen := map[string]bool{}
+	seen, account := map[string]bool{}, b.Genesis().Account
 	err := b.Store.List(ctx, v.ID, store.Meta, func(x store.Blob) error {
 		b.mu.RLock()
 		e := b.items[x.Item]
@@ -289,7 +280,8 @@ func (b *Book) eachOf(ctx context.Context, v *Vault, each func(*Item) error) err
 		if canon.Hash(sha256.Sum256(x.Bytes)) != e.head.Meta {
 			return fault.New(fault.Tampered, "open", e.id, "its record is not the one the manifest names")
 		}
-		it, text, err := b.openItem(e, v, x.Bytes)
+		it := listed(e, v)
+		text, err := b.Keys.Meta(b.metaContext(account, it), x.Bytes)
 		if err != nil {
 			return err
 		}

@@ -2,8 +2,28 @@ package console
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 	"time"
 )
+
+// Duration reads a length of time: what Go calls one, or a number of days or
+// weeks, 90d or 2w. It is not negative, and a hundred years at most.
+func Duration(s string) (time.Duration, error) {
+	const most = 36500 * 24 * time.Hour
+	d, err := time.ParseDuration(s)
+	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
+		if n, ok := strings.CutSuffix(s, unit); ok {
+			var v uint64
+			v, err = strconv.ParseUint(n, 10, 16)
+			d = time.Duration(v) * length
+		}
+	}
+	if err != nil || d < 0 || d > most {
+		return 0, Usage("%q is no length of time; write 90d, 2w or 12h", s)
+	}
+	return d, nil
+}
 
 // millis is a flag that takes a duration and stores milliseconds.
 type millis int64
@@ -16,7 +36,7 @@ func (m *millis) String() string {
 }
 
 func (m *millis) Set(s string) error {
-	d, err := time.ParseDuration(s)
+	d, err := Duration(s)
 	if err != nil || d < time.Second {
 		return errors.New("want a duration of at least a second, such as 90s")
 	}

@@ -4,15 +4,18 @@ package finder
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/thumbturn/thumbturn/internal/atomicfile"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/project"
+	"github.com/thumbturn/thumbturn/ref"
 )
 
 // Found is a project.
@@ -53,6 +56,44 @@ func Find(dir string, getenv func(string) string) (Found, error) {
 			return Found{}, none("from here up to " + at)
 		}
 	}
+}
+
+// Sound is Find for those who act on the file: a mistake in it is fault.Usage.
+func Sound(dir string, getenv func(string) string) (Found, error) {
+	found, err := Find(dir, getenv)
+	if mistakes, ok := errors.AsType[project.Errors](err); ok {
+		return found, Mistaken(mistakes)
+	}
+	return found, err
+}
+
+// Mistaken is the error of whoever cannot go on with a file that has mistakes.
+func Mistaken(mistakes project.Errors) error {
+	return fault.New(fault.Usage, "", "", mistakes.Error()).WithHint("see: thumbturn project check")
+}
+
+// Job gives a task and the directory in which it runs, without symbolic links,
+// for the command op.
+func (f Found) Job(op, name string) (task project.Task, dir string, err error) {
+	task, ok := f.Task(name)
+	if !ok {
+		names := f.TaskNames()
+		hint := "it has none"
+		if s := ref.Suggest(name, names); s != "" {
+			hint = fmt.Sprintf("did you mean %q?", s)
+		} else if len(names) > 0 {
+			hint = "it has: " + strings.Join(names, ", ")
+		}
+		return task, "", fault.New(fault.NotFound, op, f.Path, fmt.Sprintf("has no task %q", name)).WithHint(hint)
+	}
+	dir, err = filepath.EvalSymlinks(filepath.Join(f.Dir, filepath.FromSlash(task.Dir)))
+	if err != nil {
+		return task, "", fault.New(fault.NotFound, op, task.Dir, "the task's directory does not exist or cannot be read")
+	}
+	if rel, err := filepath.Rel(f.Dir, dir); err != nil || !filepath.IsLocal(rel) {
+		return task, "", fault.New(fault.Usage, op, task.Dir, "the task's directory leads out of the project")
+	}
+	return task, dir, nil
 }
 
 func homeOf(getenv func(string) string) fs.FileInfo {
