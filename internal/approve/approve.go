@@ -303,7 +303,7 @@ func (d *Desk) Take(id, owner string, match canon.Hash) (Ticket, Proof, any, err
 	e, ok := d.entries[id]
 	if !ok || e.Owner != owner || e.Match != match {
 		return Ticket{}, Proof{}, nil, fault.New(fault.NotFound, "request", id, "no such request of this session for this command").
-			WithHint("come back from the same session with the same command, arguments and references")
+			WithHint("come back from the same session and directory, with the same command, arguments and references")
 	}
 	switch e.State {
 	case Approved:

@@ -81,7 +81,7 @@ type release struct {
 	subjects []canon.Subject
 	records  []open.Record
 	raw      []byte
-	request  canon.Request
+	request  canon.Request // before describe only its Change, which a delivery has not
 	digest   canon.Hash
 	verdict  policy.Verdict
 	grants   []grant.Grant // that the verdict rests on; none if it needs none
@@ -200,7 +200,7 @@ func (b *Broker) describe(ctx context.Context, r *release) error {
 	if err != nil {
 		return err
 	}
-	req.Subjects, req.Place, req.Change = r.subjects, r.to.Place(), canon.Hash{}
+	req.Subjects, req.Place, req.Change = r.subjects, r.to.Place(), r.request.Change
 	r.request, r.raw = req, canon.Encode(req)
 	if r.want.Request != "" {
 		t, proof, opened, err := b.g.Desk.Take(r.want.Request, gate.Owner(r.who), gate.Match(req))
@@ -227,7 +227,10 @@ func (b *Broker) describe(ctx context.Context, r *release) error {
 
 // human parks the request and waits, where the verdict asks for a person.
 func (b *Broker) human(ctx context.Context, r *release) error {
-	if r.verdict.Decision == policy.Allow || r.proof.Covers(r.digest) {
+	switch {
+	case r.proof.Covers(r.digest): // it returned for it, and may have waited
+		return b.unchanged(ctx, r)
+	case r.verdict.Decision == policy.Allow:
 		return nil
 	}
 	t := b.g.Ticket(r.who, r.request, r.raw, r.verdict, append(canon.PresenceVaults(r.subjects), r.needs...))
@@ -237,9 +240,14 @@ func (b *Broker) human(ctx context.Context, r *release) error {
 	}
 	r.proof = proof
 	r.gesture, _ = opened.(*open.Gesture)
-	// What was approved must still be what is current, under the policy that asked.
-	if p := b.book.Policy(); p == nil || p.Hash() != r.request.Policy {
-		return fault.New(fault.Conflict, r.action, canon.Refs(r.subjects), "the policy changed while it waited for approval").WithHint("ask again")
+	return b.unchanged(ctx, r)
+}
+
+// unchanged refuses where what was approved is not what is current any more, under
+// the policy that asked.
+func (b *Broker) unchanged(ctx context.Context, r *release) error {
+	if err := b.g.Unchanged(r.request); err != nil {
+		return err
 	}
 	for i, x := range r.want.Refs {
 		s, _, err := b.book.Subject(ctx, r.action, x)

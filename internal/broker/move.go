@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
@@ -36,7 +37,8 @@ func (b *Broker) Move(ctx context.Context, who identity.Caller, a Ask, from, ite
 	if _, err := b.book.Seek(ctx, "item move", dest.ID, it.Meta.Title); err == nil {
 		return nil, fault.New(fault.Exists, "item move", dest.Title+"/"+it.Meta.Title, "there is an item of that title")
 	}
-	r := &release{who: who, want: Want{Ask: a}, action: actionMove, needs: []string{"account"}}
+	r := &release{who: who, want: Want{Ask: a}, action: actionMove, needs: []string{"account"},
+		request: canon.Request{Change: canon.Digest("thumbturn/act/v1\x00", canon.Tuple(actionMove, it.ID, strconv.FormatInt(it.Version, 10), dest.ID))}}
 	var fields []*vault.Field
 	for i := range it.Meta.Fields {
 		f := &it.Meta.Fields[i]

@@ -92,7 +92,8 @@ func (l *Ledger) against(ctx context.Context, pin device.Pin) error {
 
 // Replay reads every statement in order, recomputes the chain, and compares its
 // end with the signed head. each sees them as they come; what it built must be
-// thrown away when Replay fails. It also fills in what Append checks against.
+// thrown away when Replay fails. It also fills in what Append checks against, so
+// nobody may write meanwhile.
 func (l *Ledger) Replay(ctx context.Context, each func(n int64, s Signed, body []byte) error) error {
 	subjects, err := l.statements(ctx, each)
 	if err != nil {

@@ -107,7 +107,7 @@ func (a *Account) Verify(ctx context.Context) (api.Verified, error) {
 		out.Problems = append(out.Problems, why)
 	}
 	fresh := &book.Book{Ledger: a.ledger, Store: a.o.Store, Keys: a.book.Keys, Clock: a.o.Clock, Rand: a.o.Rand}
-	err := fresh.Load(ctx)
+	err := fresh.Read(ctx)
 	problem(err)
 	if g := fresh.Genesis(); len(g.Root) > 0 {
 		out.Root = canon.RootFingerprint(g.Root).String()

@@ -121,7 +121,7 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, source, w
 	if err != nil {
 		return err
 	}
-	s, err := a.book.Sign(g.Root().Sign, canon.TypeRoster, "roster", out)
+	s, err := a.book.SignRoster(g.Root().Sign, roster, out)
 	if err != nil {
 		return err
 	}
@@ -154,26 +154,30 @@ func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, source
 	if err := a.human(op, who, source, a.TestHome()); err != nil {
 		return nil, err
 	}
+	old := a.book.Roster()
 	var g *open.Gesture
 	err := a.slowly(func() (err error) {
-		g, err = a.book.Keys.Gesture(a.book.Roster(), presence, a.o.Device.LendShare, a.book.Place(), a.compartments())
+		g, err = a.book.Keys.Gesture(old, presence, a.o.Device.LendShare, a.book.Place(), a.compartments())
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer g.Close()
-	roster, code, err := g.Renew(a.book.Roster())
+	roster, code, err := g.Renew(old)
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.book.Sign(g.Root().Sign, canon.TypeRoster, "roster", roster)
+	s, err := a.book.SignRoster(g.Root().Sign, old, roster)
+	if err == nil {
+		_, err = a.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite,
+			Action: op, Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: "new recovery code, input: " + source}}})
+	}
 	if err != nil {
+		_ = code(func([]byte) error { return nil }) // of no use to anybody: wiped
 		return nil, err
 	}
-	_, err = a.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite,
-		Action: op, Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: "new recovery code, input: " + source}}})
-	return code, err
+	return code, nil
 }
 
 func same() error {

@@ -730,6 +730,22 @@ func TestMove(t *testing.T) {
 	if _, err := h.broker.CreateVault(ctx, h.who, ask, "team", canon.TierPresence); err != nil {
 		t.Fatal(err)
 	}
+	// What was approved for one vault is not good for another.
+	if _, err := h.broker.CreateVault(ctx, h.who, ask, "other", canon.TierStandard); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.broker.Move(ctx, h.who, broker.Ask{NoWait: true}, "dev", "Stripe", "team")
+	parked, ok := errors.AsType[*fault.Error](err)
+	if !ok || parked.Kind != fault.Pending {
+		t.Fatalf("parked: %v", err)
+	}
+	if err := h.yes(parked.Ref); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.broker.Move(ctx, h.who, broker.Ask{NoWait: true, Request: parked.Ref}, "dev", "Stripe", "other"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("another destination: %v", err)
+	}
+	h.clock.move(10*time.Second, 10*time.Second)
 	full := fault.New(fault.Unavailable, "commit", "", "disk full")
 	for name, c := range map[string]struct {
 		answer func(string) error
@@ -771,4 +787,58 @@ func when(yes bool, err error) error {
 		return err
 	}
 	return nil
+}
+
+// TestWrittenWhileItWaited: what was written while a person was asked is not
+// overwritten by what was read before.
+func TestWrittenWhileItWaited(t *testing.T) {
+	h := newPersonsHome(t)
+	ctx := context.Background()
+	const rotated = "sk-rotated-meanwhile"
+	ask := broker.Ask{Waiting: func(x approve.Ticket) (func(), error) {
+		go func() {
+			if _, err := h.broker.Put(ctx, h.who, vault.Put{Mode: vault.Set, Vault: "dev", Item: "Stripe",
+				Changes: []vault.Change{{Field: vault.Field{Label: "credential", Type: "CONCEALED", Concealed: true}, Value: []byte(rotated)}}}); err != nil {
+				t.Errorf("set: %v", err)
+			}
+			if err := h.yes(x.ID); err != nil {
+				t.Errorf("yes: %v", err)
+			}
+		}()
+		return func() {}, nil
+	}}
+	if err := h.broker.Archive(ctx, h.who, ask, "dev", "Stripe"); !fault.Is(err, fault.Conflict) {
+		t.Errorf("archive: %v", err)
+	}
+	h.clock.move(10*time.Second, 10*time.Second)
+	if got, err := h.release("op://dev/Stripe/credential", h.yes); got != rotated || err != nil {
+		t.Errorf("afterwards: %q, %v", got, err)
+	}
+}
+
+// TestVerifyBesideWrites: checking the ledger changes nothing of what the next
+// statement is checked against.
+func TestVerifyBesideWrites(t *testing.T) {
+	h := newPersonsHome(t)
+	ctx, stop := context.WithCancel(context.Background())
+	var checking sync.WaitGroup
+	checking.Go(func() {
+		for ctx.Err() == nil {
+			if v, err := h.acc.Verify(context.Background()); err != nil || len(v.Problems) > 0 {
+				t.Errorf("verify: %v, %v", v.Problems, err)
+				return
+			}
+		}
+	})
+	for i := range 50 {
+		if _, err := h.broker.Put(ctx, h.who, vault.Put{Mode: vault.Set, Vault: "dev", Item: "Stripe",
+			Changes: []vault.Change{{Field: vault.Field{Label: "credential", Type: "CONCEALED", Concealed: true}, Value: fmt.Append(nil, i)}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	checking.Wait()
+	if v, err := h.acc.Verify(context.Background()); err != nil || len(v.Problems) > 0 {
+		t.Errorf("verify: %v, %v", v.Problems, err)
+	}
 }

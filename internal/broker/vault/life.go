@@ -8,6 +8,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/past"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
 )
 
@@ -18,7 +19,7 @@ type Revision = past.Revision
 // found as well.
 func (b *Custody) Delete(ctx context.Context, who identity.Caller, a gate.Ask, vault, item string) error {
 	it, err := b.Get(ctx, who, "item delete", vault, item)
-	if err != nil {
+	if fault.Is(err, fault.NotFound) {
 		if away, e := b.g.Book.Away(ctx, canon.StateArchived, "item delete", vault, item); e == nil {
 			it, err = away, nil
 		}
@@ -117,7 +118,7 @@ func (b *Custody) Revert(ctx context.Context, who identity.Caller, a gate.Ask, v
 	if err != nil {
 		return Written{}, err
 	}
-	return b.commit(ctx, who, a, "revert", it.Vault, it, d)
+	return b.commit(ctx, who, a, "revert", fmt.Sprintf("revert to revision %d", version), it.Vault, it, d)
 }
 
 // Decide makes what an agent proposed the current value, or drops it. field is
@@ -144,5 +145,5 @@ func (b *Custody) Decide(ctx context.Context, who identity.Caller, a gate.Ask, v
 	if accept {
 		action = "activate"
 	}
-	return b.commit(ctx, who, a, action, it.Vault, it, d)
+	return b.commit(ctx, who, a, action, action, it.Vault, it, d)
 }

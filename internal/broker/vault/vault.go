@@ -85,7 +85,7 @@ func (b *Custody) Put(ctx context.Context, who identity.Caller, p Put) (Written,
 	e := book.Edit{Vault: v, Category: p.Category, Tags: p.Tags, URLs: p.URLs, Expires: p.Expires, Changes: p.Changes, Title: p.Title, Writer: writer(who)}
 	if p.Mode != Edit {
 		b.create.Lock()
-		defer sync.OnceFunc(b.create.Unlock)()
+		defer b.create.Unlock()
 	}
 	find := b.g.Book.Seek
 	if p.Mode == Edit {
@@ -159,16 +159,17 @@ func (b *Custody) write(ctx context.Context, who identity.Caller, a gate.Ask, ac
 	if err != nil {
 		return Written{}, err
 	}
-	return b.commit(ctx, who, a, action, e.Vault, e.Item, d)
+	return b.commit(ctx, who, a, action, action, e.Vault, e.Item, d)
 }
 
-// commit writes a draft, after a gesture where the root key must sign it.
-func (b *Custody) commit(ctx context.Context, who identity.Caller, a gate.Ask, action string, v *Vault, old *Item, d *book.Draft) (Written, error) {
+// commit writes a draft, after a gesture where the root key must sign it. verb is
+// what the person reads.
+func (b *Custody) commit(ctx context.Context, who identity.Caller, a gate.Ask, action, verb string, v *Vault, old *Item, d *book.Draft) (Written, error) {
 	var sig []byte
 	var consume []string
 	if d.Root {
-		lines := []string{fmt.Sprintf("item %s/%s: title %q, addresses %q", v.Title, old.Meta.Title, d.Meta.Title, d.Meta.URLs)}
-		req, g, err := b.g.Gesture(ctx, who, a, gate.Act{Action: "bind", Vault: v, Lines: lines, Change: append([]string{d.ID}, lines...)})
+		lines := []string{fmt.Sprintf("%s item %s/%s: title %q, addresses %q", verb, v.Title, old.Meta.Title, d.Meta.Title, d.Meta.URLs)}
+		req, g, err := b.g.Gesture(ctx, who, a, gate.Act{Action: "bind", Vault: v, Lines: lines, Change: append([]string{d.ID, fmt.Sprint(old.Version)}, lines...)})
 		if err != nil {
 			return Written{}, err
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,29 +90,19 @@ func Stop(ctx context.Context, o Options) error {
 	if err := s.Stop(ctx); err != nil {
 		return err
 	}
-	if !o.ended(ctx, s.Hello().PID) {
+	if !ended(ctx, s.Hello().PID) {
 		return fault.New(fault.Unavailable, "daemon stop", "", "it is still ending").WithHint("look again with `thumbturn daemon status`")
 	}
 	return o.Console.Print(report{}, func(w io.Writer) { fmt.Fprintln(w, "stopped") })
 }
 
-// ended waits until nobody listens on the home's socket any more, so that the
-// next command finds the home free. The daemon closes it last. On a system
-// service's socket somebody always listens, and knocking would start it again.
-func (o Options) ended(ctx context.Context, pid int) bool {
-	home, err := o.Console.Home()
-	if err != nil {
-		return true
-	}
+// ended waits until the daemon's process is gone, so that the next command finds
+// the home free. Its socket does not tell: where a service manager listens there,
+// knocking would start it again.
+func ended(ctx context.Context, pid int) bool {
 	for range 500 {
-		if home.System {
-			if gone(pid) {
-				return true
-			}
-		} else if c, err := net.DialTimeout("unix", home.Socket(), time.Second); err != nil {
+		if gone(pid) {
 			return true
-		} else {
-			_ = c.Close()
 		}
 		select {
 		case <-ctx.Done():

@@ -2,5 +2,6 @@
 
 package daemon
 
-// gone is not asked here: no system service runs on this system.
+// gone takes the answer to the request to stop for the end: this system tells no
+// more.
 func gone(int) bool { return true }

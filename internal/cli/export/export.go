@@ -79,6 +79,9 @@ func Export(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if o.Force, err = o.Console.MayWrite(o.To, o.Force); err != nil { // before a person is asked
+		return err
+	}
 	if o.Plain {
 		if err := o.Console.Confirm("write every value unencrypted to " + canon.Escape(o.To) + "?"); err != nil {
 			return err

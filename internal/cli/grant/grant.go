@@ -55,7 +55,7 @@ func New(o Options) *cobra.Command {
 
 func newCreate(o Options) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "create --name NAME --until END --ref REFERENCE... -- PROGRAM [ARG]...",
+		Use:   "create --name NAME --until END --ref REF... -- PROGRAM [ARG]...",
 		Short: "Make a grant; needs an approval",
 		Long: `Make a grant: until its end, "thumbturn run" gives the named references to
 exactly this program, with exactly these arguments, in exactly this directory,
@@ -79,7 +79,7 @@ END is a time from now, such as 12h or 30d, or a moment such as
 			}
 			if len(args) == 0 || cmd.ArgsLenAtDash() != 0 {
 				return console.Usage("a grant needs a program after --").
-					WithHint("write: thumbturn grant create --name NAME --until END --ref REFERENCE -- PROGRAM [ARG]...")
+					WithHint("write: thumbturn grant create --name NAME --until END --ref REF -- PROGRAM [ARG]...")
 			}
 			o.Job.Argv = args
 			return Create(cmd.Context(), o)
@@ -89,9 +89,9 @@ END is a time from now, such as 12h or 30d, or a moment such as
 	f.SetInterspersed(false)
 	f.StringVar(&o.Name, "name", "", "the `NAME` by which to list and revoke it")
 	f.StringVar(&o.Until, "until", "", "its `END`: 30d, 12h, or 2027-01-31T00:00:00Z")
-	f.StringArrayVar(&o.Job.Refs, "ref", nil, "a `REFERENCE` that the program may have; of a standard vault")
+	f.StringArrayVar(&o.Job.Refs, "ref", nil, "the `REF` of a value that the program may have; of a standard vault")
 	f.StringVar(&o.Task, "task", "", "for this `TASK` of the project's file")
-	f.StringVar(&o.Job.Dir, "dir", "", "the `DIRECTORY` in which the program will run, instead of this one")
+	f.StringVar(&o.Job.Dir, "dir", "", "the `DIR` in which the program will run, instead of this one")
 	f.Int64Var(&o.Uses, "uses", 0, "end it after `N` uses (at most 10000)")
 	f.AddGoFlagSet(console.AskFlags(&o.Ask))
 	return cmd

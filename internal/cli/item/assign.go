@@ -43,7 +43,7 @@ func jsonType(s string) (string, bool) {
 
 // concealed lists the types whose values are sealed.
 func concealed(typ string) bool {
-	return typ == "CONCEALED" || typ == "OTP" || typ == "SSHKEY" || typ == typeFile
+	return typ == "CONCEALED" || typ == "OTP" || typ == "SSHKEY" || typ == "CREDIT_CARD_NUMBER" || typ == typeFile
 }
 
 // typeFile is the type of a file attached to an item. Its content is a value

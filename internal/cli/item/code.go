@@ -20,6 +20,7 @@ func (o Options) code(ctx context.Context, s *sdk.Client, it api.Item) error {
 		if err != nil {
 			return o.Console.Parked(err)
 		}
+		defer sdk.Wipe(values...)
 		_, err = fmt.Fprintf(o.Console.Out, "%s\n", values[0])
 		return err
 	}

@@ -1,5 +1,5 @@
 // Package item is the commands item create, get, list, edit, delete and purge,
-// and set and export. Assignments and output have the form of 1Password's CLI, so that scripts
+// and set. Assignments and output have the form of 1Password's CLI, so that scripts
 // carry over.
 package item
 

@@ -64,12 +64,13 @@ func parseTemplate(b []byte) (template, error) {
 func (o Options) readTemplate(name string) (template, error) {
 	if name == "-" {
 		b, err := io.ReadAll(io.LimitReader(o.Console.In, maxTemplate+1))
+		defer clear(b)
 		if err != nil || len(b) > maxTemplate {
 			return template{}, fault.New(fault.Usage, "item", "", "standard input holds no template, or too large a one")
 		}
 		return parseTemplate(b)
 	}
-	fi, err := os.Stat(name)
+	fi, err := os.Stat(name) // a pipe of the shell is good as well
 	if err == nil && fi.Size() > maxTemplate {
 		err = fs.ErrInvalid
 	}
@@ -77,6 +78,7 @@ func (o Options) readTemplate(name string) (template, error) {
 	if err == nil {
 		b, err = os.ReadFile(name)
 	}
+	defer clear(b)
 	if err != nil {
 		return template{}, fault.New(fault.Unavailable, "item", canon.Escape(name), "the template cannot be read")
 	}
@@ -84,7 +86,9 @@ func (o Options) readTemplate(name string) (template, error) {
 }
 
 // fields gives what a template would write: fields, and their values apart. A
-// field without value only describes, and is left out unless it is custom.
+// field without value only describes, and is left out unless it is custom. One
+// without type is concealed, as an assignment's is, and "password" is the same
+// type here as there: nothing is written down in plain by a word left out.
 func (t template) fields() (out []api.Field, values [][]byte) {
 	for _, f := range t.Fields {
 		label := f.Label
@@ -105,7 +109,9 @@ func (t template) fields() (out []api.Field, values [][]byte) {
 			w.Type, w.Purpose = typ, purpose
 		}
 		if w.Type == "" {
-			w.Type = "STRING"
+			w.Type = "CONCEALED"
+		} else if typ, ok := jsonType(w.Type); ok {
+			w.Type = typ
 		}
 		if w.Concealed = concealed(w.Type); f.Value == "" {
 			if w.Purpose != "" || f.Section == nil {
@@ -118,6 +124,21 @@ func (t template) fields() (out []api.Field, values [][]byte) {
 		out = append(out, w)
 	}
 	return out, values
+}
+
+// keepConcealed leaves concealed what the item conceals, whatever type a template
+// gives it: text stands in the metadata, which opens without an approval.
+func keepConcealed(fs []api.Field, old *api.Item) {
+	if old == nil {
+		return
+	}
+	for i := range fs {
+		for _, was := range old.Fields {
+			if was.Concealed && strings.EqualFold(fs[i].Label, was.Label) && strings.EqualFold(fs[i].Section, was.Section) {
+				fs[i].Type, fs[i].Concealed = was.Type, true
+			}
+		}
+	}
 }
 
 // merge puts the assignments' fields over the template's: an assignment beats a

@@ -115,6 +115,7 @@ func (o Options) content(in *api.ItemPut, t template, args []string, old *api.It
 	}
 	o.warn(literal)
 	base, baseValues := t.fields()
+	keepConcealed(base, old)
 	in.Fields, values = merge(base, baseValues, fs, values)
 	if o.Write.Recipe == "" {
 		return values, nil

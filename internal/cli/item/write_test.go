@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/shape"
 )
 
 func TestExpiry(t *testing.T) {
@@ -84,6 +85,22 @@ func TestTemplate(t *testing.T) {
 	for _, bad := range []string{"", "[]", `{"title":"secret-value-here"`, `{} {}`, `{"fields":"x"}`} {
 		if _, err := parseTemplate([]byte(bad)); err == nil || strings.Contains(err.Error(), "secret-value") {
 			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// TestTemplateStaysConcealed: no type that a template gives, or leaves out, writes
+// a secret down in plain.
+func TestTemplateStaysConcealed(t *testing.T) {
+	for _, typ := range []string{"", "STRING", "password", "concealed", "CREDIT_CARD_NUMBER", "nonsense"} {
+		tpl := template{Fields: []templateField{{Label: "Token", Section: &shape.Section{Label: "API"}, Type: typ, Value: "v"}}}
+		old := api.Item{Fields: []api.Field{{Section: "api", Label: "token", Type: "CONCEALED", Concealed: true}}}
+		fs, _ := tpl.fields()
+		if want := typ != "STRING" && typ != "nonsense"; fs[0].Concealed != want {
+			t.Errorf("%q: concealed %v in a new item", typ, fs[0].Concealed)
+		}
+		if keepConcealed(fs, &old); !fs[0].Concealed || fs[0].Type != "CONCEALED" {
+			t.Errorf("%q: %+v in an item that conceals it", typ, fs[0])
 		}
 	}
 }

@@ -57,6 +57,11 @@ func Read(ctx context.Context, o Options, ref string) error {
 	if _, err := console.Ref("read", ref); err != nil {
 		return err
 	}
+	if o.File != "" { // before a person is asked
+		if o.Force, err = o.Console.MayWrite(o.File, o.Force); err != nil {
+			return err
+		}
+	}
 	dir, err := o.Dir()
 	if err != nil {
 		dir = ""

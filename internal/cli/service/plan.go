@@ -70,8 +70,8 @@ func undo(os string, system bool, uid int) ([]step, error) {
 		}, nil
 	case os == "linux":
 		return []step{
-			manager("systemctl", "--user", "disable", "--now", "thumbturn.socket"),
-			manager("systemctl", "--user", "stop", "thumbturn.service"),
+			manager("systemctl", "--user", "disable", "--now", "thumbturn.socket").optional(),
+			manager("systemctl", "--user", "stop", "thumbturn.service").optional(),
 			run("rm", "-f", userUnits+"thumbturn.socket", userUnits+"thumbturn.service"),
 			manager("systemctl", "--user", "daemon-reload"),
 		}, nil

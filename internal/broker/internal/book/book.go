@@ -95,15 +95,23 @@ func (b *Book) Place() open.Place {
 	return open.Place{Account: g.Account, Device: g.Device, Root: canon.RootFingerprint(g.Root), TestHome: g.TestHome, Created: b.Now().UnixMilli()}
 }
 
-// Load replays the statements into a fresh state. It needs no key; Opened does
-// the rest once the session key is there.
+// Load replays the statements into a fresh state, for the ledger too. It needs no
+// key; Opened does the rest once the session key is there. Nobody may write
+// meanwhile.
 func (b *Book) Load(ctx context.Context) error {
-	n := &Book{Clock: b.Clock, grants: map[string]leave{}, vaults: map[string]*Vault{}, items: map[string]*entry{}, titles: map[string]map[canon.Hash][]string{}}
-	err := b.Ledger.Replay(ctx, func(i int64, s ledger.Signed, body []byte) error { return n.take(i, s, body) })
-	if err != nil {
+	if err := b.read(ctx, b.Ledger.Replay); err != nil {
 		return err
 	}
-	if err := b.Ledger.SetRoster(n.roster.Version); err != nil {
+	return b.Ledger.SetRoster(b.Roster().Version)
+}
+
+// Read fills a book of its own from the statements under the present head, and
+// changes nothing of the ledger: others may write meanwhile.
+func (b *Book) Read(ctx context.Context) error { return b.read(ctx, b.Ledger.Statements) }
+
+func (b *Book) read(ctx context.Context, walk func(context.Context, func(int64, ledger.Signed, []byte) error) error) error {
+	n := &Book{Clock: b.Clock, grants: map[string]leave{}, vaults: map[string]*Vault{}, items: map[string]*entry{}, titles: map[string]map[canon.Hash][]string{}}
+	if err := walk(ctx, n.take); err != nil {
 		return err
 	}
 	b.mu.Lock()
@@ -361,6 +369,26 @@ func (b *Book) Next(t canon.Type, subject string, payload any) canon.Statement {
 	v, h := b.Ledger.Version(s.Key())
 	s.Version, s.Parent = v+1, h
 	return s
+}
+
+// next lays out the manifest that follows the one an item was read with. One that
+// was written meanwhile is not overwritten by what came before it.
+func (b *Book) next(it *Item, m canon.Item) (canon.Statement, error) {
+	s := b.Next(canon.TypeItem, it.ID, m)
+	if s.Version != it.Version+1 {
+		return s, fault.New(fault.Conflict, "item", it.ID, "it was written meanwhile").WithHint("look at it, and do it again")
+	}
+	return s, nil
+}
+
+// SignRoster signs the roster that follows old. One that was written meanwhile, by
+// a new vault or a changed passphrase, is not overwritten.
+func (b *Book) SignRoster(root func([]byte) ([]byte, error), old open.Roster, next canon.Roster) (ledger.Signed, error) {
+	s, err := b.Sign(root, canon.TypeRoster, "roster", next)
+	if err == nil && s.Version != old.Version+1 {
+		return s, fault.New(fault.Conflict, "roster", "", "passphrases or vaults were changed meanwhile").WithHint("do it again")
+	}
+	return s, err
 }
 
 // Sign lays out the next statement and signs it.

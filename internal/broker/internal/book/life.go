@@ -79,6 +79,7 @@ func (b *Book) EachArchived(ctx context.Context, vault string, each func(*Item) 
 		}
 	}
 	b.mu.RUnlock()
+	sort.Strings(ids)
 	for _, id := range ids {
 		it, err := b.Item(ctx, id)
 		if err == nil {
@@ -91,13 +92,22 @@ func (b *Book) EachArchived(ctx context.Context, vault string, each func(*Item) 
 	return nil
 }
 
+// draft lays out a manifest that seals nothing new.
+func (b *Book) draft(it *Item, meta Meta, m canon.Item) (*Draft, error) {
+	s, err := b.next(it, m)
+	if err != nil {
+		return nil, err
+	}
+	d := &Draft{ID: it.ID, Meta: meta, Statement: s}
+	return d, b.needsRoot(d, m)
+}
+
 // Moved lays out the manifest that puts an item into the archive, or brings it
 // back. It names the same records.
 func (b *Book) Moved(it *Item, to canon.State, writer string) (*Draft, error) {
 	m := it.Item
 	m.State, m.Writer = to, writer
-	d := &Draft{ID: it.ID, Meta: it.Meta, Statement: b.Next(canon.TypeItem, it.ID, m)}
-	return d, b.needsRoot(d, m)
+	return b.draft(it, it.Meta, m)
 }
 
 // Reverted lays out a new revision that names what an old one named. What an
@@ -105,8 +115,7 @@ func (b *Book) Moved(it *Item, to canon.State, writer string) (*Draft, error) {
 func (b *Book) Reverted(it *Item, old *Item, writer string) (*Draft, error) {
 	m := old.Item
 	m.State, m.Writer, m.Pending = canon.StateCurrent, writer, it.Pending
-	d := &Draft{ID: it.ID, Meta: old.Meta, Statement: b.Next(canon.TypeItem, it.ID, m)}
-	return d, b.needsRoot(d, m)
+	return b.draft(it, old.Meta, m)
 }
 
 // Decided lays out the manifest in which the waiting value of a field, or of all
@@ -131,8 +140,7 @@ func (b *Book) Decided(it *Item, field string, accept bool, writer string) (*Dra
 	if decided == 0 {
 		return nil, fault.New(fault.NotFound, "item", it.Meta.Title, "no proposed value waits there")
 	}
-	d := &Draft{ID: it.ID, Meta: it.Meta, Statement: b.Next(canon.TypeItem, it.ID, m)}
-	return d, b.needsRoot(d, m)
+	return b.draft(it, it.Meta, m)
 }
 
 // proposalWithout is p without a field's value; nil when none is left.

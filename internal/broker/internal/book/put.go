@@ -75,11 +75,12 @@ func (b *Book) Draft(e Edit) (*Draft, error) {
 	if err := b.seal(d, &m, it); err != nil {
 		return nil, err
 	}
-	d.Statement = b.Next(canon.TypeItem, it.ID, m)
-	if err := b.needsRoot(d, m); err != nil {
+	s, err := b.next(it, m)
+	if err != nil {
 		return nil, err
 	}
-	return d, nil
+	d.Statement = s
+	return d, b.needsRoot(d, m)
 }
 
 func setMeta(m *Meta, e Edit) {
@@ -276,16 +277,16 @@ func (b *Book) Proposal(e Edit) (*Draft, error) {
 		d.Blobs = append(d.Blobs, rec.blob)
 	}
 	m.Pending = p
-	d.Statement = b.Next(canon.TypeItem, d.ID, m)
-	return d, nil
+	s, err := b.next(e.Item, m)
+	d.Statement = s
+	return d, err
 }
 
 // Tombstone lays out the manifest of a deleted item: it names no records.
 func (b *Book) Tombstone(it *Item, writer string) (*Draft, error) {
 	m := it.Item
 	m.State, m.Records, m.Pending, m.Writer = canon.StateDeleted, nil, nil, writer
-	d := &Draft{ID: it.ID, Meta: it.Meta, Statement: b.Next(canon.TypeItem, it.ID, m)}
-	return d, b.needsRoot(d, m)
+	return b.draft(it, it.Meta, m)
 }
 
 // Entry is what a draft writes, with the root key's signature where it needs
@@ -315,7 +316,7 @@ func (b *Book) NewVault(g *open.Gesture, rand io.Reader, name string, tier canon
 	}
 	var e ledger.Entry
 	if len(roster.Slots) != len(old.Slots) {
-		s, err := b.Sign(g.Root().Sign, canon.TypeRoster, "roster", roster)
+		s, err := b.SignRoster(g.Root().Sign, old, roster)
 		if err != nil {
 			return e, err
 		}

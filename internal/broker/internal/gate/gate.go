@@ -46,10 +46,10 @@ const requestLife = 5 * time.Minute
 // person's terminal shares the root, and must not share answers or leases.
 func Owner(c identity.Caller) string { return string(c.Kind()) + " " + c.Root().String() }
 
-// Match is what a request and its return must have in common: references,
-// sink, program and arguments, but not time, nonce or head.
+// Match is what a request and its return must have in common: references, the
+// whole place of delivery and the change, but not time, nonce or head.
 func Match(r canon.Request) canon.Hash {
-	parts := []string{r.Action, r.Place.Sink, string(r.Place.Grade), r.Place.Argv.String(), r.Change.String()}
+	parts := []string{r.Action, string(canon.Encode(r.Place)), r.Change.String()}
 	for _, s := range r.Subjects {
 		parts = append(parts, s.Vault, s.Item, s.Field, s.Ref)
 	}
@@ -256,7 +256,25 @@ func (b *Gate) Gesture(ctx context.Context, who identity.Caller, a Ask, act Act)
 	if err == nil && g == nil {
 		err = fault.New(fault.Denied, action, "", "nobody approved it")
 	}
-	return req, g, err
+	if err == nil {
+		err = b.Who.Recheck(who)
+	}
+	if err == nil {
+		err = b.Unchanged(req)
+	}
+	if err != nil {
+		g.Close()
+		return req, nil, err
+	}
+	return req, g, nil
+}
+
+// Unchanged refuses what was asked under a policy that is in force no longer.
+func (b *Gate) Unchanged(req canon.Request) error {
+	if p := b.Book.Policy(); p == nil || p.Hash() != req.Policy {
+		return fault.New(fault.Conflict, req.Action, canon.Refs(req.Subjects), "the policy changed while it waited for approval").WithHint("ask again")
+	}
+	return nil
 }
 
 // Listing says whether the caller may see names.

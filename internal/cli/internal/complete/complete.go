@@ -1,5 +1,5 @@
 // Package complete tells a shell how a command line may go on. It asks a daemon
-// that runs and is unlocked for names, never for a value; it starts nothing,
+// that runs and is unlocked for names, never for a value; it starts no daemon,
 // asks nobody, and where it cannot answer soon it is silent.
 //
 // What stands in a place is told by its word: the ITEM of "get ITEM" and of
@@ -84,10 +84,19 @@ func Explain(root *cobra.Command) {
 	}
 }
 
-// placeholder is a word of a usage line that stands for an argument.
+// placeholder is a word of a usage line that stands for an argument; those of
+// flags are told by the flag.
 var placeholder = regexp.MustCompile(`\b[A-Z][A-Z-]*\b(?:\]?\.\.\.)?`)
 
-func words(use string) []string { return placeholder.FindAllString(use, -1) }
+// words are the arguments of a usage line: of its first form where it shows more
+// than one, and what follows "--" where a command does.
+func words(use string) []string {
+	use, _, _ = strings.Cut(use, " | ")
+	if _, rest, ok := strings.Cut(use, " -- "); ok {
+		use = rest
+	}
+	return placeholder.FindAllString(use, -1)
+}
 
 // arguments completes arguments by the words of a usage line.
 func (s Source) arguments(words []string) cobra.CompletionFunc {
@@ -102,7 +111,7 @@ func (s Source) arguments(words []string) cobra.CompletionFunc {
 		switch word := strings.TrimRight(words[n], ".]"); word {
 		case "ID":
 			return s.pending(cmd, args, part)
-		case "COMMAND", "ARG":
+		case "COMMAND", "PROGRAM", "ARG":
 			return nil, cobra.ShellCompDirectiveDefault
 		default:
 			complete, ok := s.flag(word)

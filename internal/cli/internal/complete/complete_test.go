@@ -17,6 +17,8 @@ func TestWords(t *testing.T) {
 		"edit ITEM [ASSIGNMENT]...":     {"ITEM", "ASSIGNMENT]..."},
 		"run [flags] -- COMMAND [ARG]…": {"COMMAND", "ARG"},
 		"proof N":                       {"N"},
+		"run [flags] -- COMMAND [ARG]... | run --task NAME": {"COMMAND", "ARG]..."},
+		"create --ref REF... -- PROGRAM [ARG]...":           {"PROGRAM", "ARG]..."},
 	} {
 		if diff := cmp.Diff(want, words(use)); diff != "" {
 			t.Errorf("%s: %s", use, diff)
