@@ -160,7 +160,7 @@ func (c *Client) greet(ctx context.Context, home api.Home, owner folder, random 
 
 func versionError() *api.Error {
 	return &api.Error{Kind: kindProtocol, Op: "connect", Msg: "thumbturn and thumbturnd are of different versions",
-		Hint: "stop the old daemon with: thumbturn daemon stop"}
+		Hint: "both must be of one release: end the daemon with `pkill -x thumbturnd`, which closes its vaults, and try again"}
 }
 
 // checkSignature refuses a daemon that cannot prove the device key. Only a home

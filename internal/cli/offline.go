@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,11 +20,18 @@ const maxReceipt = 16 << 20
 // verifyOffline checks files without a daemon, by the independent verifier.
 func verifyOffline(_ context.Context, c audit.Check, out io.Writer) error {
 	if c.Proof != "" {
+		var key []byte
+		if c.Device != "" {
+			var err error
+			if key, err = hex.DecodeString(c.Device); err != nil || len(key) != ed25519.PublicKeySize {
+				return fault.New(fault.Usage, "audit verify", "", "a device key is 64 hexadecimal digits")
+			}
+		}
 		b, err := readFile(c.Proof)
 		if err != nil {
 			return err
 		}
-		ev, err := proof.Receipt(b, nil)
+		ev, err := proof.Receipt(b, key)
 		if err != nil {
 			return refuted(c.Proof, err)
 		}
@@ -58,7 +67,7 @@ func verifyOffline(_ context.Context, c audit.Check, out io.Writer) error {
 	if err != nil {
 		return refuted(c.Export, err)
 	}
-	fmt.Fprintf(out, "statements:  %d\nevents:      %d\ndevice:      %s\nroot key:    %x\n", rep.Statements, rep.Events, rep.Device, rep.Root)
+	fmt.Fprintf(out, "statements:  %d\nevents:      %d\ndevice:      %s\ndevice key:  %x\nroot key:    %x\n", rep.Statements, rep.Events, rep.Device, rep.DeviceKey, rep.Root)
 	if rep.TestHome {
 		fmt.Fprintln(out, "test home:   yes: not for real secrets")
 	}

@@ -25,8 +25,9 @@ import (
 type Check struct {
 	Proof  string // file with the proof of one receipt
 	Export string // file with an export of a ledger
-	Root   string // fingerprint of the root key, from a source the checker trusts
-	Since  string // file with an earlier anchor
+	Root   string // fingerprint of the root key, from a source the checker trusts; for Export
+	Since  string // file with an earlier anchor; for Export
+	Device string // public key of the device, from such a source; for Proof
 	// Watch is given an export and its size, and reads it; nil reads unwatched.
 	Watch func(io.Reader, int64) io.Reader
 }
@@ -184,11 +185,12 @@ func newVerify(o Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check that nothing recorded was changed, moved or cut",
-		Long: `Check the whole ledger of this home; or, without a daemon, a file: an export, or
-the proof of one receipt, under the fingerprint of a root key that you know from
-elsewhere. With --since the file must continue an earlier anchor.`,
+		Long: `Check the whole ledger of this home; or, without a daemon, a file: an export,
+under the fingerprint of a root key that you know from elsewhere, or the proof of
+one event, under a device key that an export you checked has shown. With --since
+the export must continue an earlier anchor.`,
 		Example: "  thumbturn audit verify\n" +
-			"  thumbturn audit verify --export ledger.jsonl --root 3f9a… --since anchor.txt",
+			"  thumbturn audit verify --export ledger.jsonl --root 3f9a… --since anchor.json",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return Verify(cmd.Context(), o, c) },
 	}
@@ -196,6 +198,7 @@ elsewhere. With --since the file must continue an earlier anchor.`,
 	f.StringVar(&c.Proof, "proof", "", "verify the proof in `FILE`")
 	f.StringVar(&c.Export, "export", "", "verify the export in `FILE`")
 	f.StringVar(&c.Root, "root", "", "the root key's `FINGERPRINT`, 64 hexadecimal digits")
+	f.StringVar(&c.Device, "device-key", "", "the device's public `KEY`, 64 hexadecimal digits, for a proof")
 	f.StringVar(&c.Since, "since", "", "an earlier anchor, in `FILE`")
 	return cmd
 }
@@ -204,6 +207,12 @@ elsewhere. With --since the file must continue an earlier anchor.`,
 func Verify(ctx context.Context, o Options, c Check) error {
 	if c.Proof != "" && c.Export != "" {
 		return console.Usage("verify either a --proof or an --export")
+	}
+	if c.Proof != "" && (c.Root != "" || c.Since != "") { // never passed over: it would seem to be checked
+		return console.Usage("--root and --since go with --export: a proof names no root key, and is checked with --device-key")
+	}
+	if c.Proof == "" && c.Device != "" {
+		return console.Usage("--device-key goes with --proof")
 	}
 	if c.Proof != "" || c.Export != "" {
 		if c.Root == "" && c.Proof == "" {
@@ -223,7 +232,7 @@ func Verify(ctx context.Context, o Options, c Check) error {
 		return err
 	}
 	if c.Root != "" || c.Since != "" {
-		return console.Usage("--root and --since go with --export or --proof")
+		return console.Usage("--root and --since go with --export")
 	}
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
 		var v api.Verified

@@ -144,7 +144,7 @@ func Recover(ctx context.Context, o Options) error {
 		}
 		defer sdk.Wipe(unlock, presence)
 		next, err := s.Recover(ctx, o.source(), code, unlock, presence)
-		return o.finish(next, err, "both passphrases are new; the old recovery code is used up")
+		return o.finish(next, err, "the passphrases are those just given; the old recovery code is used up")
 	})
 }
 

@@ -289,8 +289,12 @@ func (b *Gate) Listing(who identity.Caller) error {
 	return nil
 }
 
-// Refused records a denial of something other than a release.
+// Refused records a denial of something other than a release. A request that
+// waits is none, and is on record already.
 func (b *Gate) Refused(who identity.Caller, action string, err error) error {
+	if fault.Is(err, fault.Pending) {
+		return err
+	}
 	ev := Did(who, canon.EventDenial, action, string(fault.KindOf(err)), "", "", "")
 	ev.Reason = Shown(err.Error())
 	b.Book.Ledger.Later(ev)

@@ -76,8 +76,25 @@ func (c *Console) Print(v any, human func(io.Writer)) error {
 	if c.JSON() {
 		return c.PrintJSON(v)
 	}
-	human(c.Out)
-	return nil
+	w := &remembers{Writer: c.Out}
+	human(w)
+	return w.err
+}
+
+// remembers is a writer that keeps its first error: what prints a line after the
+// other need not look at each.
+type remembers struct {
+	io.Writer
+	err error
+}
+
+func (w *remembers) Write(b []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
+	n, err := w.Writer.Write(b)
+	w.err = err
+	return n, err
 }
 
 // Say prints one line of comment to stderr.
