@@ -2,7 +2,11 @@
 
 package main
 
-import "context"
+import (
+	"context"
+
+	"github.com/thumbturn/thumbturn/bench/table"
+)
 
 // terminalRows: programs get no terminal of their own here.
 func (d desk) terminalRows(context.Context) ([]table.Row, error) { return nil, nil }
