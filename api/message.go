@@ -49,6 +49,12 @@ const (
 	OpBackup  Op = "backup"       // streamed: the bytes of a backup
 	OpPutBack Op = "restore.from" // values: presence passphrase, the pieces of a backup
 
+	OpRecoverFrom Op = "recover.from"  // values: recovery code, new unlock, new presence, the pieces; reply value: new code
+	OpDeviceShow  Op = "device.show"   // what a ledger is moved to
+	OpDeviceMove  Op = "device.move"   // value: presence passphrase
+	OpDeviceStay  Op = "device.stay"   // value: presence passphrase
+	OpDeviceTake  Op = "device.accept" // values: the pieces of what was moved here
+
 	OpPolicyShow  Op = "policy.show"
 	OpPolicyApply Op = "policy.apply"
 
@@ -391,6 +397,21 @@ type Chunk struct {
 type Restored struct {
 	From string `json:"from"`
 	To   string `json:"to"`
+}
+
+// Installation is the public half of a device, and the code by which a person
+// recognises it.
+type Installation struct {
+	ID        string `json:"id"`
+	DeviceKey []byte `json:"device_key"` // Ed25519
+	DeviceKEM []byte `json:"device_kem"` // MLKEM768X25519
+	Code      string `json:"code,omitempty"`
+}
+
+// DeviceMove says which device the ledger goes to.
+type DeviceMove struct {
+	Auth
+	To Installation `json:"to"`
 }
 
 // Policy is a policy text and its hash.

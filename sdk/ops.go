@@ -238,6 +238,45 @@ func (c *Client) PutBack(ctx context.Context, in api.Auth, presence []byte, piec
 	return out, err
 }
 
+// RecoverFrom makes another device's backup this home's database by the recovery
+// code. The daemon then replaces itself. It returns the new code, which the caller
+// wipes.
+func (c *Client) RecoverFrom(ctx context.Context, in api.Auth, code, unlock, presence []byte, pieces [][]byte) (api.Restored, []byte, error) {
+	var out api.Restored
+	var got [][]byte
+	err := c.call(ctx, api.OpRecoverFrom, in, append([][]byte{code, unlock, presence}, pieces...), reply{into: &out, values: 1, got: &got})
+	if err != nil {
+		return out, nil, err
+	}
+	return out, got[0], nil
+}
+
+// Installation returns the public half of the daemon's device.
+func (c *Client) Installation(ctx context.Context) (api.Installation, error) {
+	var out api.Installation
+	err := c.call(ctx, api.OpDeviceShow, nil, nil, reply{into: &out})
+	return out, err
+}
+
+// DeviceMove gives the ledger to another device. Backup then gives what that one
+// accepts.
+func (c *Client) DeviceMove(ctx context.Context, in api.DeviceMove, presence []byte) error {
+	return c.call(ctx, api.OpDeviceMove, in, [][]byte{presence}, reply{})
+}
+
+// DeviceStay takes DeviceMove back.
+func (c *Client) DeviceStay(ctx context.Context, in api.Auth, presence []byte) error {
+	return c.call(ctx, api.OpDeviceStay, in, [][]byte{presence}, reply{})
+}
+
+// DeviceAccept makes what was moved here, in pieces, the home's database. The
+// daemon then replaces itself.
+func (c *Client) DeviceAccept(ctx context.Context, in api.Auth, pieces [][]byte) (api.Restored, error) {
+	var out api.Restored
+	err := c.call(ctx, api.OpDeviceTake, in, pieces, reply{into: &out})
+	return out, err
+}
+
 // Policy returns the policy in force.
 func (c *Client) Policy(ctx context.Context) (api.Policy, error) {
 	var out api.Policy

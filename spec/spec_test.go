@@ -95,6 +95,7 @@ func TestVectorContexts(t *testing.T) {
 			{Type: "ledger-seed", Account: account},
 			{Type: "event-key", Account: account, Slot: device},
 			{Type: "seed", Account: account, Vault: "session", Slot: itemID},
+			{Type: "share", Account: account, Slot: itemID},
 		} {
 			out = append(out, contextVector{p, hex.EncodeToString(context(p).Info())})
 		}

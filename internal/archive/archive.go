@@ -26,10 +26,12 @@ import (
 const Version = 1
 
 // Database is the name of the part that holds the database; Config is the
-// folder of the drafts.
+// folder of the drafts; Move, the last part of a ledger that was moved to another
+// device, is what that device needs.
 const (
 	Database = "data/thumbturn.db"
 	Config   = "config/"
+	Move     = "device/move"
 )
 
 const (
@@ -81,7 +83,8 @@ func (m Manifest) check() error {
 		limit := int64(maxDatabase)
 		if i > 0 {
 			limit = maxConfig
-			if name, ok := strings.CutPrefix(p.Name, Config); !ok || !plain(name) || p.Name <= last {
+			name, ok := strings.CutPrefix(p.Name, Config)
+			if fits := ok && plain(name) || p.Name == Move; !fits || p.Name <= last {
 				return bad(p.Name, "no name of a part")
 			}
 			last = p.Name
@@ -93,6 +96,9 @@ func (m Manifest) check() error {
 	}
 	return nil
 }
+
+// Moved reports whether the backup carries a ledger to another device.
+func (m Manifest) Moved() bool { return len(m.Parts) > 0 && m.Parts[len(m.Parts)-1].Name == Move }
 
 // plain accepts the name of a file in a folder, and nothing that leads out of it
 // or is hidden.

@@ -76,6 +76,7 @@ const (
 	DomainArgv      = "thumbturn/argv/v1\x00"
 	DomainPolicy    = "thumbturn/policy/v1\x00"
 	DomainRoot      = "thumbturn/root/v1\x00"
+	DomainDevice    = "thumbturn/device/v1\x00"
 )
 
 // Digest returns SHA-256(domain || parts...). Use Tuple for more than one part

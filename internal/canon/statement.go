@@ -21,12 +21,13 @@ const (
 	TypePolicy  Type = "policy"  // the policy in force
 	TypeSetting Type = "setting" // a security-relevant setting; also a restore
 	TypeGrant   Type = "grant"   // leave for an unattended job, or its end
+	TypeDevice  Type = "device"  // the ledger goes over to another device
 )
 
 // Known reports whether t is a type this version understands.
 func (t Type) Known() bool {
 	switch t {
-	case TypeGenesis, TypeRoster, TypeVault, TypeItem, TypePolicy, TypeSetting, TypeGrant:
+	case TypeGenesis, TypeRoster, TypeVault, TypeItem, TypePolicy, TypeSetting, TypeGrant, TypeDevice:
 		return true
 	}
 	return false

@@ -204,7 +204,7 @@ person.`,
 	s := session.Options{Console: c, Running: p.running}
 	a := audit.Options{Console: c, Version: p.Version, Now: p.Now, Offline: p.VerifyOffline}
 	root.AddCommand(
-		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand), initialize.NewPassphrase(c, p.Rand), initialize.NewRecovery(c),
+		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand, backup.Pieces), initialize.NewPassphrase(c, p.Rand), initialize.NewRecovery(c),
 		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
 		run.New(run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd, Exit: os.Exit}),
 		item.NewSet(c), items(c), vault.New(c), read.New(c, os.Getwd),
@@ -213,7 +213,7 @@ person.`,
 		importer.New(importer.Options{Console: c, Now: p.Now, Dir: os.Getwd, GPG: "gpg"}),
 		export.New(c),
 		request.NewList(c), request.NewApprove(c), request.NewDeny(c),
-		audit.New(a), backup.New(c), backup.NewRestore(c),
+		audit.New(a), backup.New(c), backup.NewRestore(c), backup.NewDevice(c),
 		policy.New(policy.Options{Console: c}),
 		project.New(project.Options{Console: c, Dir: os.Getwd}),
 		daemon.New(daemon.Options{Console: c, Running: p.running}),

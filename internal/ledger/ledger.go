@@ -75,6 +75,7 @@ type Options struct {
 	Store  store.Store
 	Device Device
 	Signer []byte // the device's Ed25519 public key
+	From   *Key   // whose ledger the device takes over: a stored head of its is accepted too
 	Rand   io.Reader
 	Now    func() time.Time
 	Late   time.Duration // how long an outcome may wait for company; 0 means 200 ms
@@ -97,6 +98,8 @@ type Ledger struct {
 type state struct {
 	head     Head
 	note     []byte
+	signed   Key   // who signed the stored head
+	eras     []era // known once the statements were read
 	subjects map[string]subject
 	testHome bool
 	held     string
@@ -184,6 +187,9 @@ func (l *Ledger) Head() (Head, []byte) {
 // Key returns the device's key that signs heads: name and public key.
 func (l *Ledger) Key() (name string, public []byte) { return l.key.name, l.key.pub }
 
+// Device returns the id of the device whose ledger it is.
+func (l *Ledger) Device() string { return l.o.Device.ID() }
+
 // Version returns the version and body hash of a subject's latest statement;
 // zero values when there is none. It knows statements after Replay only.
 func (l *Ledger) Version(key string) (int64, canon.Hash) {
@@ -196,7 +202,7 @@ func (l *Ledger) Version(key string) (int64, canon.Hash) {
 // Begin sets what events need: the ledger's public key and the account. The
 // sealed event key is committed with the first event.
 func (l *Ledger) Begin(g canon.Genesis) error {
-	s, err := sealed.NewEventSealer(l.o.Rand, g.LedgerKEM, g.Account, g.Device)
+	s, err := sealed.NewEventSealer(l.o.Rand, g.LedgerKEM, g.Account, l.o.Device.ID())
 	if err != nil {
 		return fault.Wrap(fault.Internal, "ledger", "event key", err)
 	}

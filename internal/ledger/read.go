@@ -29,7 +29,13 @@ func (l *Ledger) load(ctx context.Context) error {
 		}
 		return nil
 	}
+	l.signed = l.self()
 	head, err := openHead(h.Note, l.key)
+	if err != nil && l.o.From != nil {
+		l.signed = *l.o.From
+		head, err = openHead(h.Note, l.signed.verifier())
+		head.Device = l.o.Device.ID() // who signs the next one
+	}
 	if err != nil {
 		l.held = "the database's head is not signed by this device"
 		return nil
@@ -95,13 +101,13 @@ func (l *Ledger) against(ctx context.Context, pin device.Pin) error {
 // thrown away when Replay fails. It also fills in what Append checks against, so
 // nobody may write meanwhile.
 func (l *Ledger) Replay(ctx context.Context, each func(n int64, s Signed, body []byte) error) error {
-	subjects, err := l.statements(ctx, each)
+	subjects, eras, err := l.statements(ctx, each)
 	if err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.subjects = subjects
+	l.subjects, l.eras = subjects, eras
 	return nil
 }
 
@@ -109,14 +115,15 @@ func (l *Ledger) Replay(ctx context.Context, each func(n int64, s Signed, body [
 // checks what Replay checks: what each built is thrown away when it fails. It
 // may run while others write.
 func (l *Ledger) Statements(ctx context.Context, each func(n int64, s Signed, body []byte) error) error {
-	_, err := l.statements(ctx, each)
+	_, _, err := l.statements(ctx, each)
 	return err
 }
 
-func (l *Ledger) statements(ctx context.Context, each func(n int64, s Signed, body []byte) error) (map[string]subject, error) {
+func (l *Ledger) statements(ctx context.Context, each func(n int64, s Signed, body []byte) error) (map[string]subject, []era, error) {
 	head, _ := l.Head()
 	var link canon.Hash
 	var n int64
+	var eras []era
 	subjects := make(map[string]subject, head.Statements)
 	err := l.o.Store.Statements(ctx, 0, func(row store.Statement) error {
 		if row.N >= head.Statements {
@@ -125,6 +132,9 @@ func (l *Ledger) statements(ctx context.Context, each func(n int64, s Signed, bo
 		s, err := canon.ParseStatement(row.Body)
 		if err != nil || row.N != n {
 			return fault.New(fault.Tampered, "replay", fmt.Sprint(n), "statement is not what was written")
+		}
+		if eras, err = follow(eras, s, n, link); err != nil {
+			return err
 		}
 		link = canon.Link(link, n, row.Body, row.Sig)
 		cur := subjects[s.Key()]
@@ -136,12 +146,15 @@ func (l *Ledger) statements(ctx context.Context, each func(n int64, s Signed, bo
 		return each(row.N, Signed{s, row.Sig}, row.Body)
 	})
 	if err != nil && err != errStop {
-		return nil, err
+		return nil, nil, err
 	}
 	if n != head.Statements || link != head.Link {
-		return nil, fault.New(fault.Tampered, "replay", "", "the statements are not those of the signed head")
+		return nil, nil, fault.New(fault.Tampered, "replay", "", "the statements are not those of the signed head")
 	}
-	return subjects, nil
+	if n > 0 && !eras[len(eras)-1].key.equal(l.signer()) {
+		return nil, nil, fault.New(fault.Tampered, "replay", "", "the statements name another device than the one that signed the head")
+	}
+	return subjects, eras, nil
 }
 
 // First returns the first statement: the genesis, which is readable while
@@ -192,8 +205,9 @@ type Event struct {
 
 // Events opens the events from (inclusive) to (exclusive; <= 0 means all) and
 // hands them out in order. opener makes the Opener of a daemon run from its
-// sealed key. An event that does not open is fault.Tampered.
-func (l *Ledger) Events(ctx context.Context, from, to int64, opener func(blob []byte) (Opener, error), each func(Event) error) error {
+// sealed key and the id of the device it ran on. An event that does not open is
+// fault.Tampered. It knows the devices after Replay only.
+func (l *Ledger) Events(ctx context.Context, from, to int64, opener func(device string, blob []byte) (Opener, error), each func(Event) error) error {
 	head, _ := l.Head()
 	if to <= 0 || to > head.Events {
 		to = head.Events
@@ -215,7 +229,7 @@ func (l *Ledger) Events(ctx context.Context, from, to int64, opener func(blob []
 				return fault.New(fault.Tampered, "events", fmt.Sprint(row.N), "event key is not what was written")
 			}
 			var err error
-			if open, err = opener(blob); err != nil {
+			if open, err = opener(l.deviceAt(row.N), blob); err != nil {
 				return err
 			}
 			keys[row.Key] = open
@@ -239,6 +253,10 @@ func (l *Ledger) Events(ctx context.Context, from, to int64, opener func(blob []
 // signed head. It opens nothing, so it works while locked.
 func (l *Ledger) Leaves(ctx context.Context) error {
 	head, _ := l.Head()
+	eras, err := l.allEras(ctx)
+	if err != nil {
+		return err
+	}
 	tree := map[int64]tlog.Hash{}
 	reader := tlog.HashReaderFunc(func(idx []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(idx))
@@ -248,7 +266,7 @@ func (l *Ledger) Leaves(ctx context.Context) error {
 		return out, nil
 	})
 	next := int64(0)
-	err := l.o.Store.Events(ctx, 0, head.Events, func(row store.Event) error {
+	err = l.o.Store.Events(ctx, 0, head.Events, func(row store.Event) error {
 		if row.N != next {
 			return fault.New(fault.Tampered, "verify", fmt.Sprint(next), "event is missing")
 		}
@@ -264,6 +282,11 @@ func (l *Ledger) Leaves(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	for _, e := range eras[min(1, len(eras)):] {
+		if root, err := treeRoot(e.from, reader); err != nil || root != e.root {
+			return fault.New(fault.Tampered, "verify", "events", "the events are not those that "+e.key.Device+" took over")
+		}
 	}
 	root, err := treeRoot(head.Events, reader)
 	if err != nil || next != head.Events || root != head.Root {

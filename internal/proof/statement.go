@@ -26,6 +26,7 @@ const (
 	typePolicy  = "policy"
 	typeSetting = "setting"
 	typeGrant   = "grant"
+	typeDevice  = "device"
 )
 
 // parseBody reads a statement's body strictly, but for its payload.
@@ -34,7 +35,7 @@ func parseBody(b []byte) (s body, ok bool) {
 		return s, false
 	}
 	switch s.Type {
-	case typeGenesis, typeRoster, typeVault, typeItem, typePolicy, typeSetting, typeGrant:
+	case typeGenesis, typeRoster, typeVault, typeItem, typePolicy, typeSetting, typeGrant, typeDevice:
 		return s, bytes.HasPrefix(s.Payload, []byte("{"))
 	}
 	return s, false
@@ -186,6 +187,14 @@ type (
 		Name  string `json:"name"`
 		Value string `json:"value"`
 	}
+	heir struct {
+		V         int    `json:"v"`
+		Device    string `json:"device"`
+		DeviceKey base   `json:"device_key"`
+		DeviceKEM base   `json:"device_kem"`
+		Head      string `json:"head"`
+		Created   int64  `json:"created"`
+	}
 	grant struct {
 		V       int    `json:"v"`
 		ID      string `json:"id"`
@@ -199,7 +208,7 @@ type (
 	}
 )
 
-// readPayload checks the payload of everything but a genesis, an item and a grant.
+// readPayload checks the payload of everything but a genesis, an item, a grant and a device.
 func readPayload(s body) (v vault, ok bool) {
 	switch s.Type {
 	case typeRoster:

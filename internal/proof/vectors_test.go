@@ -2,6 +2,7 @@ package proof_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -41,6 +42,7 @@ func generate() []vector {
 	generateExports(add)
 	generateForgeries(add)
 	generateGrants(add)
+	generateDevices(add)
 	generateAnchors(add)
 	generateProofs(add)
 	return out
@@ -236,6 +238,73 @@ func generateGrants(add adder) {
 	early := g
 	early.Epoch = 2
 	alone("parent-grant-epoch-ahead", "parent", signed(early))
+}
+
+// generateDevices makes ledgers that went over to another device after five events.
+func generateDevices(add adder) {
+	const next = "0123456789abcdefghjkmnpqrg"
+	heir := func(l *log, head string) canon.Device {
+		return canon.Device{V: 1, Device: next, DeviceKey: canon.Bytes(key("next device").Public().(ed25519.PublicKey)), DeviceKEM: canon.Bytes("kem"),
+			Head: head, Created: 1700000000000}
+	}
+	moved := func(change func(*log, *canon.Device)) *log {
+		l := sample(5)
+		d := heir(l, l.head(len(l.statements), 5))
+		change(l, &d)
+		l.sign(canon.TypeDevice, "device", d)
+		l.device, l.name = key("next device"), next
+		l.happen(3)
+		return l
+	}
+	same := func(*log, *canon.Device) {}
+	good := moved(same)
+	add("ok-device", "ok", good.lines(), func(v *vector) { v.Root = good.fingerprint() })
+	again := moved(same)
+	second := heir(again, again.head(len(again.statements), 8))
+	second.Device, second.DeviceKey = "0123456789abcdefghjkmnpqrr", canon.Bytes(key("third device").Public().(ed25519.PublicKey))
+	again.sign(canon.TypeDevice, "device", second)
+	again.device, again.name = key("third device"), second.Device
+	add("ok-device-twice", "ok", again.lines())
+
+	old := sample(5)
+	early := func(v *vector) { v.Kind, v.bytes = "anchor", old.anchor(6, 4) }
+	last := func(v *vector) { v.Kind, v.bytes = "anchor", old.anchor(8, 5) }
+	late := func(v *vector) { v.Kind, v.bytes = "anchor", good.anchor(9, 7) }
+	wrong := func(v *vector) { v.Kind, v.bytes = "anchor", good.anchor(8, 5) } // the heir, before its time
+	for _, a := range []struct {
+		name string
+		of   func(*vector)
+	}{{"early", early}, {"last", last}, {"late", late}} {
+		add("anchor-device-"+a.name, "ok", nil, a.of)
+		add("ok-since-anchor-device-"+a.name, "ok", good.lines(), func(v *vector) { v.Since = "anchor-device-" + a.name })
+	}
+	add("anchor-device-wrong", "ok", nil, wrong)
+	add("anchor-device-before-its-time", "anchor", good.lines(), func(v *vector) { v.Since = "anchor-device-wrong" })
+
+	forge := func(name, want string, change func(*log, *canon.Device)) { add(name, want, moved(change).lines()) }
+	forge("head-device-none", "head", func(_ *log, d *canon.Device) { d.Head = "" })
+	forge("head-device-not-signed-by-the-one-before", "head", func(l *log, d *canon.Device) {
+		forged := sample(5)
+		forged.device = key("next device")
+		d.Head = forged.head(8, 5)
+	})
+	forge("head-device-other-place", "head", func(l *log, d *canon.Device) { d.Head = l.head(7, 5) })
+	forge("head-device-other-key", "head", func(_ *log, d *canon.Device) { d.DeviceKey = canon.Bytes(key("thief").Public().(ed25519.PublicKey)) })
+	forge("head-device-other-name", "head", func(_ *log, d *canon.Device) { d.Device = account })
+	forge("format-device-key", "format", func(_ *log, d *canon.Device) { d.DeviceKey = canon.Bytes("short") })
+	forge("leaf-device-events", "leaf", func(l *log, _ *canon.Device) { l.events[2].body = []byte(`{"v":1}`) })
+	forge("leaf-device-events-missing", "leaf", func(l *log, _ *canon.Device) { l.events = l.events[:1] })
+	unsigned := sample(5)
+	unsigned.put(unsigned.next(canon.TypeDevice, "device", heir(unsigned, unsigned.head(8, 5))), nil)
+	unsigned.device, unsigned.name = key("next device"), next
+	add("signature-device-unsigned", "signature", unsigned.lines())
+	stays := sample(5)
+	stays.sign(canon.TypeDevice, "device", heir(stays, stays.head(8, 5)))
+	add("head-device-before-goes-on", "head", stays.lines())
+	other := sample(5)
+	other.sign(canon.TypeDevice, "second", heir(other, other.head(8, 5)))
+	other.device, other.name = key("next device"), next
+	add("format-device-subject", "format", other.lines())
 }
 
 func generateAnchors(add adder) {

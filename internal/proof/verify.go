@@ -11,6 +11,14 @@ type subject struct {
 	hash    [32]byte
 }
 
+// device is who signs heads at a place in the ledger.
+type device struct {
+	id  string
+	key []byte
+}
+
+func (d device) signed(h Head) bool { return d.id == h.Device && bytes.Equal(d.key, h.Key) }
+
 // verifier is the state between two lines. Its memory grows with the number of
 // subjects, not with that of statements or events.
 type verifier struct {
@@ -19,6 +27,8 @@ type verifier struct {
 	head       *Head
 	statements int64
 	link       [32]byte
+	device     device
+	ends       []Head // of the devices before, as each signed it; their events are yet to come
 	rootKey    ed25519.PublicKey
 	root       [32]byte
 	testHome   bool
@@ -61,13 +71,8 @@ func (v *verifier) first(b []byte) error {
 		return err
 	}
 	v.head = &h
-	if a := v.anchor; a != nil {
-		switch {
-		case !bytes.Equal(a.Key, h.Key) || a.Device != h.Device:
-			return fail(NotAnchor, "anchor", "it is of another device")
-		case a.Statements > h.Statements || a.Events > h.Events:
-			return fail(NotAnchor, "anchor", "the export is older than the anchor")
-		}
+	if a := v.anchor; a != nil && (a.Statements > h.Statements || a.Events > h.Events) {
+		return fail(NotAnchor, "anchor", "the export is older than the anchor")
 	}
 	return v.meet()
 }
@@ -80,6 +85,9 @@ func (v *verifier) meet() error {
 	}
 	if v.tree.n == 0 && v.statements == a.Statements && v.link != a.Link {
 		return fail(NotAnchor, "anchor", "the statements are not those that the anchor covers")
+	}
+	if v.tree.n == 0 && v.statements == max(a.Statements, 1) && !v.device.signed(*a) {
+		return fail(NotAnchor, "anchor", "it is of another device")
 	}
 	if v.tree.n == a.Events && (v.tree.n > 0 || v.statements == 0) && v.tree.root() != a.Tree {
 		return fail(NotAnchor, "anchor", "the events are not those that the anchor covers")
@@ -96,6 +104,7 @@ func (v *verifier) statement(l statementLine) error {
 	if !ok {
 		return fail(Format, where, "the body is not a statement in canonical form")
 	}
+	before := v.link
 	v.link = nextLink(v.link, l.N, l.Body, l.Sig)
 	if v.link != l.Link {
 		return fail(Chain, where, "the link is not that of the statement")
@@ -112,6 +121,8 @@ func (v *verifier) statement(l statementLine) error {
 		err = v.item(s, l, where)
 	case s.Type == typeGrant:
 		err = v.grant(s, l, where)
+	case s.Type == typeDevice:
+		err = v.goOver(s, l, before, where)
 	default:
 		err = v.decision(s, l, where)
 	}
@@ -137,8 +148,40 @@ func (v *verifier) genesis(s body, l statementLine) error {
 	if !v.signed(l) {
 		return fail(Signature, where, "the genesis is not signed by its own root key")
 	}
-	if !bytes.Equal(g.DeviceKey, v.head.Key) || g.Device != v.head.Device {
-		return fail(BadHead, where, "the head is of another device than the genesis names")
+	v.device = device{g.Device, g.DeviceKey}
+	return nil
+}
+
+// goOver takes the statement by which the ledger goes over to another device: the
+// root key's word, and the last head of the device before, which vouches for all
+// that stands above.
+func (v *verifier) goOver(s body, l statementLine, before [32]byte, where string) error {
+	if !v.signed(l) {
+		return fail(Signature, where, "a statement that decides is not signed by the root key")
+	}
+	var d heir
+	if !strict(s.Payload, &d) || d.V != 1 || s.Subject != typeDevice || len(d.DeviceKey) != ed25519.PublicKeySize {
+		return fail(Format, where, "malformed device")
+	}
+	h, err := openHead(d.Head, v.device.key, where)
+	if err != nil {
+		return err
+	}
+	if h.Device != v.device.id || h.Statements != v.statements || h.Link != before || len(v.ends) > 0 && h.Events < v.ends[len(v.ends)-1].Events {
+		return fail(BadHead, where, "the device before did not end its part of the ledger here")
+	}
+	v.ends, v.device = append(v.ends, h), device{d.Device, d.DeviceKey}
+	return nil
+}
+
+// past compares the tree with what the devices before have signed, where it
+// reaches their counts.
+func (v *verifier) past() error {
+	for len(v.ends) > 0 && v.ends[0].Events == v.tree.n {
+		if v.ends[0].Tree != v.tree.root() {
+			return fail(Leaf, "", "the events are not those that device "+v.ends[0].Device+" signed at its end")
+		}
+		v.ends = v.ends[1:]
 	}
 	return nil
 }
@@ -213,8 +256,10 @@ func (v *verifier) whole() error {
 		return fail(Count, at("statement", v.statements), "it is missing")
 	case v.link != v.head.Link:
 		return fail(Chain, at("statement", v.statements-1), "the statements do not end in the head's link")
+	case !v.device.signed(*v.head):
+		return fail(BadHead, "", "the head is of another device than the one that the statements name last")
 	}
-	return nil
+	return v.past()
 }
 
 func (v *verifier) event(l eventLine) error {
@@ -231,6 +276,9 @@ func (v *verifier) event(l eventLine) error {
 		return fail(Leaf, where, "the event is not that of its leaf")
 	}
 	v.tree.add(recordHash(l.Leaf))
+	if err := v.past(); err != nil {
+		return err
+	}
 	return v.meet()
 }
 
@@ -247,6 +295,8 @@ func (v *verifier) end() error {
 		return fail(Count, at("event", v.tree.n), "it is missing")
 	case v.tree.root() != v.head.Tree:
 		return fail(Leaf, "", "the events do not give the head's tree")
+	case len(v.ends) > 0:
+		return fail(Leaf, "", "events are missing that device "+v.ends[0].Device+" signed at its end")
 	}
 	return nil
 }

@@ -66,7 +66,8 @@ const (
 	TypeIndexKey   = "index-key"
 	TypeLedgerSeed = "ledger-seed"
 	TypeEventKey   = "event-key"
-	TypeSeed       = "seed" // a compartment's seed for a slot
+	TypeSeed       = "seed"  // a compartment's seed for a slot
+	TypeShare      = "share" // of one device, for another one
 )
 
 // Context binds a ciphertext to its place. Unused parts stay zero.
@@ -85,6 +86,16 @@ type Context struct {
 func (c Context) Info() []byte {
 	return canon.Tuple(canon.Product, strconv.Itoa(Version), strconv.Itoa(Suite), c.Type, c.Account,
 		c.Vault, strconv.FormatInt(c.Epoch, 10), c.Item, c.Field, strconv.FormatInt(c.Revision, 10), c.Slot)
+}
+
+// SeedContext is the context of a compartment's seed sealed to a slot.
+func SeedContext(account, compartment, slot string) Context {
+	return Context{Type: TypeSeed, Account: account, Vault: compartment, Slot: slot}
+}
+
+// ShareContext binds a share to the device that may open it.
+func ShareContext(account, device string) Context {
+	return Context{Type: TypeShare, Account: account, Slot: device}
 }
 
 // KEM is the key encapsulation of suite 1: X-Wing.

@@ -14,8 +14,10 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/audit"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/spare"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/device"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -24,6 +26,10 @@ import (
 	"github.com/thumbturn/thumbturn/internal/policy"
 	"github.com/thumbturn/thumbturn/internal/store"
 )
+
+// Files are the places of a home that a backup takes, and the way to a copy of
+// the database.
+type Files = spare.Files
 
 // Options are an account's surroundings.
 type Options struct {
@@ -38,6 +44,7 @@ type Options struct {
 
 // Account is one account on one device.
 type Account struct {
+	*audit.Reader
 	o      Options
 	book   *book.Book
 	desk   *approve.Desk
@@ -45,6 +52,7 @@ type Account struct {
 	broker *broker.Broker
 	ledger *ledger.Ledger
 
+	shelf   spare.Shelf
 	copying sync.Mutex // one backup at a time; taken before mu
 
 	mu     sync.Mutex // unlock, lock, recover, restore: one at a time
@@ -66,9 +74,18 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 	}
 	a := &Account{o: o, ledger: l, desk: approve.NewDesk(o.Clock, approve.DefaultLimits())}
 	a.book = &book.Book{Ledger: l, Store: o.Store, Keys: keys, Share: o.Device.LendShare, Clock: o.Clock, Rand: o.Rand}
+	a.Reader = &audit.Reader{Ledger: l, Book: a.book}
+	a.shelf = spare.Shelf{Files: o.Files, Device: o.Device, Keys: keys, Clock: o.Clock, Rand: o.Rand}
 	g, err := a.genesis(ctx)
 	if err != nil {
 		l.Hold(err.Error())
+	}
+	where, err := a.away()
+	if err != nil {
+		return nil, nil, err
+	}
+	if where != "" && l.Held() == "" {
+		l.Hold(where)
 	}
 	a.who = o.Who(g.TestHome)
 	if g.Account != "" && l.Held() == "" {
@@ -100,8 +117,8 @@ func (a *Account) genesis(ctx context.Context) (canon.Genesis, error) {
 	if err != nil {
 		return g, err
 	}
-	if s.Type != canon.TypeGenesis || canon.Decode(s.Payload, &g) != nil || g.Device != a.o.Device.ID() {
-		return canon.Genesis{}, fault.New(fault.Tampered, "open", "genesis", "the first statement is not this device's")
+	if s.Type != canon.TypeGenesis || canon.Decode(s.Payload, &g) != nil {
+		return canon.Genesis{}, fault.New(fault.Tampered, "open", "genesis", "the first statement is no genesis")
 	}
 	a.book.SetGenesis(g)
 	return g, nil
@@ -130,7 +147,7 @@ func (a *Account) TestHome() bool { return a.book.Genesis().TestHome }
 func (a *Account) Describe(s *api.Status) {
 	g := a.book.Genesis()
 	head, _ := a.ledger.Head()
-	s.State, s.Held, s.TestHome, s.Account, s.Device = a.State(), a.ledger.Held(), g.TestHome, g.Account, g.Device
+	s.State, s.Held, s.TestHome, s.Account, s.Device = a.State(), a.ledger.Held(), g.TestHome, g.Account, a.o.Device.ID()
 	s.Statements, s.Events, s.MemoryLock = head.Statements, head.Events, a.book.Keys.MemoryLocked()
 	if len(g.Root) > 0 {
 		s.Root = canon.RootFingerprint(g.Root).String()
@@ -340,9 +357,18 @@ func (a *Account) ready(op string) error {
 	case api.StateEmpty:
 		return fault.New(fault.Empty, op, "", "this home has no account yet").WithHint("run `thumbturn init`")
 	case api.StateHeld:
-		return fault.New(fault.Held, op, "", a.ledger.Held()).WithHint("`thumbturn audit verify` says more; `thumbturn restore` accepts the database as it is, or puts a backup back")
+		return a.Held(op)
 	}
 	return nil
+}
+
+// Held is the refusal of an operation that a held account does not serve.
+func (a *Account) Held(op string) error {
+	why := a.ledger.Held()
+	if where, err := a.away(); err == nil && where == why {
+		return fault.New(fault.Held, op, "", why).WithHint("`thumbturn device move --again` writes the file for it once more, `--cancel` takes the move back")
+	}
+	return fault.New(fault.Held, op, "", why).WithHint("`thumbturn audit verify` says more; `thumbturn restore` accepts the database as it is, or puts a backup back")
 }
 
 // Lock ends every lease and waiting request, records it, and forgets the keys.

@@ -111,8 +111,8 @@ func TestPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	put := func(from []byte, presence string) (func() error, error) {
-		_, swap, err := h.acc.PutBack(ctx, h.who, "file", bytes.NewReader(from), []byte(presence))
-		return swap, err
+		r, err := h.acc.PutBack(ctx, h.who, "file", bytes.NewReader(from), []byte(presence))
+		return r.Swap, err
 	}
 	h.broker.RefuseLocked(h.who, "read")
 	h.events() // waits until it is written
@@ -154,7 +154,7 @@ func TestPutBack(t *testing.T) {
 	if _, err := put(b.Bytes(), unlockPass); !fault.Is(err, fault.Passphrase) {
 		t.Errorf("the wrong passphrase: %v", err)
 	}
-	if _, _, err := h.acc.PutBack(ctx, identity.Caller{}, "file", bytes.NewReader(b.Bytes()), []byte(presencePass)); !fault.Is(err, fault.Denied) {
+	if _, err := h.acc.PutBack(ctx, identity.Caller{}, "file", bytes.NewReader(b.Bytes()), []byte(presencePass)); !fault.Is(err, fault.Denied) {
 		t.Errorf("nobody: %v", err)
 	}
 	if now, err := h.dev.Pin(); err != nil || now != before {

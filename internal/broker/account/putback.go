@@ -10,8 +10,8 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/archive"
-	"github.com/thumbturn/thumbturn/internal/atomicfile"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/spare"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/device"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -22,26 +22,53 @@ import (
 
 const opPutBack = "restore"
 
-// replaced is the name under which a database that a backup took the place of
-// stays in the data folder.
-const replaced = "replaced.db"
+// Replacement is a database that is ready to take the place of the home's.
+type Replacement struct {
+	api.Restored
+	// Swap must be called once account and database are closed; a fresh process
+	// goes on from there.
+	Swap func() error
+	// Code lends the new recovery code, once; nil where there is none.
+	Code func(use func(code []byte) error) error
+}
 
-// PutBack makes a backup the home's database: where there is none, or over one
-// that the backup continues. It takes the presence passphrase, and the database
-// put back says so by a signed statement.
+// PutBack makes a backup of this device the home's database: where there is none,
+// or over one that the backup continues. It takes the presence passphrase, and the
+// database put back says so by a signed statement.
+func (a *Account) PutBack(ctx context.Context, who identity.Caller, source string, backup io.Reader, presence []byte) (Replacement, error) {
+	return a.replace(ctx, backup, way{who: who, source: source, follows: a.mine, settle: func(ctx context.Context, c candidate, out *Replacement) error {
+		return a.restored(ctx, who, source, presence, c, out)
+	}})
+}
+
+// way is on what grounds a backup becomes this home's database.
+type way struct {
+	who     identity.Caller
+	source  string
+	stray   bool // the backup is of another device, whose ledger this one takes over
+	follows func(archive.Manifest) error
+	settle  func(ctx context.Context, c candidate, out *Replacement) error // writes the statements that make it this home's
+}
+
+// candidate is a checked backup, and what it was compared with.
+type candidate struct {
+	spare.Copy
+	dir string      // its unpacked parts
+	now ledger.Head // of the home
+}
+
+// replace prepares a backup to be the home's database.
 //
 // Nothing in place is touched before all is checked. The ledger is then held,
-// so that nothing is written that would be lost, and the returned swap must be
-// called once account and database are closed; a fresh process goes on from
-// there.
-func (a *Account) PutBack(ctx context.Context, who identity.Caller, source string, backup io.Reader, presence []byte) (out api.Restored, swap func() error, err error) {
+// so that nothing is written that would be lost.
+func (a *Account) replace(ctx context.Context, backup io.Reader, w way) (out Replacement, err error) {
 	if !a.copying.TryLock() {
-		return out, nil, busy(opPutBack)
+		return out, busy(opPutBack)
 	}
-	dir, err := a.copyFolder()
+	dir, err := a.shelf.Folder()
 	if err != nil {
 		a.copying.Unlock()
-		return out, nil, err
+		return out, err
 	}
 	defer func() { // with a swap to come, nobody may clean up the folder
 		if err != nil {
@@ -49,100 +76,112 @@ func (a *Account) PutBack(ctx context.Context, who identity.Caller, source strin
 			a.copying.Unlock()
 		}
 	}()
-	m, err := unpack(dir, backup)
+	m, err := spare.Unpack(dir, backup)
 	if err != nil {
-		return out, nil, err
+		return out, err
 	}
-	if err = a.mine(m); err != nil {
-		return out, nil, err
+	if err = w.follows(m); err != nil {
+		return out, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	// What the backup says of itself spares work; restored looks at what is signed.
-	if err = a.human(opPutBack, who, source, m.TestHome && (a.book.Genesis().Account == "" || a.TestHome())); err != nil {
-		return out, nil, err
+	// What the backup says of itself spares work; settle looks at what is signed.
+	if err = a.human(opPutBack, w.who, w.source, m.TestHome && (a.book.Genesis().Account == "" || a.TestHome())); err != nil {
+		return out, err
 	}
 	before := a.ledger.Held()
-	pin, err := a.putBack(ctx, who, source, filepath.Join(dir, filepath.FromSlash(archive.Database)), presence, &out)
+	pin, err := a.prepare(ctx, w, dir, &out)
 	if err != nil {
 		a.ledger.Hold(before)
-		return out, nil, err
+		return out, err
 	}
-	return out, func() error { return a.swap(dir, m, pin) }, nil
-}
-
-// unpack writes the parts of a backup into a folder.
-func unpack(dir string, backup io.Reader) (archive.Manifest, error) {
-	return archive.Read(backup, func(p archive.Part, r io.Reader) error {
-		to := filepath.Join(dir, filepath.FromSlash(p.Name))
-		err := os.MkdirAll(filepath.Dir(to), 0o700)
-		var f *os.File
-		if err == nil {
-			f, err = os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		}
-		if err == nil {
-			_, err = io.Copy(f, r)
-			err = errors.Join(err, f.Sync(), f.Close())
-		}
-		if err != nil {
-			return fault.Wrap(fault.Unavailable, opPutBack, p.Name, err)
-		}
-		return nil
-	})
+	out.Swap = func() error { return a.shelf.Swap(dir, m, pin) }
+	return out, nil
 }
 
 // mine refuses the backup of another device or account, by what it says of
 // itself; whether that is true is checked later.
 func (a *Account) mine(m archive.Manifest) error {
 	g := a.book.Genesis()
+	where, err := a.away()
 	switch {
+	case err != nil:
+		return err
+	case where != "":
+		return fault.New(fault.Conflict, opPutBack, "", where).WithHint("`thumbturn device move --cancel` brings it back")
 	case g.Account != "" && g.Account != m.Account:
 		return fault.New(fault.Denied, opPutBack, m.Account, "the backup is of another account than this home")
 	case m.Device != a.o.Device.ID():
 		return fault.New(fault.Denied, opPutBack, m.Device, "the backup is of another device: this one has not the share that opens it").
-			WithHint("restore it where its device folder is")
+			WithHint("restore it where its device folder is; on a new computer, with the recovery code: thumbturn recover --from FILE")
 	}
 	return nil
 }
 
-// putBack checks the unpacked database against the home and the person, holds
-// the ledger, and writes the statement that says what happened into the copy. It
+// prepare checks the unpacked database against the home and the person, holds the
+// ledger, and has the statements written into the copy that say what happened. It
 // returns the pin of the copy. The caller holds mu.
-func (a *Account) putBack(ctx context.Context, who identity.Caller, source, path string, presence []byte, out *api.Restored) (device.Pin, error) {
+func (a *Account) prepare(ctx context.Context, w way, dir string, out *Replacement) (device.Pin, error) {
 	now, _ := a.ledger.Head()
 	seen, err := a.o.Device.Pin()
 	if err != nil {
 		return seen, err
 	}
-	db, err := sqlite.Open(path, sqlite.Options{}) // brings an older one up to date
+	db, err := sqlite.Open(filepath.Join(dir, filepath.FromSlash(archive.Database)), sqlite.Options{}) // brings an older one up to date
 	if err != nil {
 		return seen, err
 	}
-	w := &witness{}
-	c, err := a.openCopy(ctx, db, w)
+	var from *ledger.Key
+	if w.stray {
+		var k ledger.Key
+		k, err = ledger.Owner(ctx, db)
+		from = &k
+	}
+	wit := &spare.Witness{}
+	var c spare.Copy
 	if err == nil {
-		err = a.follows(ctx, db, c, now, seen)
-		if err == nil {
-			err = a.restored(ctx, who, source, presence, c, now, out)
+		c, err = a.shelf.Open(ctx, db, wit, from)
+	}
+	if err == nil {
+		if err = a.follows(ctx, db, c, now, seen); err == nil {
+			// The flag of the backup counts: a device signed it, and each slot confirms it.
+			err = a.human(opPutBack, w.who, w.source, c.Genesis.TestHome)
 		}
-		err = errors.Join(err, c.ledger.Close())
+		if err == nil {
+			err = c.Ledger.Begin(c.Genesis)
+		}
+		if err == nil {
+			err = w.settle(ctx, candidate{c, dir, now}, out)
+		}
+		err = errors.Join(err, c.Ledger.Close())
 	}
 	err = errors.Join(err, db.Close())
-	w.last.Roster = seen.Roster
-	return w.last, err
+	wit.Last.Roster = max(wit.Last.Roster, seen.Roster)
+	return wit.Last, err
+}
+
+// still holds the ledger and refuses where it is not at the head any more that was
+// compared with the backup.
+func (a *Account) still(now ledger.Head) error {
+	a.ledger.Hold("a backup is being put back")
+	_, _ = a.ledger.Append(context.Background(), ledger.Entry{}) // refused, once all that was accepted before is written
+	if then, _ := a.ledger.Head(); then != now {
+		return fault.New(fault.Conflict, opPutBack, "", "this home was changed meanwhile").WithHint("try again")
+	}
+	return nil
 }
 
 const byHand = "to go back all the same, stop the daemon and move the files of the data folder away yourself, then restore"
 
 // follows refuses a backup that is older than the home, that went another way,
 // or whose passphrases were replaced since.
-func (a *Account) follows(ctx context.Context, db *sqlite.DB, c copyOf, now ledger.Head, seen device.Pin) error {
-	if now.Statements > c.head.Statements || now.Events > c.head.Events {
+func (a *Account) follows(ctx context.Context, db *sqlite.DB, c spare.Copy, now ledger.Head, seen device.Pin) error {
+	if now.Statements > c.Head.Statements || now.Events > c.Head.Events {
 		return fault.New(fault.Conflict, opPutBack, "", fmt.Sprintf("this home is newer than the backup: it has %d statements and %d events, the backup %d and %d",
-			now.Statements, now.Events, c.head.Statements, c.head.Events)).
+			now.Statements, now.Events, c.Head.Statements, c.Head.Events)).
 			WithHint(byHand)
 	}
-	if uint64(c.book.Roster().Version) < seen.Roster {
+	if uint64(c.Book.Roster().Version) < seen.Roster {
 		return fault.New(fault.Denied, opPutBack, "", "passphrases, the recovery code or the presence vaults were changed after this backup, and what was replaced must not come back").
 			WithHint("use a backup that was made after the last such change")
 	}
@@ -150,7 +189,7 @@ func (a *Account) follows(ctx context.Context, db *sqlite.DB, c copyOf, now ledg
 		return nil
 	}
 	l, err := ledger.Open(ctx, ledger.Options{Store: db, Signer: a.o.Device.Public(), Rand: a.o.Rand, Now: a.o.Clock.Now,
-		Device: &witness{Device: a.o.Device, seen: device.Pin{Statements: uint64(now.Statements), Link: now.Link, Events: uint64(now.Events), Root: now.Root}}})
+		Device: &spare.Witness{Device: a.o.Device, Seen: device.Pin{Statements: uint64(now.Statements), Link: now.Link, Events: uint64(now.Events), Root: now.Root}}})
 	if err != nil {
 		return err
 	}
@@ -164,86 +203,33 @@ func (a *Account) follows(ctx context.Context, db *sqlite.DB, c copyOf, now ledg
 	return nil
 }
 
-// restored checks the gesture, holds the ledger, which must still be at now, and
-// writes statement and event into the copy.
-func (a *Account) restored(ctx context.Context, who identity.Caller, source string, presence []byte, c copyOf, now ledger.Head, out *api.Restored) error {
-	// The flag of the backup counts: our device signed it, and each slot confirms it.
-	if err := a.human(opPutBack, who, source, c.genesis.TestHome); err != nil {
-		return err
-	}
+// restored checks the gesture, holds the ledger, which must still be at the head
+// that the copy was compared with, and writes statement and event into the copy.
+func (a *Account) restored(ctx context.Context, who identity.Caller, source string, presence []byte, c candidate, out *Replacement) error {
 	var g *open.Gesture
 	err := a.slowly(func() (err error) {
-		g, err = a.book.Keys.Gesture(c.book.Roster(), presence, a.o.Device.LendShare, c.book.Place(), []string{"account"})
+		g, err = a.book.Keys.Gesture(c.Book.Roster(), presence, a.o.Device.LendShare, c.Book.Place(), []string{"account"})
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	defer g.Close()
-	a.ledger.Hold("a backup is being put back")
-	_, _ = a.ledger.Append(ctx, ledger.Entry{}) // refused, once all that was accepted before is written
-	if then, _ := a.ledger.Head(); then != now {
-		return fault.New(fault.Conflict, opPutBack, "", "this home was changed meanwhile").WithHint("try again")
+	if err := a.still(c.now); err != nil {
+		return err
 	}
 	seen, err := a.o.Device.Pin()
 	if err != nil {
 		return err
 	}
-	if err := c.ledger.Begin(c.genesis); err != nil {
-		return err
-	}
 	out.From = fmt.Sprintf("%d statements, %d events", seen.Statements, seen.Events)
-	out.To = fmt.Sprintf("%d statements, %d events", c.head.Statements, c.head.Events)
+	out.To = fmt.Sprintf("%d statements, %d events", c.Head.Statements, c.Head.Events)
 	text := "a backup put back: from " + out.From + " to " + out.To
-	s, err := c.book.Sign(g.Root().Sign, canon.TypeSetting, "restored", canon.Setting{V: 1, Name: "restored", Value: text})
+	s, err := c.Book.Sign(g.Root().Sign, canon.TypeSetting, "restored", canon.Setting{V: 1, Name: "restored", Value: text})
 	if err != nil {
 		return err
 	}
-	_, err = c.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite,
+	_, err = c.Book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite,
 		Action: "restore", Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: text}}})
 	return err
-}
-
-// swap puts the checked files in place and sets the pin to them. A crash in
-// between leaves the database of before under another name, or a held home; both
-// can be restored again.
-func (a *Account) swap(dir string, m archive.Manifest, pin device.Pin) error {
-	fail := func(err error) error { return fault.Wrap(fault.Unavailable, opPutBack, a.o.Files.Data, err) }
-	name := filepath.Base(archive.Database)
-	at := func(name string) string { return filepath.Join(a.o.Files.Data, name) }
-	for _, suffix := range []string{"-wal", "-shm", ""} {
-		if err := os.Remove(at(replaced + suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fail(err)
-		}
-		if err := os.Rename(at(name+suffix), at(replaced+suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fail(err)
-		}
-	}
-	if err := os.Rename(filepath.Join(dir, filepath.FromSlash(archive.Database)), at(name)); err != nil {
-		return fail(err)
-	}
-	for _, p := range m.Parts[1:] {
-		if err := a.putDraft(filepath.Join(dir, filepath.FromSlash(p.Name))); err != nil {
-			return fail(err)
-		}
-	}
-	_ = os.RemoveAll(dir)
-	if err := atomicfile.SyncDir(a.o.Files.Data); err != nil {
-		return fail(err)
-	}
-	return a.o.Device.RestorePin(pin)
-}
-
-// putDraft puts a file of config back where none stands: what a person has
-// written since is theirs.
-func (a *Account) putDraft(from string) error {
-	to := filepath.Join(a.o.Files.Config, filepath.Base(from))
-	if _, err := os.Lstat(to); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	b, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(to, b, 0o600)
 }

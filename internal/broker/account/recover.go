@@ -3,6 +3,7 @@ package account
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/thumbturn/thumbturn/api"
@@ -193,6 +194,9 @@ func (a *Account) Restore(ctx context.Context, who identity.Caller, source strin
 	var out api.Restored
 	if a.State() != api.StateHeld {
 		return out, fault.New(fault.Usage, "restore", "", "nothing is held: the database is the one this device has seen")
+	}
+	if where, err := a.away(); err != nil || where != "" {
+		return out, errors.Join(err, fault.New(fault.Conflict, "restore", "", where).WithHint("`thumbturn device move --cancel` brings it back"))
 	}
 	if err := a.human("restore", who, source, a.TestHome()); err != nil {
 		return out, err

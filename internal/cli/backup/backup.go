@@ -57,45 +57,80 @@ func Backup(ctx context.Context, c *console.Console, to string, force bool) erro
 	if to == "" {
 		return console.Usage("name the file or folder with --to")
 	}
-	named := false
-	if fi, err := os.Stat(to); err == nil && fi.IsDir() {
-		named = true
-	} else if err := vacant(c, to, force); err != nil {
+	d, err := begin(c, to, force)
+	if err != nil {
 		return err
 	}
-	dir := to
-	if !named {
-		dir = filepath.Dir(to)
-	}
-	f, err := os.CreateTemp(dir, ".thumbturn-*") // 0600
+	done, err := d.fill(ctx, func(written) error { return nil })
 	if err != nil {
-		return unwritten(to, err)
-	}
-	done := written{}
-	err = c.Session(ctx, func(s *sdk.Client) error { return receive(ctx, s, f) })
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		done.Manifest, done.Size, err = look(f.Name())
-	}
-	if err == nil {
-		if done.Path = to; named {
-			done.Path = filepath.Join(to, "thumbturn-"+done.Account+"-"+time.UnixMilli(done.Time).UTC().Format("20060102T150405Z")+".tar")
-			err = vacant(c, done.Path, force)
-		}
-	}
-	if err == nil {
-		err = unwritten(done.Path, os.Rename(f.Name(), done.Path))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
 		return err
-	}
-	if err := atomicfile.SyncDir(dir); err != nil {
-		return unwritten(done.Path, err)
 	}
 	return c.Print(done, func(w io.Writer) {
 		fmt.Fprintf(w, "%s\n%s\n", canon.Escape(done.Path), describe(done.Manifest))
 	})
+}
+
+// draft is the file of a backup, beside the place where it goes.
+type draft struct {
+	c     *console.Console
+	to    string
+	named bool // to is a folder
+	force bool
+	f     *os.File
+}
+
+// begin makes the file, so that a place which cannot be written is found out
+// before anything happens for it.
+func begin(c *console.Console, to string, force bool) (*draft, error) {
+	d := &draft{c: c, to: to, force: force}
+	if fi, err := os.Stat(to); err == nil && fi.IsDir() {
+		d.named = true
+	} else if err := vacant(c, to, force); err != nil {
+		return nil, err
+	}
+	var err error
+	d.f, err = os.CreateTemp(d.dir(), ".thumbturn-*") // 0600
+	return d, unwritten(to, err)
+}
+
+func (d *draft) dir() string {
+	if d.named {
+		return d.to
+	}
+	return filepath.Dir(d.to)
+}
+
+// drop removes the file.
+func (d *draft) drop() {
+	_ = d.f.Close()
+	_ = os.Remove(d.f.Name())
+}
+
+// fill writes a backup that fits, and gives the file its name.
+func (d *draft) fill(ctx context.Context, fits func(written) error) (written, error) {
+	done := written{}
+	err := d.c.Session(ctx, func(s *sdk.Client) error { return receive(ctx, s, d.f) })
+	err = errors.Join(err, d.f.Close())
+	if err == nil {
+		done.Manifest, done.Size, err = look(d.f.Name())
+	}
+	if err == nil {
+		err = fits(done)
+	}
+	if err == nil {
+		if done.Path = d.to; d.named {
+			done.Path = filepath.Join(d.to, "thumbturn-"+done.Account+"-"+time.UnixMilli(done.Time).UTC().Format("20060102T150405Z")+".tar")
+			err = vacant(d.c, done.Path, d.force)
+		}
+	}
+	if err == nil {
+		err = unwritten(done.Path, os.Rename(d.f.Name(), done.Path))
+	}
+	if err != nil {
+		d.drop()
+		return done, err
+	}
+	return done, unwritten(done.Path, atomicfile.SyncDir(d.dir()))
 }
 
 // receive writes what the daemon sends, to the disk.

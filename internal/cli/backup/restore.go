@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/archive"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -27,7 +28,8 @@ func NewRestore(c *console.Console) *cobra.Command {
 		Short: "Put a backup back, or accept a database that is older than the last one seen",
 		Long: `With --from, put a backup back: into a home whose database is gone, or over one
 that is older than the backup. It takes the device that made the backup and the
-presence passphrase, and is recorded.
+presence passphrase, and is recorded. On a new computer, where that device is lost,
+thumbturn recover --from does it with the recovery code.
 
 Without it, accept the database as it is: after a rollback was detected the
 daemon refuses all work. If you put an older database there yourself, accept it
@@ -50,18 +52,14 @@ did: do not.`,
 // Restore puts a backup back.
 func Restore(ctx context.Context, c *console.Console, from, file string) error {
 	c.WarnHome()
-	m, size, err := look(from)
+	pieces, m, err := Pieces(from)
 	if err != nil {
 		return err
 	}
-	if size > (api.MaxValues-1)*pieceSize {
-		return fault.New(fault.Usage, "restore", from, "the backup is larger than the daemon accepts")
+	if m.Moved() {
+		return fault.New(fault.Usage, "restore", from, "this vault was moved to another computer").WithHint("there: thumbturn device accept FILE")
 	}
 	if err := c.Confirm("the backup is of " + describe(m) + "\nput it in the place of this home's database?"); err != nil {
-		return err
-	}
-	pieces, err := cut(from, size)
-	if err != nil {
 		return err
 	}
 	return c.Session(ctx, func(s *sdk.Client) error {
@@ -76,6 +74,20 @@ func Restore(ctx context.Context, c *console.Console, from, file string) error {
 		}
 		return tell(c, r)
 	})
+}
+
+// Pieces reads a backup, checks every part against its manifest, and cuts it into
+// pieces for the daemon.
+func Pieces(path string) ([][]byte, archive.Manifest, error) {
+	m, size, err := look(path)
+	if err != nil {
+		return nil, m, err
+	}
+	if size > (api.MaxValues-3)*pieceSize { // three values come before them
+		return nil, m, fault.New(fault.Usage, "restore", path, "the backup is larger than the daemon accepts")
+	}
+	pieces, err := cut(path, size)
+	return pieces, m, err
 }
 
 // cut reads a file into pieces.

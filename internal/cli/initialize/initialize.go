@@ -6,10 +6,13 @@ package initialize
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/archive"
+	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/sdk"
@@ -24,6 +27,9 @@ type Options struct {
 	Unlock   string // file with the new unlock passphrase
 	Presence string // file with the new presence passphrase
 	Recovery string // file for the new recovery code
+	From     string // a backup to recover on a new computer; recover only
+	// Pieces reads and checks a backup, and cuts it into pieces for the daemon.
+	Pieces func(path string) ([][]byte, archive.Manifest, error)
 }
 
 // New returns the init command. rand is for suggested passphrases.
@@ -45,17 +51,23 @@ You choose two passphrases: one unlocks the vaults, the other (presence) says
 }
 
 // NewRecover returns the recover command.
-func NewRecover(c *console.Console, rand io.Reader) *cobra.Command {
-	o := Options{Console: c, Rand: rand}
+func NewRecover(c *console.Console, rand io.Reader, pieces func(string) ([][]byte, archive.Manifest, error)) *cobra.Command {
+	o := Options{Console: c, Rand: rand, Pieces: pieces}
 	cmd := &cobra.Command{
-		Use:     "recover",
-		Short:   "Set both passphrases anew with the recovery code",
-		Long:    "Set both passphrases anew with the recovery code. The code is used up; a new one is shown, once.",
-		Example: "  thumbturn recover",
+		Use:   "recover",
+		Short: "Set both passphrases anew with the recovery code, also on a new computer",
+		Long: `Set both passphrases anew with the recovery code. The code is used up; a new one
+is shown, once.
+
+With --from it works on a new computer, in a home without an account: it puts that
+backup there. The computer that is lost need not be at hand. If it turns up, its
+vault goes on by itself and knows nothing of this one: remove it.`,
+		Example: "  thumbturn recover\n  thumbturn recover --from /mnt/usb/thumbturn.tar",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return Recover(cmd.Context(), o) },
 	}
 	o.flags(cmd)
+	cmd.Flags().StringVar(&o.From, "from", "", "put the backup in `FILE` here, in the place of a lost computer")
 	cmd.Flags().StringVar(&o.Code, "code-file", "", "read the recovery code from `FILE` (test homes only)")
 	return cmd
 }
@@ -127,7 +139,20 @@ func Recover(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Console.WarnHome()
+	var pieces [][]byte
+	if o.From != "" {
+		var m archive.Manifest
+		var err error
+		if pieces, m, err = o.Pieces(o.From); err != nil {
+			return err
+		}
+		o.Console.Say("the backup is of account %s, of %s", canon.Escape(m.Account), time.UnixMilli(m.Time).UTC().Format(time.RFC3339))
+	}
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
+		if st := s.Hello().State; o.From != "" && st != api.StateEmpty {
+			return fault.New(fault.Exists, "recover", "", "this home has an account already").
+				WithHint("a backup of another computer needs a home of its own; its own backups come back by: thumbturn restore --from FILE")
+		}
 		typed, _, err := o.Console.Passphrase("recovery code: ", o.Code)
 		if err != nil {
 			return err
@@ -143,6 +168,10 @@ func Recover(ctx context.Context, o Options) error {
 			return err
 		}
 		defer sdk.Wipe(unlock, presence)
+		if o.From != "" {
+			_, next, err := s.RecoverFrom(ctx, o.source(), code, unlock, presence, pieces)
+			return o.finish(next, err, "the vault is here; unlock it with: thumbturn unlock")
+		}
 		next, err := s.Recover(ctx, o.source(), code, unlock, presence)
 		return o.finish(next, err, "the passphrases are those just given; the old recovery code is used up")
 	})

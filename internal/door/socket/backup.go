@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/broker/account"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
@@ -37,28 +38,59 @@ func (c *call) backup() error {
 	return c.reply([]api.Chunk{})
 }
 
-// putBack takes the presence passphrase and the pieces of a backup. The process
-// that follows serves the database that was put back.
+// putBack takes the presence passphrase and the pieces of a backup.
 func (c *call) putBack() error {
+	return c.replace(1, func(in api.Auth, secrets [][]byte, backup io.Reader) (account.Replacement, error) {
+		return c.s.Account.PutBack(c.ctx, c.who, source(in.Source), backup, secrets[0])
+	})
+}
+
+// recoverFrom takes the recovery code, the new unlock and presence passphrases and
+// the pieces of another device's backup.
+func (c *call) recoverFrom() error {
+	return c.replace(3, func(in api.Auth, secrets [][]byte, backup io.Reader) (account.Replacement, error) {
+		return c.s.Account.RecoverFrom(c.ctx, c.who, source(in.Source), backup, secrets[0], secrets[1], secrets[2])
+	})
+}
+
+// deviceAccept takes the pieces of what another device moved here.
+func (c *call) deviceAccept() error {
+	return c.replace(0, func(in api.Auth, _ [][]byte, backup io.Reader) (account.Replacement, error) {
+		return c.s.Account.Accept(c.ctx, c.who, source(in.Source), backup)
+	})
+}
+
+// replace takes so many secrets and the pieces of a backup. The process that
+// follows serves the database that was put in place.
+func (c *call) replace(secrets int, do func(in api.Auth, secrets [][]byte, backup io.Reader) (account.Replacement, error)) error {
 	in, err := body[api.Auth](c)
 	if err != nil {
 		return err
 	}
-	if len(c.values) < 2 {
+	if len(c.values) < secrets+1 {
 		return fault.New(fault.Protocol, "restore", "", "wrong number of values")
 	}
 	var pieces []io.Reader
-	for _, v := range c.values[1:] {
+	for _, v := range c.values[secrets:] {
 		pieces = append(pieces, bytes.NewReader(v))
 	}
-	out, swap, err := c.s.Account.PutBack(c.ctx, c.who, source(in.Source), io.MultiReader(pieces...), c.values[0])
+	out, err := do(in, c.values[:secrets], io.MultiReader(pieces...))
 	if err != nil {
 		return err
 	}
 	c.s.Stop() // before the answer: whoever hears it may come at once
-	if err := c.reply(out); err != nil {
+	if out.Code == nil {
+		err = c.reply(out.Restored)
+	} else {
+		err = out.Code(func(code []byte) error { return c.reply(out.Restored, code) })
+	}
+	if err != nil {
 		c.s.Log("restore: %v", err)
 	}
-	c.s.Replace(swap)
+	if err != nil && out.Code != nil { // nobody has the new code: the old one stays good
+		c.s.End(true)
+		return nil
+	}
+	c.s.Replace(out.Swap)
 	return nil
 }

@@ -58,6 +58,11 @@ func handlers() map[api.Op]handler {
 		api.OpRestore:     {[]string{h}, 1, (*call).restore},
 		api.OpBackup:      {[]string{h, l, u}, 0, (*call).backup},
 		api.OpPutBack:     {all, -1, (*call).putBack},
+		api.OpRecoverFrom: {all, -1, (*call).recoverFrom},
+		api.OpDeviceShow:  {all, 0, (*call).deviceShow},
+		api.OpDeviceMove:  {open, 1, (*call).deviceMove},
+		api.OpDeviceStay:  {[]string{h}, 1, (*call).deviceStay},
+		api.OpDeviceTake:  {all, -1, (*call).deviceAccept},
 		api.OpPolicyShow:  {open, 0, (*call).policyShow},
 		api.OpPolicyApply: {open, 0, (*call).policyApply},
 	}

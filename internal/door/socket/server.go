@@ -194,7 +194,7 @@ func (c *call) allowed(h handler) error {
 	case api.StateEmpty:
 		return fault.New(fault.Empty, string(c.head.Op), "", "this home has no account yet").WithHint("run `thumbturn init`")
 	case api.StateHeld:
-		return fault.New(fault.Held, string(c.head.Op), "", "the database is not what this device has seen").WithHint("`thumbturn status` says what was found; `thumbturn restore` accepts the database as it is, or puts a backup back")
+		return c.s.Account.Held(string(c.head.Op))
 	case api.StateLocked:
 		c.s.Broker.RefuseLocked(c.who, string(c.head.Op))
 		return fault.New(fault.Locked, string(c.head.Op), "", "the vaults are locked").WithHint("run `thumbturn unlock` in a terminal")

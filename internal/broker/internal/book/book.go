@@ -92,7 +92,7 @@ func (b *Book) Now() time.Time { return b.Clock.Now() }
 // Place describes the account for opening slots.
 func (b *Book) Place() open.Place {
 	g := b.Genesis()
-	return open.Place{Account: g.Account, Device: g.Device, Root: canon.RootFingerprint(g.Root), TestHome: g.TestHome, Created: b.Now().UnixMilli()}
+	return open.Place{Account: g.Account, Device: b.Ledger.Device(), Root: canon.RootFingerprint(g.Root), TestHome: g.TestHome, Created: b.Now().UnixMilli()}
 }
 
 // Load replays the statements into a fresh state, for the ledger too. It needs no
@@ -169,7 +169,7 @@ func (b *Book) take(n int64, s ledger.Signed, body []byte) error {
 			return bad(s.Subject, "the applied policy does not load")
 		}
 		b.policy = set
-	case canon.TypeSetting:
+	case canon.TypeSetting, canon.TypeDevice: // the ledger knows its devices
 	default:
 		return bad(s.Subject, "unexpected statement")
 	}

@@ -69,7 +69,7 @@ func (b *Gate) NewRequest(who identity.Caller, action string, a Ask) (canon.Requ
 	g := b.Book.Genesis()
 	_, head := b.Book.Ledger.Head()
 	now := b.Clock.Now()
-	req := canon.Request{V: 1, ID: id, Nonce: nonce, Audience: g.Device, Account: g.Account, TestHome: g.TestHome,
+	req := canon.Request{V: 1, ID: id, Nonce: nonce, Audience: b.Book.Ledger.Device(), Account: g.Account, TestHome: g.TestHome,
 		Action: action, Uses: 1, Head: string(head), Issued: now.UnixMilli(), Expires: now.Add(requestLife).UnixMilli(),
 		Caller:    canon.Asker{Kind: string(who.Kind()), Label: who.Label(), Root: who.Root().String(), UID: who.UID()},
 		Principal: canon.Fact{Value: "uid " + strconv.Itoa(who.UID()), Derived: true},

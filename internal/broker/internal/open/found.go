@@ -53,7 +53,7 @@ func compartmentFor(account, name string, public []byte, seed lend, slots ...can
 		if err != nil {
 			return c, err
 		}
-		ct, err := sealTo(s.Public, SeedContext(account, name, h.ID), seed)
+		ct, err := sealTo(s.Public, sealed.SeedContext(account, name, h.ID), seed)
 		if err != nil {
 			return c, err
 		}

@@ -162,11 +162,6 @@ func (k *Keyring) seedAt(o opener, ctx sealed.Context, ct []byte) (lend, func(),
 	return l, free, err
 }
 
-// SeedContext is the context of a compartment's seed sealed to a slot.
-func SeedContext(account, compartment, slot string) sealed.Context {
-	return sealed.Context{Type: sealed.TypeSeed, Account: account, Vault: compartment, Slot: slot}
-}
-
 // compartmentSeed opens a compartment's seed with an opened slot.
 func (k *Keyring) compartmentSeed(r Roster, name, slot string, slotSeed lend, account string) (lend, func(), error) {
 	c, ok := r.compartment(name)
@@ -177,7 +172,7 @@ func (k *Keyring) compartmentSeed(r Roster, name, slot string, slotSeed lend, ac
 		if s.To != slot {
 			continue
 		}
-		l, free, err := k.seedAt(hpkeOpener(slotSeed), SeedContext(account, name, slot), s.Bytes)
+		l, free, err := k.seedAt(hpkeOpener(slotSeed), sealed.SeedContext(account, name, slot), s.Bytes)
 		if err != nil {
 			return nil, nil, tampered("seed of compartment", name)
 		}
@@ -353,9 +348,9 @@ func (k *Keyring) Meta(ctx sealed.Context, ct []byte) ([]byte, error) {
 	return text, nil
 }
 
-// EventReader opens events of one daemon run: the ledger's seed opens the event
-// key, which opens events. Events hold no secret values.
-func (k *Keyring) EventReader(g canon.Genesis, keyBlob []byte) (func(index int64, leaf canon.Hash, ct []byte) ([]byte, error), error) {
+// EventReader opens events of one daemon run on a device: the ledger's seed opens
+// the event key, which opens events. Events hold no secret values.
+func (k *Keyring) EventReader(g canon.Genesis, device string, keyBlob []byte) (func(index int64, leaf canon.Hash, ct []byte) ([]byte, error), error) {
 	k.mu.RLock()
 	session := k.session
 	k.mu.RUnlock()
@@ -369,7 +364,7 @@ func (k *Keyring) EventReader(g canon.Genesis, keyBlob []byte) (func(index int64
 		if err != nil {
 			return err
 		}
-		ectx := sealed.Context{Type: sealed.TypeEventKey, Account: g.Account, Slot: g.Device}
+		ectx := sealed.Context{Type: sealed.TypeEventKey, Account: g.Account, Slot: device}
 		return openHPKE(key, ectx, keyBlob, func(ek []byte) error {
 			aead, err := gcm(ek)
 			if err != nil {
@@ -380,7 +375,7 @@ func (k *Keyring) EventReader(g canon.Genesis, keyBlob []byte) (func(index int64
 				if err != nil || form != sealed.FormEvent {
 					return nil, errCipher
 				}
-				text, err := aead.Open(nil, sealed.EventNonce(index), rest, sealed.EventAAD(g.Device, index, leaf))
+				text, err := aead.Open(nil, sealed.EventNonce(index), rest, sealed.EventAAD(device, index, leaf))
 				if err != nil || len(text) < sealed.SaltSize || canon.Leaf(text[:sealed.SaltSize], text[sealed.SaltSize:]) != leaf {
 					return nil, errCipher
 				}

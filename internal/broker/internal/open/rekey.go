@@ -86,6 +86,12 @@ func (g *Gesture) Renew(r Roster) (out canon.Roster, once func(func([]byte) erro
 	return out, once, err
 }
 
+// OpenShare opens the share of another device, sealed to this one when the ledger
+// was moved here, with the seed of this device's HPKE key.
+func OpenShare(kem Share, account, device string, ct []byte, use func(share []byte) error) error {
+	return hpkeOpener(lend(kem))(sealed.ShareContext(account, device), ct, use)
+}
+
 // SameAsUnlock reports whether a passphrase is the unlock passphrase: the two
 // must differ, or one phished prompt would open everything.
 func (k *Keyring) SameAsUnlock(r Roster, passphrase []byte, share Share) (bool, error) {

@@ -1,4 +1,7 @@
-package account
+// Package audit reads a ledger for people and programs: events by filter, a check
+// of everything, the export that strangers verify, anchors and proofs. It changes
+// nothing.
+package audit
 
 import (
 	"context"
@@ -17,22 +20,28 @@ import (
 	"github.com/thumbturn/thumbturn/internal/store"
 )
 
+// Reader reads one ledger.
+type Reader struct {
+	Ledger *ledger.Ledger
+	Book   *book.Book
+}
+
 // opener opens event keys; it needs the session key.
-func (a *Account) opener(blob []byte) (ledger.Opener, error) {
-	return a.book.Keys.EventReader(a.book.Genesis(), blob)
+func (a *Reader) opener(device string, blob []byte) (ledger.Opener, error) {
+	return a.Book.Keys.EventReader(a.Book.Genesis(), device, blob)
 }
 
 // Events hands out the events a filter selects, oldest first.
-func (a *Account) Events(ctx context.Context, f api.AuditFilter, each func(api.Event) error) error {
-	if !a.book.Keys.Unlocked() {
+func (a *Reader) Events(ctx context.Context, f api.AuditFilter, each func(api.Event) error) error {
+	if !a.Book.Keys.Unlocked() {
 		return open.ErrLocked
 	}
 	vault, item := f.Vault, f.Item
-	if v, err := a.book.Vault("audit list", f.Vault); f.Vault != "" && err == nil {
+	if v, err := a.Book.Vault("audit list", f.Vault); f.Vault != "" && err == nil {
 		vault = v.ID
 	}
 	sent, facts := 0, requestFacts{f: f, told: map[string]bool{}}
-	return a.ledger.Events(ctx, f.From, 0, a.opener, func(e ledger.Event) error {
+	return a.Ledger.Events(ctx, f.From, 0, a.opener, func(e ledger.Event) error {
 		var ev canon.Event
 		if err := canon.Decode(e.Body, &ev); err != nil {
 			return fault.New(fault.Tampered, "audit", fmt.Sprint(e.N), "malformed event")
@@ -95,33 +104,33 @@ func (s requestFacts) selects(ev canon.Event) bool {
 // Verify checks everything that can be checked: the chain and its signatures,
 // the tree, every event that opens, and every record that a current manifest
 // names. Problems are named, not raised, so that one does not hide another.
-func (a *Account) Verify(ctx context.Context) (api.Verified, error) {
-	head, note := a.ledger.Head()
+func (a *Reader) Verify(ctx context.Context) (api.Verified, error) {
+	head, note := a.Ledger.Head()
 	out := api.Verified{Statements: head.Statements, Events: head.Events, Head: string(note)}
 	problem := func(err error) {
 		if err != nil {
 			out.Problems = append(out.Problems, err.Error())
 		}
 	}
-	if why := a.ledger.Held(); why != "" {
+	if why := a.Ledger.Held(); why != "" {
 		out.Problems = append(out.Problems, why)
 	}
-	fresh := &book.Book{Ledger: a.ledger, Store: a.o.Store, Keys: a.book.Keys, Clock: a.o.Clock, Rand: a.o.Rand}
+	fresh := &book.Book{Ledger: a.Ledger, Store: a.Book.Store, Keys: a.Book.Keys, Clock: a.Book.Clock, Rand: a.Book.Rand}
 	err := fresh.Read(ctx)
 	problem(err)
 	if g := fresh.Genesis(); len(g.Root) > 0 {
 		out.Root = canon.RootFingerprint(g.Root).String()
 	}
-	problem(a.ledger.Leaves(ctx))
-	if a.book.Keys.Unlocked() {
-		problem(a.ledger.Events(ctx, 0, 0, a.opener, func(ledger.Event) error { return nil }))
+	problem(a.Ledger.Leaves(ctx))
+	if a.Book.Keys.Unlocked() {
+		problem(a.Ledger.Events(ctx, 0, 0, a.opener, func(ledger.Event) error { return nil }))
 	}
 	if err != nil {
 		return out, nil
 	}
 	return out, fresh.Records(ctx, func(h canon.Hash, ref string) error {
 		out.Blobs++
-		if _, err := a.book.Fetch(ctx, h, ref); err != nil {
+		if _, err := a.Book.Fetch(ctx, h, ref); err != nil {
 			problem(err)
 		}
 		return ctx.Err()
@@ -130,12 +139,12 @@ func (a *Account) Verify(ctx context.Context) (api.Verified, error) {
 
 // Export writes the ledger as lines that internal/proof verifies: the head,
 // every statement, every event with its salt (spec/ledger.md).
-func (a *Account) Export(ctx context.Context, line func([]byte) error) error {
-	if !a.book.Keys.Unlocked() {
+func (a *Reader) Export(ctx context.Context, line func([]byte) error) error {
+	if !a.Book.Keys.Unlocked() {
 		return open.ErrLocked
 	}
-	head, note := a.ledger.Head()
-	_, pub := a.ledger.Key()
+	head, note := a.Ledger.Head()
+	_, pub := a.Ledger.Key()
 	b64 := base64.StdEncoding.EncodeToString
 	put := func(v any) error {
 		b, err := json.Marshal(v)
@@ -158,7 +167,7 @@ func (a *Account) Export(ctx context.Context, line func([]byte) error) error {
 		Body string `json:"body"`
 		Sig  string `json:"sig"`
 	}
-	err := a.o.Store.Statements(ctx, 0, func(s store.Statement) error {
+	err := a.Book.Store.Statements(ctx, 0, func(s store.Statement) error {
 		if s.N >= head.Statements {
 			return ledger.Stop
 		}
@@ -173,15 +182,15 @@ func (a *Account) Export(ctx context.Context, line func([]byte) error) error {
 		Salt string `json:"salt"`
 		Body string `json:"body"`
 	}
-	return a.ledger.Events(ctx, 0, head.Events, a.opener, func(e ledger.Event) error {
+	return a.Ledger.Events(ctx, 0, head.Events, a.opener, func(e ledger.Event) error {
 		return put(event{e.N, e.Leaf.String(), b64(e.Salt), b64(e.Body)})
 	})
 }
 
 // Anchor returns the signed head to keep elsewhere.
-func (a *Account) Anchor() []byte {
-	_, note := a.ledger.Head()
-	_, pub := a.ledger.Key()
+func (a *Reader) Anchor() []byte {
+	_, note := a.Ledger.Head()
+	_, pub := a.Ledger.Key()
 	b, _ := json.Marshal(struct {
 		Anchor int    `json:"anchor"`
 		Head   string `json:"head"`
@@ -192,15 +201,15 @@ func (a *Account) Anchor() []byte {
 
 // Proof returns the inclusion proof of one event: a receipt somebody can check
 // without the ledger.
-func (a *Account) Proof(ctx context.Context, n int64) ([]byte, error) {
-	if !a.book.Keys.Unlocked() {
+func (a *Reader) Proof(ctx context.Context, n int64) ([]byte, error) {
+	if !a.Book.Keys.Unlocked() {
 		return nil, open.ErrLocked
 	}
-	_, note, path, err := a.ledger.Prove(n)
+	_, note, path, err := a.Ledger.Prove(n)
 	if err != nil {
 		return nil, err
 	}
-	_, pub := a.ledger.Key()
+	_, pub := a.Ledger.Key()
 	out := struct {
 		Proof int      `json:"proof"`
 		N     int64    `json:"event"`
@@ -214,7 +223,7 @@ func (a *Account) Proof(ctx context.Context, n int64) ([]byte, error) {
 	for _, h := range path {
 		out.Path = append(out.Path, hex.EncodeToString(h[:]))
 	}
-	err = a.ledger.Events(ctx, n, n+1, a.opener, func(e ledger.Event) error {
+	err = a.Ledger.Events(ctx, n, n+1, a.opener, func(e ledger.Event) error {
 		out.Leaf, out.Salt, out.Body = e.Leaf.String(), base64.StdEncoding.EncodeToString(e.Salt), base64.StdEncoding.EncodeToString(e.Body)
 		return nil
 	})
