@@ -69,6 +69,15 @@ func Usage(format string, args ...any) *fault.Error {
 	return fault.New(fault.Usage, "", "", fmt.Sprintf(format, args...))
 }
 
+// Near is the hint for a name that is none: the one that was meant, as far as
+// can be told, else the hint otherwise.
+func Near(name string, names []string, otherwise string) string {
+	if s := ref.Suggest(name, names); s != "" {
+		return fmt.Sprintf("did you mean %q?", s)
+	}
+	return otherwise
+}
+
 // Ref parses a reference. What does not parse is not repeated: it may be a
 // value that was pasted in the wrong place.
 func Ref(op, s string) (ref.Ref, error) {
