@@ -329,9 +329,10 @@ type RequestID struct {
 }
 
 // AuditFilter selects events; empty fields select all. Times are unix
-// milliseconds. Principal, Tenant and Purpose are those of an event's request;
-// an event that tells only the request's id is selected where an earlier one
-// (from From on) told the request and was selected.
+// milliseconds. Vault is a name or id, Item a title or id; the id also of one that
+// is deleted. Principal, Tenant and Purpose are those of an event's request. An
+// event that tells only the request's id is selected where an earlier one (from
+// From on) told the request and was selected.
 type AuditFilter struct {
 	Caller    string `json:"caller,omitempty"` // kind
 	Agent     string `json:"agent,omitempty"`
