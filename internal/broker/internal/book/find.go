@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/sealed"
@@ -66,12 +67,12 @@ func (b *Book) Vaults() []Vault {
 }
 
 // Count returns the numbers of vaults and current items.
-func (b *Book) Count() (vaults, items int) {
+func (b *Book) Count() (n api.Counts) {
 	for _, v := range b.Vaults() {
-		vaults++
-		items += v.Items
+		n.Vaults++
+		n.Items += v.Items
 	}
-	return vaults, items
+	return n
 }
 
 // Recorded is the id that events have of a vault: by name or id, and by id also
