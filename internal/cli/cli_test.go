@@ -108,7 +108,7 @@ func TestUsageErrors(t *testing.T) {
 		"version --format xml", "audit anchor", "audit verify --proof a --export b --root c", "audit verify --export b",
 		"audit verify --root c", "audit list --since yesterday", "audit list --caller robot", "audit list --outcome nonsense",
 		"audit export --format csv --type nonsense", "audit show x", "init --passphrase-file f",
-		"vault create x --tier none", "item create a=b", "item create --vault v a", "read x", "read --file-mode 9 op://a/b/c",
+		"vault create x --tier none", "item create a=b", "item create --vault v a", "item edit x --generate-password=nonsense", "read x", "read --file-mode 9 op://a/b/c",
 		"read --timeout 1ms op://a/b/c", "item delete x", "completion nonsense", "inject x", "inject --file-mode 9", "inject --comments",
 		"project", "project nonsense", "project show a b", "run --task", "run --task t x", "run --project",
 		"audit export --format xml", "audit export --format human", "audit export --agent x", "audit export --since 24h",
