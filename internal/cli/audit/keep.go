@@ -42,7 +42,7 @@ a ' in front; references are separated by semicolons.`,
 			"  thumbturn audit export --format csv --outcome denied -o denied.csv",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := sel.at(o.Now())
+			f, err := sel.at(o.Console.Now())
 			if err != nil {
 				return err
 			}

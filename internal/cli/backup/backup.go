@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -60,7 +59,7 @@ func Backup(ctx context.Context, c *console.Console, to string, force bool) erro
 	named := false
 	if fi, err := os.Stat(to); err == nil && fi.IsDir() {
 		named = true
-	} else if err := vacant(c, to, force); err != nil {
+	} else if force, err = c.MayWrite(to, force); err != nil {
 		return err
 	}
 	dir := to
@@ -69,7 +68,7 @@ func Backup(ctx context.Context, c *console.Console, to string, force bool) erro
 	}
 	f, err := os.CreateTemp(dir, ".thumbturn-*") // 0600
 	if err != nil {
-		return unwritten(to, err)
+		return console.Unwritten(to, err)
 	}
 	done := written{}
 	err = c.Session(ctx, func(s *sdk.Client) error { return receive(ctx, s, f) })
@@ -80,18 +79,18 @@ func Backup(ctx context.Context, c *console.Console, to string, force bool) erro
 	if err == nil {
 		if done.Path = to; named {
 			done.Path = filepath.Join(to, "thumbturn-"+done.Account+"-"+time.UnixMilli(done.Time).UTC().Format("20060102T150405Z")+".tar")
-			err = vacant(c, done.Path, force)
+			_, err = c.MayWrite(done.Path, force)
 		}
 	}
 	if err == nil {
-		err = unwritten(done.Path, os.Rename(f.Name(), done.Path))
+		err = console.Unwritten(done.Path, os.Rename(f.Name(), done.Path))
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
 		return err
 	}
 	if err := atomicfile.SyncDir(dir); err != nil {
-		return unwritten(done.Path, err)
+		return console.Unwritten(done.Path, err)
 	}
 	return c.Print(done, func(w io.Writer) {
 		fmt.Fprintf(w, "%s\n%s\n", canon.Escape(done.Path), describe(done.Manifest))
@@ -106,7 +105,7 @@ func receive(ctx context.Context, s *sdk.Client, f *os.File) error {
 		return err
 	})
 	if err == nil {
-		err = unwritten(f.Name(), errors.Join(w.Flush(), f.Sync()))
+		err = console.Unwritten(f.Name(), errors.Join(w.Flush(), f.Sync()))
 	}
 	return err
 }
@@ -133,33 +132,4 @@ func describe(m archive.Manifest) string {
 	}
 	return fmt.Sprintf("account %s%s, %d statements and %d events, of %s", canon.Escape(m.Account), test, m.Statements, m.Events,
 		time.UnixMilli(m.Time).UTC().Format(time.RFC3339))
-}
-
-// vacant refuses a path where something stands that must not be replaced.
-func vacant(c *console.Console, path string, force bool) error {
-	fi, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return unwritten(path, err)
-	case !fi.Mode().IsRegular():
-		return fault.New(fault.Exists, "backup", path, "is not a regular file")
-	case force || c.Yes:
-		return nil
-	case !c.Prompt.IsTerminal():
-		return fault.New(fault.Exists, "backup", path, "the file exists").WithHint("add --force to replace it")
-	}
-	return c.Confirm("replace " + path + "?")
-}
-
-// unwritten classifies why a file was not written; nil stays nil.
-func unwritten(path string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		err = p.Err
-	}
-	return fault.Wrap(fault.Unavailable, "write", path, err)
 }

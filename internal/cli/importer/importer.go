@@ -9,13 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/atomicfile"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/dotenv"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/foreign"
 	"github.com/thumbturn/thumbturn/sdk"
@@ -25,7 +25,6 @@ import (
 type Options struct {
 	Console  *console.Console
 	Ask      api.Ask
-	Now      func() time.Time
 	Dir      func() (string, error) // the working directory
 	GPG      string                 // the program that opens a password-store
 	From     string
@@ -103,17 +102,12 @@ func Import(ctx context.Context, o Options, path string) error {
 	switch {
 	case o.Undo:
 		return undo(ctx, o, path)
-	case o.From == fromEnv || o.From == "" && isEnv(filepath.Base(path)):
+	case o.From == fromEnv || o.From == "" && dotenv.Names(filepath.Base(path)):
 		return importEnv(ctx, o, path)
 	case o.Item != "" || o.All:
 		return console.Usage("--item and --all are for env files; with --from env any file is taken for one")
 	}
 	return importExport(ctx, o, path)
-}
-
-// isEnv knows env files by their names: .env, .env.local, production.env.
-func isEnv(base string) bool {
-	return base == ".env" || strings.HasPrefix(base, ".env.") || strings.HasSuffix(base, ".env")
 }
 
 // vault finds the vault to write to.
