@@ -117,7 +117,9 @@ func (o Options) vault(ctx context.Context, s *sdk.Client) (api.Vault, error) {
 		return api.Vault{}, err
 	}
 	var hits []api.Vault
+	var names []string
 	for _, v := range all {
+		names = append(names, v.Name)
 		if o.Vault == "" && (v.Tier == "standard" || len(all) == 1) ||
 			o.Vault != "" && (v.ID == o.Vault || foreign.Fold(v.Name) == foreign.Fold(o.Vault)) {
 			hits = append(hits, v)
@@ -129,7 +131,8 @@ func (o Options) vault(ctx context.Context, s *sdk.Client) (api.Vault, error) {
 	case o.Vault == "":
 		return api.Vault{}, console.Usage("name a vault with --vault").WithHint("`thumbturn vault list` shows what there is")
 	case len(hits) == 0:
-		return api.Vault{}, fault.New(fault.NotFound, "import", o.Vault, "there is no such vault").WithHint("`thumbturn vault list` shows what there is")
+		return api.Vault{}, fault.New(fault.NotFound, "import", o.Vault, "there is no such vault").
+			WithHint(console.Near(o.Vault, names, "`thumbturn vault list` shows what there is"))
 	}
 	return api.Vault{}, fault.New(fault.Ambiguous, "import", o.Vault, "more than one vault matches").WithHint("use the id")
 }

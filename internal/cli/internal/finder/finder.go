@@ -13,9 +13,9 @@ import (
 	"strings"
 
 	"github.com/thumbturn/thumbturn/internal/atomicfile"
-	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/project"
+	"github.com/thumbturn/thumbturn/ref"
 )
 
 // Found is a project.
@@ -79,10 +79,12 @@ func (f Found) Job(op, name string) (task project.Task, dir string, err error) {
 	if !ok {
 		names := f.TaskNames()
 		hint := "it has none"
-		if len(names) > 0 {
+		if s := ref.Suggest(name, names); s != "" {
+			hint = fmt.Sprintf("did you mean %q?", s)
+		} else if len(names) > 0 {
 			hint = "it has: " + strings.Join(names, ", ")
 		}
-		return task, "", fault.New(fault.NotFound, op, f.Path, fmt.Sprintf("has no task %q", name)).WithHint(console.Near(name, names, hint))
+		return task, "", fault.New(fault.NotFound, op, f.Path, fmt.Sprintf("has no task %q", name)).WithHint(hint)
 	}
 	dir, err = filepath.EvalSymlinks(filepath.Join(f.Dir, filepath.FromSlash(task.Dir)))
 	if err != nil {
