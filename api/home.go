@@ -65,5 +65,9 @@ func FindHome(getenv func(string) string) (Home, error) {
 	return h, nil
 }
 
+// Folder is the outermost folder that is Thumbturn's own: THUMBTURN_HOME, or that
+// of its state among the XDG places.
+func (h Home) Folder() string { return filepath.Dir(h.Device) }
+
 // Socket is the path of the daemon's socket.
 func (h Home) Socket() string { return filepath.Join(h.Run, "thumbturn.sock") }

@@ -88,27 +88,32 @@ type HelloReply struct {
 
 // Status is what `thumbturn status` shows.
 type Status struct {
-	State       string   `json:"state"`
-	Mode        string   `json:"mode"` // user or system
-	Version     string   `json:"version"`
-	TestHome    bool     `json:"test_home"`
-	Account     string   `json:"account,omitempty"`
-	Device      string   `json:"device,omitempty"`
-	Root        string   `json:"root,omitempty"` // root key fingerprint
-	PID         int      `json:"pid"`
-	Started     int64    `json:"started"`
-	StartedBy   string   `json:"started_by"`
-	Home        string   `json:"home"`
-	Statements  int64    `json:"statements"`
-	Events      int64    `json:"events"`
-	Head        string   `json:"head,omitempty"`
-	Held        string   `json:"held,omitempty"` // what was detected
-	Vaults      int      `json:"vaults"`
-	Items       int      `json:"items"`
+	State      string `json:"state"`
+	Mode       string `json:"mode"` // user or system
+	Version    string `json:"version"`
+	TestHome   bool   `json:"test_home"`
+	Account    string `json:"account,omitempty"`
+	Device     string `json:"device,omitempty"`
+	Root       string `json:"root,omitempty"` // root key fingerprint
+	PID        int    `json:"pid"`
+	Started    int64  `json:"started"`
+	StartedBy  string `json:"started_by"`
+	Home       string `json:"home"`
+	Statements int64  `json:"statements"`
+	Events     int64  `json:"events"`
+	Head       string `json:"head,omitempty"`
+	Held       string `json:"held,omitempty"` // what was detected
+	*Counts
 	Pending     int      `json:"pending"`
 	MemoryLock  bool     `json:"memory_lock"`
 	PolicyDraft string   `json:"policy_draft,omitempty"` // "differs" when the file is not what is applied
 	Warnings    []string `json:"warnings,omitempty"`
+}
+
+// Counts are known, and not nil in a Status, while the vaults are unlocked.
+type Counts struct {
+	Vaults int `json:"vaults"`
+	Items  int `json:"items"`
 }
 
 // Init makes an account.
@@ -335,9 +340,10 @@ type RequestID struct {
 }
 
 // AuditFilter selects events; empty fields select all. Times are unix
-// milliseconds. Principal, Tenant and Purpose are those of an event's request;
-// an event that tells only the request's id is selected where an earlier one
-// (from From on) told the request and was selected.
+// milliseconds. Vault is a name or id, Item a title or id; the id also of one that
+// is deleted. Principal, Tenant and Purpose are those of an event's request. An
+// event that tells only the request's id is selected where an earlier one (from
+// From on) told the request and was selected.
 type AuditFilter struct {
 	Caller    string `json:"caller,omitempty"` // kind
 	Agent     string `json:"agent,omitempty"`

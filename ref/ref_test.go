@@ -224,7 +224,7 @@ func TestSuggest(t *testing.T) {
 	names := []string{"Stripe", "GitHub", "password", "username", "AWS"}
 	for in, want := range map[string]string{
 		"Strpe": "Stripe", "stripe": "Stripe", "passwrod": "password", "user name": "username",
-		"asw": "", "aws": "AWS", "awss": "AWS", "": "", "x": "", "postgres": "", strings.Repeat("a", 500): "",
+		"asw": "AWS", "wsa": "", "aws": "AWS", "awss": "AWS", "": "", "x": "", "postgres": "", "sawwrodp": "", "apsswodr": "password", strings.Repeat("a", 500): "",
 	} {
 		if got := Suggest(in, names); got != want {
 			t.Errorf("Suggest(%q) = %q, want %q", in, got, want)

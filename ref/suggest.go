@@ -9,6 +9,7 @@ const maxName = 128
 // Suggest returns the candidate nearest to name by case-insensitive edit
 // distance, the first of several equally near ones, or the empty string if
 // all are too far to be a slip of the pen: more than a third of the letters.
+// Two neighbours that changed places are one slip.
 func Suggest(name string, candidates []string) string {
 	want := fold(name)
 	if len(want) == 0 || len(name) > maxName {
@@ -35,22 +36,24 @@ func Suggest(name string, candidates []string) string {
 
 func fold(s string) []rune { return []rune(strings.ToLower(s)) }
 
-// distance is Levenshtein's: insertions, deletions and substitutions.
+// distance counts insertions, deletions, substitutions and swaps of neighbours.
 func distance(a, b []rune) int {
-	row := make([]int, len(b)+1)
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i, x := range a {
-		diagonal := row[0]
+		before, last, row = last, row, before
 		row[0] = i + 1
 		for j, y := range b {
-			cost := diagonal
+			cost := last[j]
 			if x != y {
 				cost++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+			row[j+1] = min(cost, row[j]+1, last[j+1]+1)
+			if i > 0 && j > 0 && x == b[j-1] && a[i-1] == y {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
 	}
 	return row[len(b)]

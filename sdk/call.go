@@ -189,7 +189,7 @@ func stream[T any](f func(T) error) func(json.RawMessage) error {
 		}
 		for _, t := range batch {
 			if err := f(t); err != nil {
-				return &api.Error{Op: "output", Msg: err.Error()}
+				return &api.Error{Kind: kindUnavailable, Op: "output", Msg: err.Error()}
 			}
 		}
 		return nil

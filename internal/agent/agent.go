@@ -15,22 +15,22 @@ import (
 // costs a label, and a person's terminal is never given away by one that is
 // there by mistake: it only asks more often.
 
-// names maps the name of an executable or script, in lower case without
+// names maps the name of an executable, script or package, in lower case without
 // extension, to a label.
 var names = map[string]string{
-	"aider": "aider", "amp": "amp", "auggie": "auggie", "claude": "claude", "claude-code": "claude",
+	"aider": "aider", "aider-chat": "aider", "amp": "amp", "auggie": "auggie", "claude": "claude", "claude-code": "claude",
 	"cline": "cline", "codex": "codex", "continue-cli": "continue", "copilot": "copilot", "crush": "crush",
 	"cursor-agent": "cursor-agent", "droid": "droid", "gemini": "gemini", "gemini-cli": "gemini",
 	"goose": "goose", "goosed": "goose", "kilocode": "kilocode", "kiro-cli": "kiro", "opencode": "opencode",
-	"openhands": "openhands", "pi": "pi", "plandex": "plandex", "qwen": "qwen", "qwen-code": "qwen",
+	"opencode-ai": "opencode", "openhands": "openhands", "pi": "pi", "pi-coding-agent": "pi", "plandex": "plandex", "qwen": "qwen", "qwen-code": "qwen",
 }
 
-// packages are parts of a script's path that tell an agent whose script
-// has a name like cli.js.
+// packages are folders in a script's path, with what they lie in where that
+// matters, that tell an agent whose script has a name like cli.js.
 var packages = map[string]string{
-	"/@anthropic-ai/claude-code/": "claude", "/@openai/codex/": "codex", "/@google/gemini-cli/": "gemini",
-	"/@github/copilot/": "copilot", "/opencode-ai/": "opencode", "/@qwen-code/qwen-code/": "qwen",
-	"/node_modules/cline/": "cline", "/@mariozechner/pi-coding-agent/": "pi", "/@sourcegraph/amp/": "amp",
+	"@anthropic-ai/claude-code": "claude", "@openai/codex": "codex", "@google/gemini-cli": "gemini",
+	"@github/copilot": "copilot", "opencode-ai": "opencode", "@qwen-code/qwen-code": "qwen",
+	"node_modules/cline": "cline", "@mariozechner/pi-coding-agent": "pi", "@sourcegraph/amp": "amp",
 }
 
 // marks maps names of environment variables that agents give to their
@@ -62,6 +62,11 @@ var editors = []string{
 // interpreters run a script whose name, not theirs, tells who is there.
 var interpreters = []string{"node", "nodejs", "bun", "deno", "npx", "uv", "uvx", "pipx", "ruby", "perl", "sh", "bash", "dash", "zsh", "env"}
 
+// wrappers run a program that their arguments name. Of a process they tell
+// nothing, since what they run is one of its own: sudo -u pi is no agent.
+var wrappers = []string{"bunx", "npm", "pnpm", "pnpx", "yarn", "ksh", "fish", "nice", "nohup", "setsid", "stdbuf", "time",
+	"timeout", "sudo", "doas", "xargs", "script", "tsx"}
+
 // scriptArgs is how many arguments are searched for a script. Searching all
 // would call `node server.js --name claude` an agent.
 const scriptArgs = 6
@@ -73,7 +78,7 @@ func Of(exe string, argv, marks []string) (string, bool) {
 	if label, ok := names[base(exe)]; ok {
 		return label, true
 	}
-	if label, ok := packageOf(exe); ok {
+	if label, ok := packageIn(exe); ok {
 		return label, true
 	}
 	if label, ok := scriptOf(exe, argv); ok {
@@ -96,18 +101,19 @@ func scriptOf(exe string, argv []string) (string, bool) {
 	if len(argv) == 0 {
 		return "", false
 	}
-	first, _, _ := strings.Cut(argv[0], " ") // a title such as "claude --resume"
+	called := strings.TrimPrefix(argv[0], "-") // of a login shell
+	first, _, _ := strings.Cut(called, " ")    // a title such as "claude --resume"
 	if label, ok := names[base(first)]; ok {
 		return label, true
 	}
-	if !interpreter(base(exe)) && !interpreter(base(argv[0])) {
+	if !interpreter(base(exe)) && !interpreter(base(called)) {
 		return "", false
 	}
 	for i, arg := range argv[1:] {
 		if i == scriptArgs {
 			break
 		}
-		if label, ok := packageOf(arg); ok {
+		if label, ok := packageIn(arg); ok {
 			return label, true
 		}
 		if strings.HasPrefix(arg, "-") {
@@ -123,14 +129,18 @@ func scriptOf(exe string, argv []string) (string, bool) {
 	return "", false
 }
 
-func packageOf(name string) (string, bool) {
-	if !strings.Contains(name, "/") {
-		return "", false
-	}
-	for part, label := range packages {
-		if strings.Contains(name, part) {
-			return label, true
+// packageIn finds an agent's package in a path such as
+// .../node_modules/@openai/codex/bin/x.js, or in the name that npx is given.
+func packageIn(s string) (string, bool) {
+	above := ""
+	for part := range strings.SplitSeq(slashed(s), "/") {
+		name := withoutVersion(strings.ToLower(part))
+		for _, key := range []string{name, above + "/" + name} {
+			if label, ok := packages[key]; ok {
+				return label, true
+			}
 		}
+		above = part
 	}
 	return "", false
 }
@@ -155,12 +165,12 @@ func interpreter(name string) bool {
 	return slices.Contains(interpreters, name) || strings.HasPrefix(name, "python")
 }
 
-// base is the last part of a path in lower case, without what tells
-// nothing: a login shell's dash, the kernel's note of deletion, an extension.
+// base is the last part of a path in lower case, without what tells nothing: the
+// kernel's note of deletion, the version of a package, an extension.
 func base(p string) string {
 	p = strings.TrimSuffix(slashed(p), " (deleted)")
-	name := strings.ToLower(strings.TrimPrefix(path.Base(p), "-"))
-	for _, ext := range []string{".exe", ".js", ".mjs", ".cjs", ".ts", ".py", ".sh"} {
+	name := withoutVersion(strings.ToLower(path.Base(p)))
+	for _, ext := range []string{".exe", ".cmd", ".js", ".mjs", ".cjs", ".ts", ".py", ".sh"} {
 		if cut, ok := strings.CutSuffix(name, ext); ok {
 			return cut
 		}

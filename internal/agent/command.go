@@ -2,6 +2,7 @@ package agent
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,7 @@ func OfCommand(called, args []string) (label string, ok bool) {
 		if label := like(n); label != "" {
 			return label, true
 		}
-		runner = runner || isRunner(plain(n))
+		runner = runner || isRunner(base(n))
 	}
 	if !runner {
 		return "", false
@@ -29,69 +30,23 @@ func OfCommand(called, args []string) (label string, ok bool) {
 		if label := line(arg); label != "" {
 			return label, true
 		}
-		if base := path.Base(arg); strings.Contains(base, ".") && !strings.Contains(base, " ") && !strings.Contains(base, "@") {
+		if name := path.Base(arg); strings.Contains(name, ".") && !strings.Contains(name, " ") && !strings.Contains(name, "@") {
 			break // a script; what follows is its own
 		}
 	}
 	return "", false
 }
 
-// byName maps the name of an executable, script or package to an agent's label,
-// or returns nothing.
-func byName(name string) string {
-	switch name {
-	case "opencode-ai":
-		return "opencode"
-	case "pi-coding-agent":
-		return "pi"
-	case "aider-chat":
-		return "aider"
-	}
-	return names[name]
-}
-
-// packageIn finds an agent's package in a path such as
-// .../node_modules/@openai/codex/bin/x.js, or in the name that npx is given.
-func packageIn(s string) string {
-	parts := strings.Split(s, "/")
-	for i, part := range parts {
-		part = strings.ToLower(part)
-		above := ""
-		if i > 0 {
-			above, part = parts[i-1], withoutVersion(part)
-		}
-		switch {
-		case above == "@anthropic-ai" && part == "claude-code",
-			above == "@openai" && part == "codex",
-			above == "@google" && part == "gemini-cli",
-			above == "@github" && part == "copilot",
-			above == "@qwen-code" && part == "qwen-code",
-			above == "@mariozechner" && part == "pi-coding-agent",
-			above == "@sourcegraph" && part == "amp",
-			above == "node_modules" && (part == "cline" || part == "opencode-ai"):
-			return byName(part)
-		}
-	}
-	return ""
-}
-
 // isRunner tells that a program runs another one, or a script, that its
 // arguments name.
-func isRunner(name string) bool {
-	switch name {
-	case "node", "nodejs", "bun", "bunx", "deno", "npx", "npm", "pnpm", "pnpx", "yarn", "uv", "uvx", "pipx", "ruby", "perl",
-		"sh", "bash", "dash", "zsh", "ksh", "fish", "env", "nice", "nohup", "setsid", "stdbuf", "time", "timeout", "sudo",
-		"doas", "xargs", "script", "tsx":
-		return true
-	}
-	return strings.HasPrefix(name, "python")
-}
+func isRunner(name string) bool { return interpreter(name) || slices.Contains(wrappers, name) }
 
 func like(name string) string {
-	if label := byName(plain(name)); label != "" {
+	if label, ok := names[base(name)]; ok {
 		return label
 	}
-	return packageIn(slashed(name))
+	label, _ := packageIn(name)
+	return label
 }
 
 // line looks at an argument: a script, a package, or a shell's command
@@ -102,25 +57,13 @@ func line(arg string) string {
 			if label := like(word); label != "" {
 				return label
 			}
-			if word != "exec" && word != "command" && !isRunner(plain(word)) &&
+			if word != "exec" && word != "command" && !isRunner(base(word)) &&
 				!strings.Contains(word, "=") && !strings.HasPrefix(word, "-") {
 				break
 			}
 		}
 	}
 	return ""
-}
-
-// plain is the last part of a path in lower case, without what tells
-// nothing: an extension, or the version of a package.
-func plain(p string) string {
-	name := withoutVersion(strings.ToLower(path.Base(slashed(p))))
-	for _, ext := range []string{".exe", ".cmd", ".js", ".mjs", ".cjs", ".ts", ".py", ".sh"} {
-		if cut, ok := strings.CutSuffix(name, ext); ok {
-			return cut
-		}
-	}
-	return name
 }
 
 // withoutVersion cuts what follows a package's name: @1.2, @latest; but pi@host

@@ -3,6 +3,8 @@ package canon
 import (
 	"encoding/json"
 	"slices"
+
+	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
 // EventType is the kind of an event.
@@ -24,6 +26,22 @@ const (
 	EventStop     EventType = "stop"     // the daemon ended in order
 )
 
+// EventTypes are all types.
+func EventTypes() []EventType {
+	return []EventType{EventStart, EventUnlock, EventLock, EventRequest, EventDecision, EventDenial, EventIntent, EventOutcome,
+		EventBlock, EventWrite, EventStop}
+}
+
+// Outcomes are the words of Event.Outcome. A denial has the kind of its fault.
+func Outcomes() []string {
+	out := []string{"allowed", "approved", "copied", "delivered", "done", "expired", "failed", "reserved", "written"}
+	for _, k := range fault.Kinds() {
+		out = append(out, string(k))
+	}
+	slices.Sort(out)
+	return out
+}
+
 // Event records one thing that happened. It holds no value; argv, directory and
 // reason pass the broker's replacement of known values first.
 type Event struct {
@@ -34,7 +52,7 @@ type Event struct {
 	Request  string          `json:"request,omitempty"` // request id
 	Digest   *Hash           `json:"digest,omitempty"`
 	Action   string          `json:"action,omitempty"`
-	Outcome  string          `json:"outcome,omitempty"` // allowed, denied, delivered, failed ...
+	Outcome  string          `json:"outcome,omitempty"` // one of Outcomes
 	Kind     string          `json:"kind,omitempty"`    // caller's kind
 	Agent    string          `json:"agent,omitempty"`   // caller's label
 	Root     string          `json:"root,omitempty"`    // caller's session root

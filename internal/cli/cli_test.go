@@ -106,8 +106,9 @@ func TestUsageErrors(t *testing.T) {
 	for _, line := range []string{
 		"nonsense", "item", "item nonsense", "status --nonsense", "status extra", "item get", "read", "set", "approve",
 		"version --format xml", "audit anchor", "audit verify --proof a --export b --root c", "audit verify --export b",
-		"audit verify --root c", "audit list --since yesterday", "audit show x", "init --passphrase-file f",
-		"vault create x --tier none", "item create a=b", "item create --vault v a", "read x", "read --file-mode 9 op://a/b/c",
+		"audit verify --root c", "audit list --since yesterday", "audit list --caller robot", "audit list --outcome nonsense",
+		"audit export --format csv --type nonsense", "audit show x", "init --passphrase-file f",
+		"vault create x --tier none", "item create a=b", "item create --vault v a", "item edit x --generate-password=nonsense", "read x", "read --file-mode 9 op://a/b/c",
 		"read --timeout 1ms op://a/b/c", "item delete x", "completion nonsense", "inject x", "inject --file-mode 9", "inject --comments",
 		"project", "project nonsense", "project show a b", "run --task", "run --task t x", "run --project",
 		"audit export --format xml", "audit export --format human", "audit export --agent x", "audit export --since 24h",
@@ -385,7 +386,7 @@ func TestPolicyAndAudit(t *testing.T) {
 		{"audit show 5", 0, "{\n  \"n\": 5,\n  \"leaf\": \"m\"\n}\n"},
 		{"audit show 6", 1, ""},
 		{"audit export", 0, "{}\n[]\n"},
-		{"audit export -o " + export, 0, ""},
+		{"audit export -o " + export, 0, export + "\n"},
 		{"audit anchor --to " + anchor, 0, anchor + "\n"},
 		{"audit anchor --to " + anchor, 1, ""},
 	}
@@ -416,7 +417,7 @@ func TestAuditExportForCollectors(t *testing.T) {
 	csv := "n,time,type,outcome,kind,agent,action,refs,request,reason\n4,2023-11-14T22:13:20.000Z,denial,denied,,,,,,'=1|2\\u{a}\n5,,erased,,,,,,,\n"
 	cef := "CEF:0|Thumbturn|Thumbturn|1.2.3|denial|denial denied|6|externalId=4 rt=1700000000000 outcome=denied reason=\\=1|2\\n\n" +
 		"CEF:0|Thumbturn|Thumbturn|1.2.3|erased|erased|1|externalId=5\n"
-	filters := "--caller agent --agent a --vault v --item i --principal p --tenant t --purpose u --outcome o --type intent --since 2023-01-01 --until 2023-01-02"
+	filters := "--caller agent --agent a --vault v --item i --principal p --tenant t --purpose u --outcome denied --type intent --since 2023-01-01 --until 2023-01-02"
 	for line, want := range map[string]string{
 		"audit export": "{}\n", "audit export --format json": "{}\n", "--format json audit export": "{}\n",
 		"audit export --format csv": csv, "--format csv audit export": csv, "audit export --format cef " + filters: cef,
@@ -426,13 +427,13 @@ func TestAuditExportForCollectors(t *testing.T) {
 		}
 	}
 	file := filepath.Join(t.TempDir(), "out.csv")
-	if got := runCLI(t, s, nil, "", "audit", "export", "--format", "csv", "-o", file); got != (result{}) {
+	if got := runCLI(t, s, nil, "", "audit", "export", "--format", "csv", "-o", file); got != (result{0, file + "\n", ""}) {
 		t.Errorf("%+v", got)
 	}
 	if b, err := os.ReadFile(file); err != nil || string(b) != csv {
 		t.Errorf("%q, %v", b, err)
 	}
-	want := api.AuditFilter{Caller: "agent", Agent: "a", Vault: "v", Item: "i", Principal: "p", Tenant: "t", Purpose: "u", Outcome: "o",
+	want := api.AuditFilter{Caller: "agent", Agent: "a", Vault: "v", Item: "i", Principal: "p", Tenant: "t", Purpose: "u", Outcome: "denied",
 		Type: "intent", Since: 1_672_531_200_000, Until: 1_672_617_600_000}
 	var got []api.AuditFilter
 	runCLI(t, s, nil, "", append([]string{"audit", "list"}, strings.Fields(filters)...)...)
@@ -447,6 +448,28 @@ func TestAuditExportForCollectors(t *testing.T) {
 	}
 	if diff := cmp.Diff([]api.AuditFilter{want, want}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What was written to a file is told in the form that was asked for.
+func TestWrittenIsTold(t *testing.T) {
+	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{
+		api.OpAuditExport: {{Body: []api.Line{{Line: []byte("{}")}}}},
+		api.OpRelease:     {{Body: api.Released{Receipt: 1}, Values: [][]byte{[]byte("s3cret")}}},
+	}))
+	for _, command := range []string{"audit export", "read op://a/b/c"} {
+		file := filepath.Join(t.TempDir(), "out")
+		line := append(strings.Fields(command), "-f", "-o", file)
+		if got := runCLI(t, s, nil, "", line...); got != (result{0, file + "\n", ""}) {
+			t.Errorf("%s: %+v", command, got)
+		}
+		want := "{\n  \"path\": \"" + file + "\"\n}\n"
+		if got := runCLI(t, s, nil, "", append(line, "--format", "json")...); got != (result{0, want, ""}) {
+			t.Errorf("%s: %+v", command, got)
+		}
+	}
+	if got := runCLI(t, s, nil, "", "read", "--format", "json", "op://a/b/c"); got != (result{0, "s3cret\n", ""}) {
+		t.Errorf("%+v", got)
 	}
 }
 

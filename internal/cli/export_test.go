@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"filippo.io/age"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/sdk/sdktest"
@@ -146,8 +147,23 @@ func TestExportTo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := runCLI(t, s, nil, "", "export", "--to", dir+"/a", "--recipient", id.Recipient().String()); got.code != 0 {
+	key := id.Recipient().String()
+	if got := runCLI(t, s, nil, "", "export", "--to", dir+"/a", "--vault", "dev", "--recipient", key); got.code != 0 {
 		t.Fatalf("%+v", got)
+	}
+	// Whoever approves reads what goes where, and who will be able to read it.
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := api.Program{Argv: []string{"thumbturn", "export", "--to", dir + "/a", "--vault", "dev", "--recipient", key}, Dir: here}
+	for _, c := range s.Calls() {
+		var w api.Want
+		if c.Op == api.OpRelease {
+			if c.Into(t, &w); !cmp.Equal(w.Program, want) {
+				t.Error(cmp.Diff(want, w.Program))
+			}
+		}
 	}
 	if len(decrypted(t, dir+"/a", id)) != 2 {
 		t.Error("not the items")

@@ -202,7 +202,7 @@ person.`,
 	root.PersistentFlags().BoolVar(&c.Yes, "yes", false, "answer yes to questions; approves nothing")
 
 	s := session.Options{Console: c, Running: p.running}
-	a := audit.Options{Console: c, Version: p.Version, Now: p.Now, Offline: p.VerifyOffline}
+	a := audit.Options{Console: c, Version: p.Version, Offline: p.VerifyOffline}
 	root.AddCommand(
 		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand, backup.Pieces), initialize.NewPassphrase(c, p.Rand), initialize.NewRecovery(c),
 		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
@@ -210,8 +210,8 @@ person.`,
 		item.NewSet(c), items(c), vault.New(c), read.New(c, os.Getwd),
 		inject.New(inject.Options{Console: c, Environ: p.Environ, Dir: os.Getwd}),
 		grant.New(grant.Options{Console: c, Dir: os.Getwd, Path: p.getenv("PATH"), Describe: run.Describe}),
-		importer.New(importer.Options{Console: c, Now: p.Now, Dir: os.Getwd, GPG: "gpg"}),
-		export.New(c),
+		importer.New(importer.Options{Console: c, Dir: os.Getwd, GPG: "gpg"}),
+		export.New(c, os.Getwd),
 		request.NewList(c), request.NewApprove(c), request.NewDeny(c),
 		audit.New(a), backup.New(c), backup.NewRestore(c), backup.NewDevice(c),
 		policy.New(policy.Options{Console: c}),

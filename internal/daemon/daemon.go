@@ -48,6 +48,7 @@ type process struct {
 	server  *socket.Server
 	started time.Time
 	starter starter
+	again   bool // the image before this one held the lock
 	end     chan ending
 }
 
@@ -157,17 +158,17 @@ func (p *process) hold(inherited []string) error {
 		}
 	}
 	// A draft of the policy may be readable: it is no secret, and its folder is closed.
-	if err := device.CheckPrivate(p.home.Data, p.home.Run, p.home.Device); err != nil {
+	if err := device.CheckFolders(p.home.Folder(), p.home.Config); err != nil {
 		return err
 	}
-	if fi, err := os.Stat(p.home.Config); err == nil && fi.Mode().Perm()&0o077 != 0 {
-		return fault.New(fault.Denied, "start", p.home.Config, "is open to others").WithHint("chmod 700 " + p.home.Config)
+	if err := device.CheckPrivate(p.home.Data, p.home.Run, p.home.Device); err != nil {
+		return err
 	}
 	var err error
 	if p.lock, p.listen, err = adopt(inherited); err != nil {
 		return err
 	}
-	if p.lock == nil {
+	if p.again = p.lock != nil; !p.again {
 		if p.lock, err = lockHome(p.home.Run); err != nil {
 			return err
 		}
@@ -224,7 +225,7 @@ func (p *process) assemble() error {
 	if p.mode.system {
 		p.blind = unseen(kernel)
 	}
-	p.starter = whoStarted(identity.New(kernel, p.mode.options(false)))
+	p.starter = whoStarted(identity.New(kernel, p.mode.options(false)), p.again)
 	who := func(test bool) *identity.Registry { return identity.New(kernel, p.mode.options(test)) }
 	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader,
 		Files:   account.Files{Data: p.home.Data, Config: p.home.Config, Copy: p.db.Backup},

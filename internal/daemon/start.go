@@ -90,10 +90,14 @@ type starter struct {
 	program string
 	pid     int
 	agent   string // a known agent among the ancestors
+	again   bool   // this process itself, which replaced its image
 }
 
 // String names the starter.
 func (s starter) String() string {
+	if s.again {
+		return "itself, as it does at each lock"
+	}
 	if s.program == "" && s.pid == 1 {
 		return "the first process (pid 1)" // a service manager, or whoever takes in orphans
 	}
@@ -108,10 +112,11 @@ func (s starter) String() string {
 }
 
 // whoStarted looks at the process that started this one; it is alive, since it
-// waits for the socket, or is a service manager.
-func whoStarted(r *identity.Registry) starter {
+// waits for the socket, or is a service manager. A fresh image of a process that
+// ran before has a parent that says nothing: whoever started that one is gone.
+func whoStarted(r *identity.Registry, again bool) starter {
 	pid := os.Getppid()
-	s := starter{pid: pid}
+	s := starter{pid: pid, again: again}
 	s.program, s.agent = r.Starter(pid)
 	return s
 }

@@ -17,7 +17,8 @@ func unsupported(op string) error {
 // list here, which this package does not read.
 func CheckPrivate(dirs ...string) error { return unsupported("check permissions") }
 
-func checkDir(string) error { return unsupported("check permissions") }
+// CheckFolders refuses as well.
+func CheckFolders(dirs ...string) error { return unsupported("check permissions") }
 
 func identify(string) (dev, inode uint64, err error) { return 0, 0, errors.ErrUnsupported }
 

@@ -25,7 +25,7 @@ import (
 // refused. Deeper levels stand behind a checked directory and are not read.
 func CheckPrivate(dirs ...string) error {
 	for _, dir := range dirs {
-		if err := checkDir(dir); err != nil {
+		if err := CheckFolders(dir); err != nil {
 			return err
 		}
 		entries, err := os.ReadDir(dir)
@@ -49,16 +49,21 @@ func CheckPrivate(dirs ...string) error {
 	return nil
 }
 
-// checkDir checks a directory alone.
-func checkDir(dir string) error {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, "check permissions", dir, err)
+// CheckFolders is CheckPrivate without what lies in the directories.
+func CheckFolders(dirs ...string) error {
+	for _, dir := range dirs {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return fault.Wrap(fault.Unavailable, "check permissions", dir, err)
+		}
+		if !info.IsDir() {
+			return fault.New(fault.Denied, "check permissions", dir, "is not a directory")
+		}
+		if err := checkInfo(dir, info); err != nil {
+			return err
+		}
 	}
-	if !info.IsDir() {
-		return fault.New(fault.Denied, "check permissions", dir, "is not a directory")
-	}
-	return checkInfo(dir, info)
+	return nil
 }
 
 func checkInfo(path string, info fs.FileInfo) error {

@@ -101,6 +101,12 @@ const bom = "\xef\xbb\xbf"
 // lines that double each other would grow without end.
 const maxExpanded = 4 << 20
 
+// Names reports whether a file's name is that of an env file: .env, .env.local,
+// production.env.
+func Names(base string) bool {
+	return strings.HasPrefix(base, ".env.") || strings.HasSuffix(base, ".env")
+}
+
 // Parse reads data; name serves error messages. lookup gives the variables of
 // the environment and may be nil. The first mistake ends it with an *Error and
 // the zero File.

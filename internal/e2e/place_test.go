@@ -77,7 +77,7 @@ func TestLoosePermissions(t *testing.T) {
 	h := founded(t)
 	h.ok("daemon", "stop")
 	hints := true
-	for _, name := range []string{"data", "config", "run", "device"} {
+	for _, name := range []string{".", "data", "config", "run", "device"} {
 		dir := filepath.Join(h.dir, name)
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)

@@ -34,6 +34,11 @@ const (
 	Protocol    Kind = "protocol"    // 1: the two programs do not speak the same version
 )
 
+// Kinds are all kinds but Internal, which has no word.
+func Kinds() []Kind {
+	return []Kind{Usage, Denied, Locked, Pending, NotFound, Ambiguous, Exists, Conflict, Tampered, Held, Empty, Passphrase, Unavailable, Protocol}
+}
+
 // Error is a failure of one operation on one reference.
 type Error struct {
 	Kind Kind

@@ -153,7 +153,8 @@ func (a *Account) Describe(s *api.Status) {
 		s.Root = canon.RootFingerprint(g.Root).String()
 	}
 	if s.State == api.StateUnlocked {
-		s.Vaults, s.Items = a.book.Count()
+		n := a.book.Count()
+		s.Counts = &n
 		for _, t := range a.desk.List() {
 			if t.State == approve.Pending {
 				s.Pending++

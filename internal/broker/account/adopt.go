@@ -79,9 +79,20 @@ func (a *Account) recovered(ctx context.Context, who identity.Caller, c candidat
 		return err
 	}
 	defer r.Gesture.Close()
-	if err := a.still(c.now); err != nil {
+	if err = a.still(c.now); err == nil {
+		err = a.inherit(ctx, who, c, r, out)
+	}
+	if err != nil {
+		spoil(r.Recovery)
 		return err
 	}
+	out.Code = r.Recovery
+	return nil
+}
+
+// inherit writes into the copy what the recovery made, behind the statement that
+// names this device.
+func (a *Account) inherit(ctx context.Context, who identity.Caller, c candidate, r *open.Recovered, out *Replacement) error {
 	if err := c.Book.Opened(); err != nil {
 		return err
 	}
@@ -103,7 +114,6 @@ func (a *Account) recovered(ctx context.Context, who identity.Caller, c candidat
 	if err != nil {
 		return err
 	}
-	out.Code = r.Recovery
 	return a.takeOver(ctx, who, c, "recovered", list, out)
 }
 

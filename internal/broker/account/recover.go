@@ -48,6 +48,11 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 		return nil, err
 	}
 	defer r.Gesture.Close()
+	if err := a.fresh(unlock, presence); err != nil { // after the code, or anybody could try passphrases here
+		spoil(r.Recovery)
+		a.book.Keys.Lock()
+		return nil, err
+	}
 	e := ledger.Entry{Events: []canon.Event{{Type: canon.EventUnlock, Action: "recover", Outcome: "done",
 		Kind: string(who.Kind()), Root: who.Root().String(), Reason: "recovery code used: new code, share, presence keys and passphrases"}}}
 	s, err := a.book.Sign(r.Gesture.Root().Sign, canon.TypeRoster, "roster", r.Roster)
@@ -68,6 +73,7 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 		_, err = a.book.Write(ctx, e)
 	}
 	if err != nil {
+		spoil(r.Recovery)
 		a.book.Keys.Lock()
 		return nil, err
 	}
@@ -100,8 +106,14 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, source, w
 		if bytes.Equal(next, presence) {
 			return same()
 		}
+		if bytes.Equal(next, old) {
+			return unchanged("passphrase change", which)
+		}
 	case "presence":
 		newPresence = next
+		if bytes.Equal(next, presence) {
+			return unchanged("passphrase change", which)
+		}
 		needs = a.compartments()
 		if eq, err := a.book.Keys.SameAsUnlock(roster, next, a.o.Device.LendShare); err != nil || eq {
 			return same()
@@ -175,14 +187,36 @@ func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, source
 			Action: op, Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: "new recovery code, input: " + source}}})
 	}
 	if err != nil {
-		_ = code(func([]byte) error { return nil }) // of no use to anybody: wiped
+		spoil(code)
 		return nil, err
 	}
 	return code, nil
 }
 
+// spoil wipes a recovery code that came to nothing.
+func spoil(code func(func([]byte) error) error) { _ = code(func([]byte) error { return nil }) }
+
 func same() error {
 	return fault.New(fault.Usage, "passphrase change", "", "the presence passphrase must differ from the unlock passphrase")
+}
+
+func unchanged(op, which string) error {
+	return fault.New(fault.Usage, op, "", "the new "+which+" passphrase is the present one")
+}
+
+// fresh refuses new passphrases that are the present ones, as far as the present
+// share can tell.
+func (a *Account) fresh(unlock, presence []byte) error {
+	roster := a.book.Roster()
+	if eq, err := a.book.Keys.SameAsUnlock(roster, unlock, a.o.Device.LendShare); err == nil && eq {
+		return unchanged("recover", "unlock")
+	}
+	g, err := a.book.Keys.Gesture(roster, presence, a.o.Device.LendShare, a.book.Place(), []string{"account"})
+	if err != nil {
+		return nil
+	}
+	g.Close()
+	return unchanged("recover", "presence")
 }
 
 // Restore accepts a database that is behind what this device has seen. It takes

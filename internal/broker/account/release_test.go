@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -268,6 +269,9 @@ func (h *home) ledgerSays(from int64) map[string]int {
 		var ev canon.Event
 		if err := canon.Decode(e.Body, &ev); err != nil {
 			return err
+		}
+		if ev.Outcome != "" && !slices.Contains(canon.Outcomes(), ev.Outcome) || !slices.Contains(canon.EventTypes(), ev.Type) {
+			h.t.Errorf("%s/%s is not in the lists", ev.Type, ev.Outcome)
 		}
 		out[string(ev.Type)+"/"+ev.Outcome]++
 		return nil

@@ -78,7 +78,7 @@ func (b *Custody) Put(ctx context.Context, who identity.Caller, p Put) (Written,
 	if !b.g.Book.Keys.Unlocked() {
 		return Written{}, b.g.Refused(who, "write", open.ErrLocked)
 	}
-	v, err := b.vaultOf(ctx, p)
+	v, err := b.vaultOf(ctx, who, p)
 	if err != nil {
 		return Written{}, err
 	}
@@ -117,10 +117,10 @@ func (b *Custody) Put(ctx context.Context, who identity.Caller, p Put) (Written,
 }
 
 // vaultOf finds the vault of a write; an edit may leave it out where the title
-// is the only one.
-func (b *Custody) vaultOf(ctx context.Context, p Put) (*Vault, error) {
+// is the only one, and the caller may know that.
+func (b *Custody) vaultOf(ctx context.Context, who identity.Caller, p Put) (*Vault, error) {
 	if p.Vault == "" && p.Mode == Edit {
-		it, err := b.g.Book.Find(ctx, "item edit", "", p.Item)
+		it, err := b.Get(ctx, who, "item edit", "", p.Item)
 		if err != nil {
 			return nil, err
 		}

@@ -36,7 +36,6 @@ type Check struct {
 type Options struct {
 	Console *console.Console
 	Version string // X.Y.Z of this program
-	Now     func() time.Time
 	// Offline verifies files without a daemon, and writes what it found.
 	Offline func(context.Context, Check, io.Writer) error
 }
@@ -59,7 +58,7 @@ func newList(o Options) *cobra.Command {
 			"  thumbturn audit list --purpose OPS-4711",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := sel.at(o.Now())
+			f, err := sel.at(o.Console.Now())
 			if err != nil {
 				return err
 			}

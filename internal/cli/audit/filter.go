@@ -1,12 +1,15 @@
 package audit
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 )
 
 // selection is a filter as it stands on the command line.
@@ -29,15 +32,37 @@ func (s *selection) flags(cmd *cobra.Command) {
 	fl.StringVar(&f.Type, "type", "", "only this `TYPE`, such as intent")
 	fl.StringVar(&s.since, "since", "", "not before `TIME`: 24h, 2026-01-31 or 2026-01-31T12:00:00Z")
 	fl.StringVar(&s.until, "until", "", "not after `TIME`, in the same forms")
-	choices(cmd, "caller", "person", "agent", "service")
-	choices(cmd, "type", string(canon.EventStart), string(canon.EventUnlock), string(canon.EventLock), string(canon.EventRequest),
-		string(canon.EventDecision), string(canon.EventDenial), string(canon.EventIntent), string(canon.EventOutcome),
-		string(canon.EventBlock), string(canon.EventWrite), string(canon.EventStop))
+	for _, l := range s.lists() {
+		choices(cmd, l.flag, l.words...)
+	}
 }
 
-// at resolves the times.
+// list is a filter that knows all its words.
+type list struct {
+	flag, value string
+	words       []string
+}
+
+func (s *selection) lists() []list {
+	types := []string{}
+	for _, t := range canon.EventTypes() {
+		types = append(types, string(t))
+	}
+	return []list{
+		{"caller", s.filter.Caller, []string{"person", "agent", "service"}},
+		{"outcome", s.filter.Outcome, canon.Outcomes()},
+		{"type", s.filter.Type, types},
+	}
+}
+
+// at checks the words and resolves the times.
 func (s *selection) at(now time.Time) (api.AuditFilter, error) {
 	f := s.filter
+	for _, l := range s.lists() {
+		if l.value != "" && !slices.Contains(l.words, l.value) {
+			return f, console.Usage("unknown %s %q; use %s", l.flag, l.value, strings.Join(l.words, ", "))
+		}
+	}
 	var err error
 	if f.Since, err = moment(s.since, now); err != nil {
 		return f, err

@@ -29,7 +29,8 @@ func newExport(o Options) *cobra.Command {
 		Use:   "export",
 		Short: "Write the ledger out, for others to verify or to collect",
 		Long: `Write the ledger out. Format json, the default, is the whole ledger as lines that
-"audit verify --export" checks without this computer.
+"audit verify --export" checks without this computer. With --out-file the path is
+printed, as JSON where --format json is given.
 
 Formats csv and cef are for log collectors: one line for each event, without the
 statements, signatures and salts. They carry no proof; nobody can tell whether
@@ -41,7 +42,7 @@ a ' in front; references are separated by semicolons.`,
 			"  thumbturn audit export --format csv --outcome denied -o denied.csv",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := sel.at(o.Now())
+			f, err := sel.at(o.Console.Now())
 			if err != nil {
 				return err
 			}
@@ -80,8 +81,16 @@ func Export(ctx context.Context, o Options, k keep, f api.AuditFilter) error {
 		if err != nil || k.file == "" {
 			return err
 		}
-		return o.Console.WriteFile(k.file, buf.Bytes(), 0o600, k.force)
+		if err := o.Console.WriteFile(k.file, buf.Bytes(), 0o600, k.force); err != nil {
+			return err
+		}
+		return o.wrote(k.file)
 	})
+}
+
+// wrote tells which file was written.
+func (o Options) wrote(path string) error {
+	return o.Console.Print(map[string]string{"path": path}, func(w io.Writer) { fmt.Fprintln(w, canon.Escape(path)) })
 }
 
 // progress counts what is exported, where that does not stand on the screen
@@ -147,9 +156,7 @@ change it back, such as another machine or a repository: later, "audit verify
 				if err := o.Console.WriteFile(to, []byte(a.Head), 0o644, force); err != nil {
 					return err
 				}
-				return o.Console.Print(map[string]string{"path": to}, func(w io.Writer) {
-					fmt.Fprintln(w, canon.Escape(to))
-				})
+				return o.wrote(to)
 			})
 		},
 	}

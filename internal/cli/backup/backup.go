@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -85,12 +84,12 @@ func begin(c *console.Console, to string, force bool) (*draft, error) {
 	d := &draft{c: c, to: to, force: force}
 	if fi, err := os.Stat(to); err == nil && fi.IsDir() {
 		d.named = true
-	} else if err := vacant(c, to, force); err != nil {
+	} else if d.force, err = c.MayWrite(to, force); err != nil {
 		return nil, err
 	}
 	var err error
 	d.f, err = os.CreateTemp(d.dir(), ".thumbturn-*") // 0600
-	return d, unwritten(to, err)
+	return d, console.Unwritten(to, err)
 }
 
 func (d *draft) dir() string {
@@ -120,17 +119,17 @@ func (d *draft) fill(ctx context.Context, fits func(written) error) (written, er
 	if err == nil {
 		if done.Path = d.to; d.named {
 			done.Path = filepath.Join(d.to, "thumbturn-"+done.Account+"-"+time.UnixMilli(done.Time).UTC().Format("20060102T150405Z")+".tar")
-			err = vacant(d.c, done.Path, d.force)
+			_, err = d.c.MayWrite(done.Path, d.force)
 		}
 	}
 	if err == nil {
-		err = unwritten(done.Path, os.Rename(d.f.Name(), done.Path))
+		err = console.Unwritten(done.Path, os.Rename(d.f.Name(), done.Path))
 	}
 	if err != nil {
 		d.drop()
 		return done, err
 	}
-	return done, unwritten(done.Path, atomicfile.SyncDir(d.dir()))
+	return done, console.Unwritten(done.Path, atomicfile.SyncDir(d.dir()))
 }
 
 // receive writes what the daemon sends, to the disk.
@@ -141,7 +140,7 @@ func receive(ctx context.Context, s *sdk.Client, f *os.File) error {
 		return err
 	})
 	if err == nil {
-		err = unwritten(f.Name(), errors.Join(w.Flush(), f.Sync()))
+		err = console.Unwritten(f.Name(), errors.Join(w.Flush(), f.Sync()))
 	}
 	return err
 }
@@ -168,33 +167,4 @@ func describe(m archive.Manifest) string {
 	}
 	return fmt.Sprintf("account %s%s, %d statements and %d events, of %s", canon.Escape(m.Account), test, m.Statements, m.Events,
 		time.UnixMilli(m.Time).UTC().Format(time.RFC3339))
-}
-
-// vacant refuses a path where something stands that must not be replaced.
-func vacant(c *console.Console, path string, force bool) error {
-	fi, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return unwritten(path, err)
-	case !fi.Mode().IsRegular():
-		return fault.New(fault.Exists, "backup", path, "is not a regular file")
-	case force || c.Yes:
-		return nil
-	case !c.Prompt.IsTerminal():
-		return fault.New(fault.Exists, "backup", path, "the file exists").WithHint("add --force to replace it")
-	}
-	return c.Confirm("replace " + path + "?")
-}
-
-// unwritten classifies why a file was not written; nil stays nil.
-func unwritten(path string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		err = p.Err
-	}
-	return fault.Wrap(fault.Unavailable, "write", path, err)
 }

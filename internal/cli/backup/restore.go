@@ -114,13 +114,24 @@ func tell(c *console.Console, r api.Restored) error {
 	})
 }
 
-// Accept takes the present database for good.
+// Accept takes the present database for good, where it is not the one that this
+// device has seen.
 func Accept(ctx context.Context, c *console.Console, file string) error {
 	c.WarnHome()
-	if err := c.Confirm("did you put this older database back yourself?"); err != nil {
-		return err
-	}
 	return c.Session(ctx, func(s *sdk.Client) error {
+		st, err := s.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if st.State != api.StateHeld {
+			return c.Print(map[string]string{"state": st.State}, func(w io.Writer) {
+				fmt.Fprintln(w, "nothing was rolled back, so there is nothing to accept; a backup is put back with --from")
+			})
+		}
+		c.Say("held: %s", canon.Escape(st.Held))
+		if err := c.Confirm("did you put this older database back yourself?"); err != nil {
+			return err
+		}
 		p, auth, err := c.Passphrase("presence passphrase: ", file)
 		if err != nil {
 			return err

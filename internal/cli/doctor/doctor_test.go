@@ -60,7 +60,7 @@ func healthy(t *testing.T, st api.Status) (Options, *sdktest.Server, *bytes.Buff
 	work := folder(t, 0o700, nil)
 	var out bytes.Buffer
 	o := Options{
-		Console: &console.Console{Out: &out, Err: &out, Getenv: func(string) string { return "" },
+		Console: &console.Console{Out: &out, Err: &out, Getenv: func(k string) string { return map[string]string{"PATH": bin}[k] },
 			Home: func() (api.Home, error) { h := s.Home; h.Custom = false; return h, nil }},
 		Version: "0.0.0", OS: "linux", Environ: []string{"PATH=" + bin},
 		Dir:        func() (string, error) { return work, nil },
@@ -156,6 +156,10 @@ func TestHome(t *testing.T) {
 	o, s, _ := healthy(t, api.Status{})
 	h := s.Home
 	h.Custom = false
+	h.Data = filepath.Join(folder(t, 0o700, nil), "data") // as among the XDG places: not below the rest
+	if err := os.Mkdir(h.Data, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(h.Data, "db")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -176,6 +180,10 @@ func TestHome(t *testing.T) {
 		{"as it should be", func() {}, func() {}, nil},
 		{"open file", mode(file, 0o640), mode(file, 0o600), []string{"problem permissions: " + file + " is open to others (mode 0640)"}},
 		{"open folder", mode(h.Config, 0o755), mode(h.Config, 0o700), []string{"problem permissions: " + h.Config + " is open to others (mode 0755)"}},
+		{"the home itself", mode(h.Folder(), 0o755), mode(h.Folder(), 0o700),
+			[]string{"problem permissions: " + h.Folder() + " is open to others (mode 0755)"}},
+		{"the home itself, to all", mode(h.Folder(), 0o777), mode(h.Folder(), 0o700),
+			[]string{"problem permissions: " + h.Folder() + " is open to others (mode 0777)"}},
 		{"open above", mode(filepath.Dir(h.Data), 0o777), mode(filepath.Dir(h.Data), 0o700),
 			[]string{"problem permissions: " + filepath.Dir(h.Data) + ", above the home, can be written by others (mode 0777)"}},
 		{"group above", mode(filepath.Dir(h.Data), 0o770), mode(filepath.Dir(h.Data), 0o700),
@@ -192,6 +200,11 @@ func TestHome(t *testing.T) {
 	h.Custom = true
 	if got := notOK(o.home(h)); len(got) != 1 || !strings.HasPrefix(got[0], "warning home: THUMBTURN_HOME") {
 		t.Errorf("a home from the environment: %q", got)
+	}
+	open := folder(t, 0o755, nil)
+	empty := api.Home{Data: open + "/data", Config: open + "/config", Run: open + "/run", Device: open + "/device"}
+	if got := notOK(o.home(empty)); len(got) != 1 || !strings.Contains(got[0], open+" is open to others") {
+		t.Errorf("no home in an open folder: %q", got)
 	}
 	if got := o.home(api.Home{Data: "/nonexistent/a", Config: "/nonexistent/b", Run: "/nonexistent/c", Device: "/nonexistent/d"}); len(got) != 1 || got[0].State != OK {
 		t.Errorf("no home: %v", got)
@@ -258,7 +271,7 @@ func TestPath(t *testing.T) {
 			"warning PATH: entry 1 is not absolute: what it means depends on the working directory",
 			"warning PATH: entry 3 is not absolute: what it means depends on the working directory"}},
 	} {
-		o.Environ = []string{"PATH=" + tt.path}
+		o.Console.Getenv = func(string) string { return tt.path }
 		if diff := cmp.Diff(tt.want, notOK(o.path())); diff != "" {
 			t.Errorf("%s: %s", tt.name, diff)
 		}

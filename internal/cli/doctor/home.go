@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/atomicfile"
 )
 
 // home checks that the four folders, and what lies directly in them, are ours
@@ -22,6 +23,9 @@ func (o Options) home(h api.Home) []Finding {
 		return append(out, Finding{"permissions", Warning, "not checked on this system", ""})
 	}
 	var bad []Finding
+	if info, err := os.Lstat(h.Folder()); err == nil {
+		bad = private(h.Folder(), info)
+	}
 	missing := 0
 	for _, dir := range []string{h.Data, h.Config, h.Run, h.Device} {
 		info, err := os.Lstat(dir)
@@ -35,10 +39,10 @@ func (o Options) home(h api.Home) []Finding {
 		}
 		bad = append(bad, private(dir, info)...)
 		bad = append(bad, inside(dir, h)...)
-		bad = append(bad, above(dir)...)
+		bad = append(bad, above(dir, h.Folder())...)
 	}
 	switch {
-	case missing == 4:
+	case missing == 4 && len(bad) == 0:
 		return append(out, Finding{"permissions", OK, "there is no home yet", "thumbturn init"})
 	case len(bad) == 0:
 		bad = []Finding{{"permissions", OK, "the folders of the home are yours alone", ""}}
@@ -84,16 +88,20 @@ func private(path string, info fs.FileInfo) []Finding {
 	}
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
 		out = append(out, Finding{"permissions", Problem, fmt.Sprintf("%s is open to others (mode %04o)", path, perm),
-			fmt.Sprintf("chmod %o '%s'", perm&0o700, path)})
+			fmt.Sprintf("chmod %o %s", perm&0o700, atomicfile.Quote(path))})
 	}
 	return out
 }
 
 // above looks at the folders over a home: who can write one of them can put
-// another home there, unless it is sticky and what lies in it is not theirs.
-func above(dir string) []Finding {
+// another home there, unless it is sticky and what lies in it is not theirs. own
+// was looked at already.
+func above(dir, own string) []Finding {
 	var out []Finding
 	for up := filepath.Dir(dir); ; up = filepath.Dir(up) {
+		if up == own {
+			continue
+		}
 		info, err := os.Stat(up)
 		if err != nil {
 			return append(out, Finding{"permissions", Problem, up + " cannot be examined", ""})
@@ -107,7 +115,7 @@ func above(dir string) []Finding {
 				state = Problem
 			}
 			out = append(out, Finding{"permissions", state, fmt.Sprintf("%s, above the home, can be written by others (mode %04o)", up, info.Mode().Perm()),
-				fmt.Sprintf("chmod go-w '%s'", up)})
+				"chmod go-w " + atomicfile.Quote(up)})
 		}
 		if up == filepath.Dir(up) {
 			return out

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/thumbturn/thumbturn/internal/atomicfile"
 )
 
 // beside checks that the daemon lies where it will be looked for.
@@ -19,7 +21,7 @@ func (o Options) beside() Finding {
 		return Finding{check, Problem, "there is no thumbturnd beside " + self, "install both programs into one folder"}
 	}
 	if info, err := os.Stat(filepath.Dir(self)); err == nil && o.OS != "windows" && info.Mode().Perm()&0o002 != 0 {
-		return Finding{check, Problem, "everybody can write " + filepath.Dir(self), fmt.Sprintf("chmod o-w '%s'", filepath.Dir(self))}
+		return Finding{check, Problem, "everybody can write " + filepath.Dir(self), "chmod o-w " + atomicfile.Quote(filepath.Dir(self))}
 	}
 	return Finding{check, OK, "thumbturn and thumbturnd lie in " + filepath.Dir(self), ""}
 }
@@ -44,14 +46,14 @@ func (o Options) suffix() string {
 func (o Options) path() []Finding {
 	const check = "PATH"
 	var out []Finding
-	dirs := filepath.SplitList(o.getenv("PATH"))
+	dirs := filepath.SplitList(o.Console.Getenv("PATH"))
 	for i, dir := range dirs {
 		if !filepath.IsAbs(dir) {
 			out = append(out, Finding{check, Warning, fmt.Sprintf("entry %d is not absolute: what it means depends on the working directory", i+1), "remove it from PATH"})
 			continue
 		}
 		if info, err := os.Stat(dir); err == nil && o.OS != "windows" && info.Mode().Perm()&0o002 != 0 {
-			out = append(out, Finding{check, Problem, fmt.Sprintf("everybody can put programs into %s", dir), fmt.Sprintf("chmod o-w '%s', or remove it from PATH", dir)})
+			out = append(out, Finding{check, Problem, "everybody can put programs into " + dir, "chmod o-w " + atomicfile.Quote(dir) + ", or remove it from PATH"})
 		}
 	}
 	out = append(out, o.shadows(dirs)...)
@@ -95,14 +97,4 @@ func (o Options) shadows(dirs []string) []Finding {
 func executable(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular() && (info.Mode().Perm()&0o111 != 0 || strings.HasSuffix(path, ".exe"))
-}
-
-// getenv reads from Environ; of a name that stands twice, the first counts.
-func (o Options) getenv(name string) string {
-	for _, kv := range o.Environ {
-		if k, v, ok := strings.Cut(kv, "="); ok && k == name {
-			return v
-		}
-	}
-	return ""
 }

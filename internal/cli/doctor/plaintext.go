@@ -115,7 +115,7 @@ func (o Options) loose() []Finding {
 	var out []Finding
 	g := newGuess()
 	for _, e := range entries {
-		if envFile(e.Name()) {
+		if dotenv.Names(e.Name()) || e.Name() == ".envrc" {
 			out = append(out, g.look(filepath.Join(dir, e.Name()), e.Name())...)
 		}
 	}
@@ -123,10 +123,6 @@ func (o Options) loose() []Finding {
 		out = []Finding{{check, OK, "no env file of the working directory looks like holding a plaintext credential", ""}}
 	}
 	return out
-}
-
-func envFile(name string) bool {
-	return name == ".env" || name == ".envrc" || strings.HasPrefix(name, ".env.") || strings.HasSuffix(name, ".env")
 }
 
 // look reads one env file.

@@ -39,11 +39,12 @@ type Options struct {
 	Recipients []string
 	Plain      bool
 	Force      bool
+	Dir        func() (string, error) // the working directory
 }
 
 // New returns the export command.
-func New(c *console.Console) *cobra.Command {
-	o := Options{Console: c}
+func New(c *console.Console, dir func() (string, error)) *cobra.Command {
+	o := Options{Console: c, Dir: dir}
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Write all items with their values to an encrypted file",
@@ -206,11 +207,11 @@ func (b *batch) ask(ctx context.Context, s *sdk.Client, o Options) error {
 	if len(b.refs) == 0 {
 		return nil
 	}
-	argv := []string{"thumbturn", "export", "--to", o.To}
-	if o.Plain {
-		argv = append(argv, "--plain")
+	want := api.Want{Sink: "reveal", Refs: b.refs, Program: api.Program{Argv: o.argv()}}
+	if dir, err := o.Dir(); err == nil {
+		want.Program.Dir = dir
 	}
-	_, values, err := s.Release(ctx, api.Want{Sink: "reveal", Refs: b.refs, Program: api.Program{Argv: argv}}, o.Console.Waiting)
+	_, values, err := s.Release(ctx, want, o.Console.Waiting)
 	if err != nil {
 		return err
 	}
@@ -219,6 +220,22 @@ func (b *batch) ask(ctx context.Context, s *sdk.Client, o Options) error {
 	}
 	b.refs, b.at = nil, nil
 	return nil
+}
+
+// argv is the command as the request names it: what is exported, where to, and
+// who will be able to read it.
+func (o Options) argv() []string {
+	argv := []string{"thumbturn", "export", "--to", o.To}
+	if o.Vault != "" {
+		argv = append(argv, "--vault", o.Vault)
+	}
+	for _, r := range o.Recipients {
+		argv = append(argv, "--recipient", r)
+	}
+	if o.Plain {
+		argv = append(argv, "--plain")
+	}
+	return argv
 }
 
 // encode writes the list of items. A value that is not text is in base64 and

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/thumbturn/thumbturn/internal/atomicfile"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -79,8 +78,9 @@ func (o Options) readStore(ctx context.Context, root string) (foreign.Export, er
 		return foreign.Export{}, err
 	}
 	store, total := foreign.NewStore(), 0
-	tick := o.ticker("decrypted", len(entries))
-	for i, name := range entries {
+	p := o.Console.Progress("decrypting", int64(len(entries)))
+	defer p.Done()
+	for _, name := range entries {
 		text, err := o.decrypt(ctx, filepath.Join(root, filepath.FromSlash(name)+".gpg"))
 		if ctx.Err() != nil {
 			store.Wipe()
@@ -102,7 +102,7 @@ func (o Options) readStore(ctx context.Context, root string) (foreign.Export, er
 			store.Wipe()
 			return foreign.Export{}, err
 		}
-		tick(i + 1)
+		p.Step(1)
 	}
 	return store.Done(), nil
 }
@@ -181,18 +181,6 @@ func (o Options) decrypt(ctx context.Context, path string) ([]byte, error) {
 		return nil, errGPG
 	}
 	return text, nil
-}
-
-// ticker returns a function that tells on stderr how far things are, once a
-// second has passed and then each second.
-func (o Options) ticker(what string, total int) func(done int) {
-	last := o.Now()
-	return func(done int) {
-		if now := o.Now(); now.Sub(last) >= time.Second && done < total {
-			last = now
-			o.Console.Say("%s %d of %d", what, done, total)
-		}
-	}
 }
 
 // importExport takes an export's items into a vault.

@@ -43,9 +43,9 @@ func newDesk(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	s := sdktest.Start(t, d.answer)
-	c := &console.Console{Out: &d.out, Err: &d.err, Format: "human",
+	c := &console.Console{Out: &d.out, Err: &d.err, Format: "human", Now: time.Now, Getenv: func(string) string { return "" },
 		Dial: func(ctx context.Context) (*sdk.Client, error) { return sdk.Dial(ctx, s.Home, sdk.Options{}) }}
-	d.o = Options{Console: c, Now: time.Now, Dir: func() (string, error) { return d.dir, nil }, GPG: "/nonexistent/gpg", Conflict: "skip"}
+	d.o = Options{Console: c, Dir: func() (string, error) { return d.dir, nil }, GPG: "/nonexistent/gpg", Conflict: "skip"}
 	return d
 }
 

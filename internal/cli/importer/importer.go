@@ -9,13 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/atomicfile"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/dotenv"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/foreign"
 	"github.com/thumbturn/thumbturn/sdk"
@@ -25,7 +25,6 @@ import (
 type Options struct {
 	Console  *console.Console
 	Ask      api.Ask
-	Now      func() time.Time
 	Dir      func() (string, error) // the working directory
 	GPG      string                 // the program that opens a password-store
 	From     string
@@ -103,17 +102,12 @@ func Import(ctx context.Context, o Options, path string) error {
 	switch {
 	case o.Undo:
 		return undo(ctx, o, path)
-	case o.From == fromEnv || o.From == "" && isEnv(filepath.Base(path)):
+	case o.From == fromEnv || o.From == "" && dotenv.Names(filepath.Base(path)):
 		return importEnv(ctx, o, path)
 	case o.Item != "" || o.All:
 		return console.Usage("--item and --all are for env files; with --from env any file is taken for one")
 	}
 	return importExport(ctx, o, path)
-}
-
-// isEnv knows env files by their names: .env, .env.local, production.env.
-func isEnv(base string) bool {
-	return base == ".env" || strings.HasPrefix(base, ".env.") || strings.HasSuffix(base, ".env")
 }
 
 // vault finds the vault to write to.
@@ -123,7 +117,9 @@ func (o Options) vault(ctx context.Context, s *sdk.Client) (api.Vault, error) {
 		return api.Vault{}, err
 	}
 	var hits []api.Vault
+	var names []string
 	for _, v := range all {
+		names = append(names, v.Name)
 		if o.Vault == "" && (v.Tier == "standard" || len(all) == 1) ||
 			o.Vault != "" && (v.ID == o.Vault || foreign.Fold(v.Name) == foreign.Fold(o.Vault)) {
 			hits = append(hits, v)
@@ -135,7 +131,8 @@ func (o Options) vault(ctx context.Context, s *sdk.Client) (api.Vault, error) {
 	case o.Vault == "":
 		return api.Vault{}, console.Usage("name a vault with --vault").WithHint("`thumbturn vault list` shows what there is")
 	case len(hits) == 0:
-		return api.Vault{}, fault.New(fault.NotFound, "import", o.Vault, "there is no such vault").WithHint("`thumbturn vault list` shows what there is")
+		return api.Vault{}, fault.New(fault.NotFound, "import", o.Vault, "there is no such vault").
+			WithHint(console.Near(o.Vault, names, "`thumbturn vault list` shows what there is"))
 	}
 	return api.Vault{}, fault.New(fault.Ambiguous, "import", o.Vault, "more than one vault matches").WithHint("use the id")
 }

@@ -53,7 +53,7 @@ func (o Options) write(ctx context.Context, e foreign.Export) error {
 		}
 		r := report{Format: e.Format, Vault: v.Name, DryRun: o.DryRun, Items: []taken{}, Left: []behind{},
 			Skipped: append([]foreign.Skipped{}, e.Skipped...)}
-		tick := o.ticker("imported", len(e.Items))
+		p := o.Console.Progress("importing", int64(len(e.Items)))
 		for i, it := range e.Items {
 			if err = ctx.Err(); err == nil {
 				err = o.one(ctx, s, v, it, have, &r)
@@ -62,8 +62,9 @@ func (o Options) write(ctx context.Context, e foreign.Export) error {
 				r.Open = len(e.Items) - i
 				break
 			}
-			tick(i + 1)
+			p.Step(1)
 		}
+		p.Done()
 		if len(r.Left) > 0 {
 			o.Console.Say("WARNING: %s left behind: see the list", count(len(r.Left), "thing"))
 		}

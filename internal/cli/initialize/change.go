@@ -65,9 +65,7 @@ func Change(ctx context.Context, o ChangeOptions) error {
 			}
 			defer clear(old)
 		}
-		// The new one differs from the presence passphrase in either case: as the
-		// other passphrase, or as the one that it replaces.
-		fresh, err := choose(effects{o.Console, o.Rand}, in.Which, o.New, presence)
+		fresh, err := choose(effects{o.Console, o.Rand}, in.Which, o.New, presence, old)
 		if err != nil {
 			return err
 		}

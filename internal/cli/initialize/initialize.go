@@ -103,7 +103,7 @@ func (o Options) source() api.Auth {
 // both chooses the two passphrases. The caller wipes them.
 func (o Options) both() (unlock, presence []byte, err error) {
 	e := effects{o.Console, o.Rand}
-	if unlock, err = choose(e, "unlock", o.Unlock, nil); err != nil {
+	if unlock, err = choose(e, "unlock", o.Unlock); err != nil {
 		return nil, nil, err
 	}
 	if presence, err = choose(e, "presence", o.Presence, unlock); err != nil {

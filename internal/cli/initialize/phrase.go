@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -43,16 +44,18 @@ const (
 	minBits   = 45 // of the estimate below
 )
 
-// Weak tells why a passphrase is refused, or nothing. The estimate is rough and
-// meant to stop what a list of passwords would hold, not to measure strength.
-func Weak(p, other []byte) string {
+// Weak tells why a passphrase is refused beside those in use, or nothing. The
+// estimate is rough and meant to stop what a list of passwords would hold, not to
+// measure strength.
+func Weak(p []byte, used ...[]byte) string {
+	same := func(u []byte) bool { return len(u) > 0 && bytes.EqualFold(bytes.TrimSpace(p), bytes.TrimSpace(u)) }
 	switch {
 	case !utf8.Valid(p):
 		return "is not valid text"
 	case utf8.RuneCount(p) < minLength:
 		return fmt.Sprintf("is shorter than %d characters", minLength)
-	case len(other) > 0 && bytes.EqualFold(bytes.TrimSpace(p), bytes.TrimSpace(other)):
-		return "is the same as the other passphrase"
+	case slices.ContainsFunc(used, same):
+		return "is in use already"
 	case bits(p) < minBits:
 		return "is too easy to guess"
 	}
@@ -100,7 +103,7 @@ func class(r rune) (kind int, worth float64) {
 // choose gets a new passphrase: from a file, or typed twice at the terminal
 // beside a suggestion. The suggestion is part of the prompt, so that it reaches
 // the terminal alone and no redirected stream. The caller wipes the result.
-func choose(o effects, name, file string, other []byte) ([]byte, error) {
+func choose(o effects, name, file string, used ...[]byte) ([]byte, error) {
 	prompt := "new " + name + " passphrase: "
 	if file == "" && o.Console.Prompt.IsTerminal() {
 		words, err := Suggest(o.Rand)
@@ -113,10 +116,10 @@ func choose(o effects, name, file string, other []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if why := Weak(p, other); why != "" {
+	if why := Weak(p, used...); why != "" {
 		clear(p)
 		return nil, fault.New(fault.Usage, "", "", "the new "+name+" passphrase "+why).
-			WithHint("take six random words; " + name + " and the other passphrase must differ")
+			WithHint("take six random words; both passphrases differ, from one another and from the present ones")
 	}
 	if file != "" {
 		return p, nil

@@ -54,7 +54,12 @@ func (s selector) pick(it api.Item) ([]int, error) {
 	for _, l := range s.labels {
 		n := add(func(f api.Field) bool { return f.Label == l || f.ID == l || f.Section+"."+f.Label == l })
 		if n == 0 {
-			return nil, fault.New(fault.NotFound, "item get", it.ID, fmt.Sprintf("the item has no field %q", l))
+			var names []string
+			for _, f := range it.Fields {
+				names = append(names, f.Label)
+			}
+			return nil, fault.New(fault.NotFound, "item get", it.ID, fmt.Sprintf("the item has no field %q", l)).
+				WithHint(console.Near(l, names, "`thumbturn item get "+it.ID+"` shows what there is"))
 		}
 	}
 	for _, t := range s.types {

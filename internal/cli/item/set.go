@@ -56,9 +56,9 @@ func Set(ctx context.Context, o Options, reference string) error {
 func (o Options) value(reference string) ([]byte, error) {
 	switch {
 	case o.Write.Recipe != "":
-		r, err := recipe.Parse(o.Write.Recipe)
+		r, err := o.recipe()
 		if err != nil {
-			return nil, console.Usage("%v", err)
+			return nil, err
 		}
 		return r.Generate(o.Console.Rand)
 	case o.Console.InputIsTerminal:

@@ -86,8 +86,12 @@ func Edit(ctx context.Context, o Options, name string, args []string, changed fu
 }
 
 // base reads the template, if there is one. "-" as the first argument is a
-// template on standard input.
+// template on standard input. A recipe is looked at first: what is wrong on the
+// command line is said before anything is read or asked.
 func (o Options) base(args []string) (template, []string, error) {
+	if _, err := o.recipe(); err != nil {
+		return template{}, nil, err
+	}
 	stdin := len(args) > 0 && args[0] == "-"
 	switch {
 	case stdin && o.Write.Template != "":
@@ -120,9 +124,9 @@ func (o Options) content(in *api.ItemPut, t template, args []string, old *api.It
 	if o.Write.Recipe == "" {
 		return values, nil
 	}
-	r, err := recipe.Parse(o.Write.Recipe)
+	r, err := o.recipe()
 	if err != nil {
-		return nil, console.Usage("%v", err)
+		return nil, err
 	}
 	name := "password"
 	if in.Category == "API_CREDENTIAL" {
@@ -135,6 +139,17 @@ func (o Options) content(in *api.ItemPut, t template, args []string, old *api.It
 	typ, purpose, _ := builtin("", name)
 	in.Fields, values = merge(in.Fields, values, []api.Field{{Label: name, Type: typ, Purpose: purpose, Concealed: true, Value: true}}, [][]byte{made})
 	return values, nil
+}
+
+// recipe reads that of a generated password, if there is one.
+func (o Options) recipe() (r recipe.Recipe, err error) {
+	if o.Write.Recipe == "" {
+		return r, nil
+	}
+	if r, err = recipe.Parse(o.Write.Recipe); err != nil {
+		return r, console.Usage("%v", err)
+	}
+	return r, nil
 }
 
 // preview prints what a write would write, without values.

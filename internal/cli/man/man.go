@@ -3,7 +3,6 @@
 package man
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -57,7 +56,7 @@ func each(cmd *cobra.Command, visit func(*cobra.Command) error) error {
 		return nil
 	}
 	if err := visit(cmd); err != nil {
-		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
+		return err
 	}
 	for _, sub := range cmd.Commands() {
 		if err := each(sub, visit); err != nil {

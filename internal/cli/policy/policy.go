@@ -157,6 +157,9 @@ func Apply(ctx context.Context, o Options, args []string) error {
 		if err != nil {
 			return err
 		}
+		if old.Text == string(text) {
+			return o.applied(old, false)
+		}
 		for line := range strings.Lines(rules.Diff(old.Text, string(text))) {
 			fmt.Fprintln(o.Console.Err, canon.Escape(strings.TrimRight(line, "\r\n")))
 		}
@@ -175,9 +178,17 @@ func Apply(ctx context.Context, o Options, args []string) error {
 		if err != nil {
 			return err
 		}
-		return o.Console.Print(map[string]string{"hash": p.Hash}, func(w io.Writer) {
-			fmt.Fprintf(w, "the policy is in force: %s\n", canon.Escape(p.Hash))
-		})
+		return o.applied(p, true)
+	})
+}
+
+// applied tells which policy is in force, and whether it was before.
+func (o Options) applied(p api.Policy, changed bool) error {
+	return o.Console.Print(map[string]any{"hash": p.Hash, "changed": changed}, func(w io.Writer) {
+		if !changed {
+			fmt.Fprint(w, "no change: ")
+		}
+		fmt.Fprintf(w, "the policy is in force: %s\n", canon.Escape(p.Hash))
 	})
 }
 

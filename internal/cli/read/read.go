@@ -5,6 +5,7 @@ package read
 import (
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"strconv"
 
@@ -34,7 +35,10 @@ func New(c *console.Console, dir func() (string, error)) *cobra.Command {
 		Use:   "read REF",
 		Short: "Print the value of a secret reference",
 		Long: `Print the value of a secret reference, or write it to a file. Agents are refused:
-they use "thumbturn run" instead.`,
+they use "thumbturn run" instead.
+
+The value is printed as it is, also with --format json, which is for the path of
+a file that was written, and for errors; "thumbturn item get --reveal" has JSON.`,
 		Example: "  thumbturn read op://team/github/token\n  thumbturn read --out-file key.pem op://team/deploy/key",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return Read(cmd.Context(), o, args[0]) },
@@ -78,8 +82,7 @@ func Read(ctx context.Context, o Options, ref string) error {
 			if err := o.Console.WriteFile(o.File, values[0], fs.FileMode(mode), o.Force); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintln(o.Console.Out, canon.Escape(o.File))
-			return err
+			return o.Console.Print(map[string]string{"path": o.File}, func(w io.Writer) { fmt.Fprintln(w, canon.Escape(o.File)) })
 		}
 		if _, err := o.Console.Out.Write(values[0]); err != nil || o.NoNewline {
 			return err

@@ -3,16 +3,16 @@ package run
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/digest"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
@@ -268,28 +268,12 @@ func changed(path string) error {
 }
 
 // hashFile returns the SHA-256 of a file from its start, in hex, or nothing for
-// one over maxHashed.
+// one over maxHashed. It reads to the end, wherever that is by now.
 func hashFile(ctx context.Context, f *os.File, size int64) (string, error) {
 	if size > maxHashed {
 		return "", nil
 	}
-	h := sha256.New()
-	buf := make([]byte, min(max(size, 1), 256<<10))
-	for at := int64(0); at <= maxHashed; {
-		if err := ctx.Err(); err != nil {
-			return "", err
-		}
-		n, err := f.ReadAt(buf, at)
-		h.Write(buf[:n])
-		at += int64(n)
-		if err == io.EOF {
-			return hex.EncodeToString(h.Sum(nil)), nil
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-	return "", errors.New("the file grows")
+	return digest.Of(ctx, io.NewSectionReader(f, 0, math.MaxInt64))
 }
 
 // described is the program as the request names it.

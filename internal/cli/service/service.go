@@ -134,7 +134,7 @@ func (o Options) human() (int, error) {
 		uid, _ = strconv.Atoi(o.Console.Getenv("SUDO_UID")) // zero where it is none
 	}
 	if uid <= 0 {
-		return 0, console.Usage("name the human it serves, who is not root").WithHint("add --for UID")
+		return 0, console.Usage("name the human it serves, who is not root, with --for UID, or call it by sudo")
 	}
 	return uid, nil
 }

@@ -183,7 +183,7 @@ func TestRefuses(t *testing.T) {
 		}, fault.Usage, "--for UID"},
 		{"for root", "linux", func(o *Options, _ *machine) {
 			o.System, o.UID, o.Console.Getenv = true, 0, func(string) string { return "0" }
-		}, fault.Usage, "not root"},
+		}, fault.Usage, "--for UID"},
 		{"for a negative user", "linux", func(o *Options, _ *machine) { o.System, o.UID, o.For = true, 0, -1 }, fault.Usage, "not root"},
 		{"no service manager", "linux", func(_ *Options, m *machine) { m.absent = "systemctl" }, fault.Unavailable, "--no-start"},
 		{"no daemon", "linux", func(o *Options, _ *machine) {

@@ -162,13 +162,17 @@ func yes(b bool, s string) string {
 }
 
 func printStatus(w io.Writer, st api.Status) {
+	vaults := ""
+	if st.Counts != nil {
+		vaults = fmt.Sprintf("%d, with %d items", st.Vaults, st.Items)
+	}
 	lines(w,
 		"state", st.State, "held", st.Held, "mode", st.Mode,
 		"test home", yes(st.TestHome, "yes: not for real secrets"),
 		"version", st.Version, "account", st.Account, "device", st.Device, "root key", st.Root,
 		"home", st.Home, "daemon", fmt.Sprintf("pid %d, since %s, started by %s", st.PID, moment(st.Started), st.StartedBy),
 		"ledger", fmt.Sprintf("%d statements, %d events", st.Statements, st.Events),
-		"vaults", fmt.Sprintf("%d, with %d items", st.Vaults, st.Items),
+		"vaults", vaults,
 		"requests", fmt.Sprintf("%d waiting", st.Pending),
 		"memory", yes(!st.MemoryLock, "not locked: values may reach swap"),
 		"policy", yes(st.PolicyDraft != "", "the draft differs from what is in force"),

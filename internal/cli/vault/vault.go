@@ -96,12 +96,15 @@ func Get(ctx context.Context, o Options, name string) error {
 		if err != nil {
 			return err
 		}
+		var names []string
 		for _, v := range vs {
 			if v.ID == name || v.Name == name {
 				return o.Console.Print(v, func(w io.Writer) { show(w, v) })
 			}
+			names = append(names, v.Name)
 		}
-		return fault.New(fault.NotFound, "vault get", name, "there is no such vault")
+		return fault.New(fault.NotFound, "vault get", name, "there is no such vault").
+			WithHint(console.Near(name, names, "`thumbturn vault list` shows what there is"))
 	})
 }
 

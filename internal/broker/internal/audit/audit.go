@@ -36,9 +36,9 @@ func (a *Reader) Events(ctx context.Context, f api.AuditFilter, each func(api.Ev
 	if !a.Book.Keys.Unlocked() {
 		return open.ErrLocked
 	}
-	vault, item := f.Vault, f.Item
-	if v, err := a.Book.Vault("audit list", f.Vault); f.Vault != "" && err == nil {
-		vault = v.ID
+	at, err := a.where(f)
+	if err != nil {
+		return err
 	}
 	sent, facts := 0, requestFacts{f: f, told: map[string]bool{}}
 	return a.Ledger.Events(ctx, f.From, 0, a.opener, func(e ledger.Event) error {
@@ -46,8 +46,9 @@ func (a *Reader) Events(ctx context.Context, f api.AuditFilter, each func(api.Ev
 		if err := canon.Decode(e.Body, &ev); err != nil {
 			return fault.New(fault.Tampered, "audit", fmt.Sprint(e.N), "malformed event")
 		}
-		// The facts first: they have to see every request, whatever else selects.
-		if !facts.selects(ev) || !selects(f, vault, item, ev) {
+		// These have to see every request, whatever else selects.
+		told, there := facts.selects(ev), at.selects(ev)
+		if !told || !there || !selects(f, ev) {
 			return nil
 		}
 		if sent++; f.Limit > 0 && sent > f.Limit {
@@ -57,21 +58,56 @@ func (a *Reader) Events(ctx context.Context, f api.AuditFilter, each func(api.Ev
 	})
 }
 
-func selects(f api.AuditFilter, vault, item string, ev canon.Event) bool {
+func selects(f api.AuditFilter, ev canon.Event) bool {
 	switch {
 	case f.Caller != "" && ev.Kind != f.Caller,
 		f.Agent != "" && ev.Agent != f.Agent,
 		f.Type != "" && string(ev.Type) != f.Type,
 		f.Outcome != "" && ev.Outcome != f.Outcome,
 		f.Since != 0 && ev.Time < f.Since,
-		f.Until != 0 && ev.Time >= f.Until,
-		vault != "" && !slices.Contains(ev.Vaults, vault):
+		f.Until != 0 && ev.Time >= f.Until:
 		return false
 	}
-	if item == "" {
+	return true
+}
+
+// where selects by vault and item. A decision names its request only: it goes
+// with the request that came before it.
+type where struct {
+	vault string   // id; empty for all
+	item  string   // as it was asked for; empty for all
+	ids   []string // of the items that have this title or id now, or had it last
+	told  map[string]bool
+}
+
+func (a *Reader) where(f api.AuditFilter) (w where, err error) {
+	w = where{item: f.Item, told: map[string]bool{}}
+	if f.Vault != "" {
+		if w.vault, err = a.Book.Recorded("audit list", f.Vault); err != nil {
+			return w, err
+		}
+	}
+	if f.Item != "" {
+		w.ids, err = a.Book.Named(f.Item, func(canon.ItemHead) bool { return true })
+	}
+	return w, err
+}
+
+func (w where) selects(ev canon.Event) bool {
+	if len(ev.Vaults) == 0 && w.told[ev.Request] {
 		return true
 	}
-	return slices.Contains(ev.Items, item) || slices.ContainsFunc(ev.Refs, func(r string) bool { return book.RefNames(r, item) })
+	if w.vault != "" && !slices.Contains(ev.Vaults, w.vault) {
+		return false
+	}
+	if w.item != "" && !slices.ContainsFunc(ev.Items, func(id string) bool { return slices.Contains(w.ids, id) }) &&
+		!slices.ContainsFunc(ev.Refs, func(r string) bool { return book.RefNames(r, w.item) }) {
+		return false
+	}
+	if ev.Request != "" {
+		w.told[ev.Request] = true
+	}
+	return true
 }
 
 // requestFacts selects by what requests say of themselves. An outcome names its

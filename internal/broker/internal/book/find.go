@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/sealed"
@@ -66,12 +67,28 @@ func (b *Book) Vaults() []Vault {
 }
 
 // Count returns the numbers of vaults and current items.
-func (b *Book) Count() (vaults, items int) {
+func (b *Book) Count() (n api.Counts) {
 	for _, v := range b.Vaults() {
-		vaults++
-		items += v.Items
+		n.Vaults++
+		n.Items += v.Items
 	}
-	return vaults, items
+	return n
+}
+
+// Recorded is the id that events have of a vault: by name or id, and by id also
+// where the vault is deleted.
+func (b *Book) Recorded(op, name string) (string, error) {
+	b.mu.RLock()
+	known := b.vaults[name] != nil
+	b.mu.RUnlock()
+	if known {
+		return name, nil
+	}
+	v, err := b.Vault(op, name)
+	if err != nil {
+		return "", err
+	}
+	return v.ID, nil
 }
 
 // Vault finds a vault by name or id.
@@ -135,7 +152,7 @@ func (b *Book) Find(ctx context.Context, op, vault, name string) (*Item, error) 
 	case 1:
 		return hit[0], nil
 	case 0:
-		return nil, fault.New(fault.NotFound, op, name, fmt.Sprintf("%q isn't an item", name)).WithHint("`thumbturn item list` shows what there is")
+		return nil, b.nearest(ctx, fault.New(fault.NotFound, op, name, fmt.Sprintf("%q isn't an item", name)), "", name)
 	}
 	return nil, fault.New(fault.Ambiguous, op, name, fmt.Sprintf("more than one item matches %q", name)).
 		WithHint("say which vault with --vault: " + strings.Join(at, ", "))
@@ -179,19 +196,24 @@ const candidates = 2000
 
 var errEnough = errors.New("book: enough")
 
+// nearest suggests a title of one vault, or of any where none is named.
 func (b *Book) nearest(ctx context.Context, e *fault.Error, vault, name string) error {
-	v, err := b.Vault(e.Op, vault)
-	if err != nil {
-		return err
+	id, list := "", "thumbturn item list"
+	if vault != "" {
+		v, err := b.Vault(e.Op, vault)
+		if err != nil {
+			return err
+		}
+		id, list = v.ID, list+" --vault "+v.Title
 	}
 	var titles []string
-	_ = b.Each(ctx, v.ID, func(it *Item) error {
+	_ = b.Each(ctx, id, func(it *Item) error {
 		if titles = append(titles, it.Meta.Title); len(titles) == candidates {
 			return errEnough
 		}
 		return nil
 	})
-	return suggest(e, name, titles, "thumbturn item list --vault "+v.Title)
+	return suggest(e, name, titles, list)
 }
 
 // maxOpened bounds the metadata kept open between two uses of an item. It is no

@@ -21,24 +21,10 @@ func (b *Book) Away(ctx context.Context, state canon.State, op, vault, name stri
 		}
 		vault = v.ID
 	}
-	var ids []string
-	for _, v := range b.Vaults() {
-		if vault != "" && v.ID != vault {
-			continue
-		}
-		tag, err := b.Keys.Tag(v.ID, "title", Fold(name))
-		if err != nil {
-			return nil, err
-		}
-		b.mu.RLock()
-		for id, e := range b.items {
-			if e.head.Vault == v.ID && e.head.State == state && (id == name || e.head.Title == tag) {
-				ids = append(ids, id)
-			}
-		}
-		b.mu.RUnlock()
+	ids, err := b.Named(name, func(h canon.ItemHead) bool { return h.State == state && (vault == "" || h.Vault == vault) })
+	if err != nil {
+		return nil, err
 	}
-	sort.Strings(ids)
 	switch {
 	case len(ids) == 1:
 		return b.Item(ctx, ids[0])
@@ -51,6 +37,27 @@ func (b *Book) Away(ctx context.Context, state canon.State, op, vault, name stri
 	}
 	return nil, fault.New(fault.NotFound, op, name, fmt.Sprintf("%q isn't a deleted item", name)).
 		WithHint("delete it first with `thumbturn item delete`")
+}
+
+// Named gives the ids, in order, of the items of that title or id, also of those
+// that are not current, as far as their heads are wanted.
+func (b *Book) Named(name string, want func(canon.ItemHead) bool) ([]string, error) {
+	var ids []string
+	for _, v := range b.Vaults() {
+		tag, err := b.Keys.Tag(v.ID, "title", Fold(name))
+		if err != nil {
+			return nil, err
+		}
+		b.mu.RLock()
+		for id, e := range b.items {
+			if e.head.Vault == v.ID && (id == name || e.head.Title == tag) && want(e.head) {
+				ids = append(ids, id)
+			}
+		}
+		b.mu.RUnlock()
+	}
+	sort.Strings(ids)
+	return ids, nil
 }
 
 // OpenMeta opens the metadata that an item's manifest names.

@@ -133,13 +133,14 @@ func (k *Keyring) newCode() (lend, func(), error) {
 }
 
 // slots makes the three basic slots (unlock, presence on "account", recovery)
-// and seals the session and root seeds to them.
+// and seals the session and root seeds to them. The code is lent once.
 func (k *Keyring) slots(s seedSet, unlock, presence []byte, share lend, at Place) (canon.Roster, func(func([]byte) error) error, error) {
 	r := canon.Roster{V: 1}
-	code, _, err := k.newCode()
+	code, free, err := k.newCode()
 	if err != nil {
 		return r, nil, err
 	}
+	once := func(use func([]byte) error) error { defer free(); return code(use) }
 	us, err1 := k.newSlot(canon.SlotUnlock, "session", unlock, share, at)
 	ps, err2 := k.newSlot(canon.SlotPresence, "account", presence, share, at)
 	var rs canon.Slot
@@ -154,7 +155,7 @@ func (k *Keyring) slots(s seedSet, unlock, presence []byte, share lend, at Place
 	sc, err1 := compartmentFor(at.Account, "session", s.sessionPub, s.session, us, rs)
 	ac, err2 := compartmentFor(at.Account, "account", s.rootPub, s.root, ps, rs)
 	r.Compartments = []canon.Compartment{sc, ac}
-	return r, code, errors.Join(err1, err2)
+	return r, once, errors.Join(err1, err2)
 }
 
 // NewVault makes the keys of a vault. A presence vault gets a compartment of its

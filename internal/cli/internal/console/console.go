@@ -51,7 +51,7 @@ type Console struct {
 	Rand            io.Reader
 	// What goes to a terminal may have colour, and Err may show progress.
 	OutIsTerminal, ErrIsTerminal bool
-	Now                          func() time.Time // nil: no progress is shown
+	Now                          func() time.Time
 
 	// Set by the global flags.
 	Format string // "human" or "json"

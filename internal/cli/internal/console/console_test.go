@@ -25,7 +25,9 @@ func TestFail(t *testing.T) {
 	}{
 		{"none", nil, "", "", 0},
 		{"plain", errors.New("broken pipe"), "thumbturn: broken pipe\n",
-			`{"error":{"kind":"","msg":"broken pipe"}}` + "\n", 1},
+			`{"error":{"kind":"unavailable","msg":"broken pipe"}}` + "\n", 1},
+		{"a defect", &api.Error{Msg: "internal error"}, "thumbturn: internal error\n",
+			`{"error":{"kind":"internal","msg":"internal error"}}` + "\n", 1},
 		{"from the daemon", &api.Error{Kind: "denied", Op: "read", Ref: "op://a/b/c", Msg: "not for agents", Hint: "use run"},
 			"thumbturn: read op://a/b/c: not for agents\nhint: use run\n",
 			`{"error":{"kind":"denied","op":"read","ref":"op://a/b/c","msg":"not for agents","hint":"use run"}}` + "\n", 3},

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +14,8 @@ import (
 )
 
 // Fault returns the classified error in err's chain, whichever side of the
-// socket it comes from; nil only for nil.
+// socket it comes from; nil only for nil. What nobody classified is a failure of
+// this program's own reading or writing.
 func Fault(err error) *fault.Error {
 	if err == nil {
 		return nil
@@ -24,7 +26,7 @@ func Fault(err error) *fault.Error {
 	if e, ok := errors.AsType[*api.Error](err); ok {
 		return &fault.Error{Kind: fault.Kind(e.Kind), Op: e.Op, Ref: e.Ref, Msg: e.Msg, Hint: e.Hint}
 	}
-	return &fault.Error{Msg: err.Error()}
+	return fault.New(fault.Unavailable, "", "", err.Error())
 }
 
 // Fail prints an error the way the format wants it and returns the exit status.
@@ -46,7 +48,7 @@ func fail(w io.Writer, asJSON bool, ink Ink, err error) int {
 			c.Msg = c.Err.Error()
 		}
 		b, _ := json.Marshal(map[string]api.Error{
-			"error": {Kind: string(c.Kind), Op: c.Op, Ref: c.Ref, Msg: c.Msg, Hint: c.Hint}})
+			"error": {Kind: cmp.Or(string(c.Kind), "internal"), Op: c.Op, Ref: c.Ref, Msg: c.Msg, Hint: c.Hint}})
 		fmt.Fprintf(w, "%s\n", b)
 		return fault.ExitCode(e)
 	}
@@ -67,6 +69,15 @@ func fail(w io.Writer, asJSON bool, ink Ink, err error) int {
 // Usage returns an error of how the command was called.
 func Usage(format string, args ...any) *fault.Error {
 	return fault.New(fault.Usage, "", "", fmt.Sprintf(format, args...))
+}
+
+// Near is the hint for a name that is none: the one that was meant, as far as
+// can be told, else the hint otherwise.
+func Near(name string, names []string, otherwise string) string {
+	if s := ref.Suggest(name, names); s != "" {
+		return fmt.Sprintf("did you mean %q?", s)
+	}
+	return otherwise
 }
 
 // Ref parses a reference. What does not parse is not repeated: it may be a

@@ -15,10 +15,7 @@ func (c *Console) WriteFile(path string, b []byte, mode fs.FileMode, force bool)
 	if _, err := c.MayWrite(path, force); err != nil {
 		return err
 	}
-	if err := atomicfile.Write(path, b, mode); err != nil {
-		return writeFailed(path, err)
-	}
-	return nil
+	return Unwritten(path, atomicfile.Write(path, b, mode))
 }
 
 // MayWrite is the first half of WriteFile, for commands that should not ask for
@@ -30,7 +27,7 @@ func (c *Console) MayWrite(path string, force bool) (bool, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return force, nil
 	case err != nil:
-		return false, writeFailed(path, err)
+		return false, Unwritten(path, err)
 	case !fi.Mode().IsRegular():
 		return false, fault.New(fault.Exists, "write", path, "is not a regular file")
 	case force || c.Yes:
@@ -41,7 +38,11 @@ func (c *Console) MayWrite(path string, force bool) (bool, error) {
 	return true, c.Confirm("replace " + path + "?")
 }
 
-func writeFailed(path string, err error) error {
+// Unwritten classifies why a file was not written; nil stays nil.
+func Unwritten(path string, err error) error {
+	if err == nil {
+		return nil
+	}
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		err = p.Err
 	}

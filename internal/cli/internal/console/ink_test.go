@@ -113,7 +113,6 @@ func TestProgressElsewhere(t *testing.T) {
 	for _, c := range []*Console{
 		{Err: &b, Getenv: env(), Now: later},
 		{Err: &b, Getenv: env("TERM", "dumb"), Now: later, ErrIsTerminal: true},
-		{Err: &b, Getenv: env(), ErrIsTerminal: true},
 	} {
 		p := c.Progress("x", 3)
 		text, err := io.ReadAll(p.Reader(strings.NewReader("abc")))

@@ -33,7 +33,7 @@ type Progress struct {
 // nobody knows. End it with Done before anything else is printed.
 func (c *Console) Progress(label string, total int64) *Progress {
 	p := &Progress{label: canon.Escape(label), total: total, now: c.Now}
-	if c.ErrIsTerminal && c.Now != nil && c.Getenv("TERM") != "dumb" {
+	if c.ErrIsTerminal && c.Getenv("TERM") != "dumb" {
 		p.w, p.began = c.Err, c.Now()
 		p.next = p.began.Add(patience)
 	}

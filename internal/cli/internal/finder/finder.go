@@ -114,6 +114,9 @@ func none(where string) error {
 }
 
 func unreadable(path string, err error) error {
+	if e, ok := errors.AsType[*atomicfile.Error](err); ok && e.Msg != "" {
+		return fault.New(fault.Unavailable, "project", path, e.Msg)
+	}
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		err = p.Err
 	}
@@ -127,15 +130,11 @@ func Read(path string) (Found, error) {
 	refuse := func(msg, hint string) (Found, error) {
 		return Found{}, fault.New(fault.Unavailable, "project", path, msg).WithHint(hint)
 	}
-	f, err := open(path)
+	f, fi, err := atomicfile.Open(path)
 	if err != nil {
 		return Found{}, unreadable(path, err)
 	}
 	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return Found{}, unreadable(path, err)
-	}
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err == nil {
 		dir, err = filepath.EvalSymlinks(dir)
@@ -147,8 +146,6 @@ func Read(path string) (Found, error) {
 	switch {
 	case err != nil:
 		return Found{}, unreadable(dir, err)
-	case !fi.Mode().IsRegular():
-		return refuse("is not a regular file", "")
 	case !mine(fi):
 		return refuse("belongs to somebody else", "")
 	case writableByAll(fi):
