@@ -128,8 +128,25 @@ func (a *Account) putBack(ctx context.Context, who identity.Caller, source, path
 		err = errors.Join(err, c.ledger.Close())
 	}
 	err = errors.Join(err, db.Close())
+	if err == nil {
+		err = whole(path)
+	}
 	w.last.Roster = seen.Roster
 	return w.last, err
+}
+
+// whole refuses a closed database whose last writes still lie in its log, as on a
+// full disk: the file alone is put in place, and would be an older one.
+func whole(path string) error {
+	fi, err := os.Stat(path + "-wal")
+	switch {
+	case errors.Is(err, os.ErrNotExist) || err == nil && fi.Size() == 0:
+		return nil
+	case err != nil:
+		return fault.Wrap(fault.Unavailable, opPutBack, "", err)
+	}
+	return fault.New(fault.Unavailable, opPutBack, "", "the copy could not be written out; nothing was put back").
+		WithHint("is the disk of the data folder full? free some space and try again")
 }
 
 const byHand = "to go back all the same, stop the daemon and move the files of the data folder away yourself, then restore"
