@@ -188,6 +188,7 @@ func (a *Account) Init(ctx context.Context, who identity.Caller, test bool, sour
 	}
 	defer f.Gesture.Close()
 	if err := a.found(ctx, who, f); err != nil {
+		unseen(f.Recovery)
 		a.book.Keys.Lock()
 		a.book.SetGenesis(canon.Genesis{})
 		return nil, err

@@ -2,6 +2,8 @@ package account_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -103,5 +105,23 @@ func TestCreateTogether(t *testing.T) {
 	}
 	if made != 1 {
 		t.Errorf("%d were made", made)
+	}
+}
+
+// Items that the store does not list are found all the same, in the same order
+// each time.
+func TestListWithoutTheStore(t *testing.T) {
+	h := newPersonsHome(t)
+	ctx := context.Background()
+	for i := range 12 {
+		if _, err := h.broker.Put(ctx, h.who, vault.Put{Mode: vault.Create, Vault: "dev", Item: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.db.blind = true
+	var ids []string
+	err := h.broker.List(ctx, h.who, "dev", false, func(it *vault.Item) error { ids = append(ids, it.ID); return nil })
+	if err != nil || len(ids) != 13 || !slices.IsSorted(ids) {
+		t.Errorf("%q, %v", ids, err)
 	}
 }

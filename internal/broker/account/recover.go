@@ -67,6 +67,7 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 		_, err = a.book.Write(ctx, e)
 	}
 	if err != nil {
+		unseen(r.Recovery)
 		a.book.Keys.Lock()
 		return nil, err
 	}
@@ -174,11 +175,14 @@ func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, source
 			Action: op, Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: "new recovery code, input: " + source}}})
 	}
 	if err != nil {
-		_ = code(func([]byte) error { return nil }) // of no use to anybody: wiped
+		unseen(code)
 		return nil, err
 	}
 	return code, nil
 }
+
+// unseen wipes a recovery code that is of no use to anybody.
+func unseen(code func(func([]byte) error) error) { _ = code(func([]byte) error { return nil }) }
 
 func same() error {
 	return fault.New(fault.Usage, "passphrase change", "", "the presence passphrase must differ from the unlock passphrase")

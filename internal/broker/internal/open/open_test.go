@@ -8,6 +8,7 @@ import (
 	"encoding/gob"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -515,5 +516,61 @@ func TestRenew(t *testing.T) {
 	}
 	if _, err := w.k.Recover(renewed, vaults, next, unlock, presence, share(1), w.place()); err != nil {
 		t.Errorf("the new code: %v", err)
+	}
+}
+
+// dry is randomness that ends after so many reads.
+type dry struct{ left int }
+
+func (d *dry) Read(b []byte) (int, error) {
+	if d.left--; d.left < 0 {
+		return 0, errors.New("no randomness")
+	}
+	return rand.Read(b)
+}
+
+// What was opened on the way is forgotten wherever founding or recovering ends
+// early, and the recovery code once it was lent.
+func TestNothingIsLeft(t *testing.T) {
+	w := found(t)
+	vaults := []canon.Vault{w.vaults[canon.TierPresence]}
+	for name, act := range map[string]func(*Keyring) (*Gesture, func(func([]byte) error) error, error){
+		"found": func(k *Keyring) (*Gesture, func(func([]byte) error) error, error) {
+			a, err := k.Found(w.g.Account, Device{ID: w.g.Device, Key: w.g.DeviceKey}, true, unlockPass, presencePass, share(1), 7)
+			if err != nil {
+				return nil, nil, err
+			}
+			return a.Gesture, a.Recovery, nil
+		},
+		"recover": func(k *Keyring) (*Gesture, func(func([]byte) error) error, error) {
+			r, err := k.Recover(w.roster, vaults, w.code, []byte("another unlock one"), []byte("another presence one"), share(2), w.place())
+			if err != nil {
+				return nil, nil, err
+			}
+			return r.Gesture, r.Recovery, nil
+		},
+	} {
+		source := &dry{}
+		k, err := New(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, reads := range []int{0, 1, 2, 3, 5, 9, 13, 100} { // the last is enough
+			source.left = reads
+			g, code, err := act(k)
+			if (err == nil) != (reads == 100) {
+				t.Fatalf("%s, with randomness for %d reads: %v", name, reads, err)
+			}
+			want := 0
+			if err == nil {
+				g.Close()
+				_ = code(func([]byte) error { return nil })
+				want = 1 // the session key
+			}
+			if n := k.arena.inUse(); n != want || k.Unlocked() != (err == nil) {
+				t.Errorf("%s, with randomness for %d reads: %d pages of secret memory are in use, want %d", name, reads, n, want)
+			}
+		}
+		k.Lock()
 	}
 }
