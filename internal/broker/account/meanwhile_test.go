@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,5 +124,57 @@ func TestListWithoutTheStore(t *testing.T) {
 	err := h.broker.List(ctx, h.who, "dev", false, func(it *vault.Item) error { ids = append(ids, it.ID); return nil })
 	if err != nil || len(ids) != 13 || !slices.IsSorted(ids) {
 		t.Errorf("%q, %v", ids, err)
+	}
+}
+
+// What a person reads of a change says all that it does: the tier of the vault
+// that a value goes to, and that no value is left.
+func TestChangesAreShown(t *testing.T) {
+	h := newPersonsHome(t)
+	ctx := context.Background()
+	shown := func(what string, do func(broker.Ask) error) string {
+		var lines []string
+		see := func(x approve.Ticket) {
+			var r canon.Request
+			if err := canon.Decode(x.Raw, &r); err != nil {
+				t.Error(err)
+			}
+			for _, l := range canon.Lines(r) {
+				if l.Label == "change" {
+					lines = append(lines, l.Text)
+				}
+			}
+		}
+		if err := do(h.asked(see, h.yes)); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		return strings.Join(lines, "\n")
+	}
+	edit := func(item string, p vault.Put) func(broker.Ask) error {
+		return func(a broker.Ask) error {
+			p.Ask, p.Mode, p.Vault, p.Item = a, vault.Edit, "prod", item
+			_, err := h.broker.Put(ctx, h.who, p)
+			return err
+		}
+	}
+	const removed = "its last value is removed"
+	gone := vault.Put{Changes: []vault.Change{{Field: vault.Field{Label: "credential"}, Delete: true}}}
+	renamed := vault.Put{Title: "Billing"}
+	for _, c := range []struct {
+		what string
+		do   func(broker.Ask) error
+		want string
+		not  string
+	}{
+		{"rename", edit("Stripe", renamed), `title "Billing"`, removed},
+		{"move", func(a broker.Ask) error {
+			_, err := h.broker.Move(ctx, h.who, a, "dev", "Stripe", "prod")
+			return err
+		}, "move item dev/Stripe to vault prod, tier presence", removed},
+		{"unbind", edit("Billing", gone), removed, "tier"},
+	} {
+		if got := shown(c.what, c.do); !strings.Contains(got, c.want) || strings.Contains(got, c.not) {
+			t.Errorf("%s: %q does not say %q, or says %q", c.what, got, c.want, c.not)
+		}
 	}
 }

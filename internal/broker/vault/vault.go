@@ -171,7 +171,10 @@ func (b *Custody) commit(ctx context.Context, who identity.Caller, a gate.Ask, a
 	var sig []byte
 	var consume []string
 	if d.Root {
-		lines := []string{fmt.Sprintf("%s item %s/%s: title %q, addresses %q", verb, v.Title, old.Meta.Title, d.Meta.Title, d.Meta.URLs)}
+		lines, err := bound(verb, v, old, d)
+		if err != nil {
+			return Written{}, err
+		}
 		req, g, err := b.g.Gesture(ctx, who, a, gate.Act{Action: "bind", Vault: v, Lines: lines, Change: append([]string{d.ID, fmt.Sprint(old.Version)}, lines...)})
 		if err != nil {
 			return Written{}, err
@@ -188,6 +191,17 @@ func (b *Custody) commit(ctx context.Context, who identity.Caller, a gate.Ask, a
 	}
 	it, err := b.g.Book.Item(ctx, d.ID)
 	return Written{Item: it}, err
+}
+
+// bound is what a draft makes of a value's title and addresses, as the person
+// reads it, and whether any value is left.
+func bound(verb string, v *Vault, old *Item, d *book.Draft) ([]string, error) {
+	lines := []string{fmt.Sprintf("%s item %s/%s: title %q, addresses %q", verb, v.Title, old.Meta.Title, d.Meta.Title, d.Meta.URLs)}
+	h, err := canon.ReadItemHead(d.Statement.Payload)
+	if err == nil && !h.Values {
+		lines = append(lines, "its last value is removed: programs that use it find none")
+	}
+	return lines, err
 }
 
 // Get returns an item's metadata, where the caller may list names.
