@@ -23,8 +23,18 @@ import (
 const opPutBack = "restore"
 
 // replaced is the name under which a database that a backup took the place of
-// stays in the data folder.
+// stays in the data folder. A purge does not reach it: it is the person's to keep
+// or to delete.
 const replaced = "replaced.db"
+
+// Beside is the path of that database; empty where there is none.
+func (a *Account) Beside() string {
+	path := filepath.Join(a.o.Files.Data, replaced)
+	if _, err := os.Lstat(path); err != nil {
+		return ""
+	}
+	return path
+}
 
 // PutBack makes a backup the home's database: where there is none, or over one
 // that the backup continues. It takes the presence passphrase, and the database
