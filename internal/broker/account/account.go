@@ -32,8 +32,9 @@ type Options struct {
 	Who     func(testHome bool) *identity.Registry
 	Clock   broker.Clock
 	Rand    io.Reader
-	Started canon.Event // who started the daemon; recorded as its first event
-	Files   Files       // for backups
+	Started canon.Event         // who started the daemon; recorded as its first event
+	Files   Files               // for backups
+	Sleep   func(time.Duration) // after a wrong passphrase; nil is time.Sleep
 }
 
 // Account is one account on one device.
@@ -56,6 +57,9 @@ type Account struct {
 // its broker. An empty home gives the state empty; a database behind or forked
 // the state held.
 func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
+	if o.Sleep == nil {
+		o.Sleep = time.Sleep
+	}
 	l, err := ledger.Open(ctx, ledger.Options{Store: o.Store, Device: o.Device, Signer: o.Device.Public(), Rand: o.Rand, Now: o.Clock.Now})
 	if err != nil {
 		return nil, nil, err
@@ -266,7 +270,7 @@ func (a *Account) load(ctx context.Context) error {
 // one: a quarter of a second, doubled each time up to eight seconds.
 func (a *Account) slowly(check func() error) error {
 	if a.wrong > 0 {
-		time.Sleep(min(250*time.Millisecond<<min(a.wrong-1, 5), 8*time.Second))
+		a.o.Sleep(min(250*time.Millisecond<<min(a.wrong-1, 5), 8*time.Second))
 	}
 	err := check()
 	switch {

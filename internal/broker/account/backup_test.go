@@ -27,20 +27,26 @@ func filed(t *testing.T) (*home, account.Files) {
 	h := newHome(t)
 	db := h.db.Store.(*sqlite.DB)
 	f := account.Files{Data: filepath.Join(h.dir, "data"), Config: filepath.Join(h.dir, "config"), Copy: db.Backup}
-	if err := h.acc.Close(context.Background(), "again, with files"); err != nil {
-		t.Fatal(err)
+	h.reopen(account.Options{Files: f})
+	return h, f
+}
+
+// reopen opens the account again, with other options.
+func (h *home) reopen(o account.Options) {
+	h.t.Helper()
+	if err := h.acc.Close(context.Background(), "again"); err != nil {
+		h.t.Fatal(err)
 	}
 	kernel, err := identity.Kernel()
 	if err != nil {
-		t.Skip(err)
+		h.t.Skip(err)
 	}
-	h.acc, h.broker, err = account.Open(context.Background(), account.Options{Store: h.db, Device: h.dev, Clock: h.clock, Rand: rand.Reader, Files: f,
-		Who: func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }})
-	if err != nil {
-		t.Fatal(err)
+	o.Store, o.Device, o.Clock, o.Rand = h.db, h.dev, h.clock, rand.Reader
+	o.Who = func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }
+	if h.acc, h.broker, err = account.Open(context.Background(), o); err != nil {
+		h.t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = h.acc.Close(context.Background(), "test ends") })
-	return h, f
+	h.t.Cleanup(func() { _ = h.acc.Close(context.Background(), "test ends") })
 }
 
 // Backups while events are written are each whole, one at a time, and nobody
