@@ -241,7 +241,8 @@ type ItemGet struct {
 
 // Purged tells how many blobs of an item were erased.
 type Purged struct {
-	Erased int `json:"erased"`
+	Erased int    `json:"erased"`
+	Beside string `json:"beside,omitempty"` // the database that a restore took the place of: it was left alone
 }
 
 // ItemList filters a list; an empty Vault means all.

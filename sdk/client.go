@@ -82,33 +82,69 @@ func Dial(ctx context.Context, home api.Home, opts Options) (*Client, error) {
 }
 
 func dial(ctx context.Context, home api.Home, opts Options) (*Client, error) {
-	socket := home.Socket()
-	owner, err := checkFolder(filepath.Dir(socket), home.System)
+	conn, _, err := connect(ctx, home)
 	if err != nil {
 		return nil, err
 	}
-	var d net.Dialer
-	name, done, err := socketName(socket)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, absent()
-	}
-	if err != nil {
-		return nil, &api.Error{Kind: kindUnavailable, Op: "connect", Ref: socket, Msg: "the socket's folder cannot be opened"}
-	}
-	conn, err := d.DialContext(ctx, "unix", name)
-	done()
-	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
-		return nil, absent()
-	}
-	if err != nil {
-		return nil, &api.Error{Kind: kindUnavailable, Op: "connect", Ref: socket, Msg: "the socket cannot be opened"}
-	}
 	c := &Client{conn: conn}
-	if err := c.greet(ctx, home, owner, opts.Rand); err != nil {
+	if err := c.greet(ctx, home, opts.Rand); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+// connect opens the socket of a home where its folder and whoever serves it are
+// to be trusted.
+func connect(ctx context.Context, home api.Home) (net.Conn, Server, error) {
+	fail := func(err error) (net.Conn, Server, error) { return nil, Server{}, err }
+	socket := home.Socket()
+	owner, err := checkFolder(filepath.Dir(socket), home.System)
+	if err != nil {
+		return fail(err)
+	}
+	var d net.Dialer
+	name, done, err := socketName(socket)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fail(absent())
+	}
+	if err != nil {
+		return fail(&api.Error{Kind: kindUnavailable, Op: "connect", Ref: socket, Msg: "the socket's folder cannot be opened"})
+	}
+	conn, err := d.DialContext(ctx, "unix", name)
+	done()
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
+		return fail(absent())
+	}
+	if err != nil {
+		return fail(&api.Error{Kind: kindUnavailable, Op: "connect", Ref: socket, Msg: "the socket cannot be opened"})
+	}
+	who, err := server(conn)
+	if err != nil {
+		err = &api.Error{Kind: kindUnavailable, Op: "connect", Msg: "cannot tell who serves the socket: " + err.Error()}
+	} else {
+		err = owner.allows(who.UID)
+	}
+	if err != nil {
+		conn.Close()
+		return fail(err)
+	}
+	return conn, who, nil
+}
+
+// Server is the process that listens on a home's socket, as the kernel tells: of a
+// socket that was passed on, the one that made it. PID is 0 where the system does
+// not tell.
+type Server struct{ PID, UID int }
+
+// Serving tells who listens, whichever version of the protocol it speaks. Nothing
+// is sent. It fails as Dial does.
+func Serving(ctx context.Context, home api.Home) (Server, error) {
+	conn, who, err := connect(ctx, home)
+	if err != nil {
+		return who, err
+	}
+	return who, conn.Close()
 }
 
 const notRunning = "thumbturnd is not running"
@@ -131,14 +167,7 @@ func (c *Client) Hello() api.HelloReply { return c.hello }
 // cancelled by the daemon.
 func (c *Client) Close() error { return c.conn.Close() }
 
-func (c *Client) greet(ctx context.Context, home api.Home, owner folder, random io.Reader) error {
-	uid, err := serverUID(c.conn)
-	if err != nil {
-		return &api.Error{Kind: kindUnavailable, Op: "connect", Msg: "cannot tell who serves the socket: " + err.Error()}
-	}
-	if err := owner.allows(uid); err != nil {
-		return err
-	}
+func (c *Client) greet(ctx context.Context, home api.Home, random io.Reader) error {
 	nonce := make([]byte, 32)
 	if _, err := io.ReadFull(random, nonce); err != nil {
 		return &api.Error{Kind: kindUnavailable, Op: "connect", Msg: "no randomness"}
@@ -160,7 +189,14 @@ func (c *Client) greet(ctx context.Context, home api.Home, owner folder, random 
 
 func versionError() *api.Error {
 	return &api.Error{Kind: kindProtocol, Op: "connect", Msg: "thumbturn and thumbturnd are of different versions",
-		Hint: "both must be of one release: end the daemon with `pkill -x thumbturnd`, which closes its vaults, and try again"}
+		Hint: "both must be of one release: end the daemon with `thumbturn daemon stop`, which closes its vaults, and try again"}
+}
+
+// OtherVersion reports whether Dial failed because the daemon is of another
+// release.
+func OtherVersion(err error) bool {
+	e, ok := errors.AsType[*api.Error](err)
+	return ok && e.Kind == kindProtocol
 }
 
 // checkSignature refuses a daemon that cannot prove the device key. Only a home

@@ -7,15 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serverUID asks the kernel who serves the socket (LOCAL_PEERCRED, unix(4)).
-func serverUID(conn net.Conn) (int, error) {
+// server asks the kernel who serves the socket (LOCAL_PEERCRED, unix(4)); it does
+// not ask for the process.
+func server(conn net.Conn) (Server, error) {
 	uc, ok := conn.(*net.UnixConn)
 	if !ok {
-		return -1, errors.New("not a unix socket")
+		return Server{}, errors.New("not a unix socket")
 	}
 	raw, err := uc.SyscallConn()
 	if err != nil {
-		return -1, err
+		return Server{}, err
 	}
 	var cred *unix.Xucred
 	var gerr error
@@ -23,9 +24,9 @@ func serverUID(conn net.Conn) (int, error) {
 		cred, gerr = unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	})
 	if err = errors.Join(err, gerr); err != nil {
-		return -1, err
+		return Server{}, err
 	}
-	return int(cred.Uid), nil
+	return Server{UID: int(cred.Uid)}, nil
 }
 
 // socketName is the path itself; one that is too long fails at connect.

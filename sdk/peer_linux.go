@@ -23,15 +23,15 @@ func socketName(path string) (name string, done func(), err error) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), filepath.Base(path)), func() { _ = d.Close() }, nil
 }
 
-// serverUID asks the kernel who listened on the socket (SO_PEERCRED, unix(7)).
-func serverUID(conn net.Conn) (int, error) {
+// server asks the kernel who listened on the socket (SO_PEERCRED, unix(7)).
+func server(conn net.Conn) (Server, error) {
 	uc, ok := conn.(*net.UnixConn)
 	if !ok {
-		return -1, errors.New("not a unix socket")
+		return Server{}, errors.New("not a unix socket")
 	}
 	raw, err := uc.SyscallConn()
 	if err != nil {
-		return -1, err
+		return Server{}, err
 	}
 	var cred *syscall.Ucred
 	var gerr error
@@ -39,7 +39,7 @@ func serverUID(conn net.Conn) (int, error) {
 		cred, gerr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
 	})
 	if err = errors.Join(err, gerr); err != nil {
-		return -1, err
+		return Server{}, err
 	}
-	return int(cred.Uid), nil
+	return Server{PID: int(cred.Pid), UID: int(cred.Uid)}, nil
 }

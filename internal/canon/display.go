@@ -44,7 +44,7 @@ func Lines(r Request) []Line {
 	}
 	for _, n := range r.Place.Names {
 		label := "as variable"
-		if r.Place.Sink == "statement" {
+		if r.Place.Sink == "statement" || r.Place.Sink == "vault" {
 			label = "change"
 		}
 		add(Enforced, label, Escape(n))

@@ -49,7 +49,7 @@ type Asker struct {
 
 // Place is where values go, or what an administrative act changes.
 type Place struct {
-	Sink    string   `json:"sink"` // handoff, reveal, statement
+	Sink    string   `json:"sink"` // handoff, reveal, vault, statement
 	Grade   Grade    `json:"grade"`
 	Program string   `json:"program"` // resolved path, as the caller's CLI reports it
 	Argv    Hash     `json:"argv"`    // digest of the whole argument list

@@ -228,9 +228,13 @@ func TestRestoreOver(t *testing.T) {
 	if !h.uses("op://dev/api/key", "the second") {
 		t.Error("not the newer value")
 	}
-	if _, err := os.Stat(filepath.Join(h.dir, "data", "replaced.db")); err != nil {
+	beside := filepath.Join(h.dir, "data", "replaced.db")
+	if _, err := os.Stat(beside); err != nil {
 		t.Error(err)
 	}
+	// An erased value may be in it still, and that is said.
+	wantCode(t, h.decided("item", "delete", "--yes", "api", "--vault", "dev"), 0)
+	wantSaid(t, h.decided("item", "purge", "--yes", "api", "--vault", "dev"), "erased", beside)
 
 	// A home that was accepted as old and went on is no older state any more.
 	h.halt()
@@ -390,6 +394,16 @@ func (h *home) beside(do func(*sql.DB)) {
 	do(db)
 }
 
+// decided is approved for commands with subcommands.
+func (h *home) decided(args ...string) result {
+	h.t.Helper()
+	r := h.person(append(args, "--no-wait")...)
+	wantCode(h.t, r, 5)
+	id := strings.TrimSpace(r.Out)
+	h.approve(id)
+	return h.person(append(args, "--request", id)...)
+}
+
 // A purged item's ciphertext is in no file of the home, all else is, and the
 // ledger verifies here and elsewhere.
 func TestPurge(t *testing.T) {
@@ -436,16 +450,9 @@ func TestPurge(t *testing.T) {
 		t.Fatal("the test looks in the wrong place")
 	}
 	wantCode(t, h.person("item", "purge", "--yes", "gone", "--vault", "dev"), 1) // it is not deleted
-	approved := func(args ...string) result {
-		r := h.person(append(args, "--no-wait")...)
-		wantCode(t, r, 5)
-		id := strings.TrimSpace(r.Out)
-		h.approve(id)
-		return h.person(append(args, "--request", id)...)
-	}
-	wantCode(t, approved("item", "delete", "--yes", "gone", "--vault", "dev"), 0)
+	wantCode(t, h.decided("item", "delete", "--yes", "gone", "--vault", "dev"), 0)
 	wantCode(t, h.agent("item", "purge", "--yes", "--no-wait", "gone", "--vault", "dev"), 3)
-	r := approved("item", "purge", "--yes", "gone", "--vault", "dev")
+	r := h.decided("item", "purge", "--yes", "gone", "--vault", "dev")
 	wantCode(t, r, 0)
 	wantSaid(t, r, "erased")
 	if n := len(records()); n != 1 {
@@ -468,8 +475,11 @@ func TestPurge(t *testing.T) {
 	h.unlock()
 	wantSaid(t, h.person("audit", "verify"), "everything agrees")
 	h.backedUp("after.tar")
-	again := approved("item", "purge", "--yes", "gone", "--vault", "dev") // does no harm
+	again := h.decided("item", "purge", "--yes", "gone", "--vault", "dev") // does no harm
 	wantCode(t, again, 0)
+	if strings.Contains(again.Out, "replaced.db") {
+		t.Errorf("it names what is not there: %v", again)
+	}
 }
 
 // An export reveals: a person approves it, for each vault, and an agent gets

@@ -38,8 +38,9 @@ type Options struct {
 	Who     func(testHome bool) *identity.Registry
 	Clock   broker.Clock
 	Rand    io.Reader
-	Started canon.Event // who started the daemon; recorded as its first event
-	Files   Files       // for backups
+	Started canon.Event         // who started the daemon; recorded as its first event
+	Files   Files               // for backups
+	Sleep   func(time.Duration) // after a wrong passphrase; nil is time.Sleep
 }
 
 // Account is one account on one device.
@@ -64,6 +65,9 @@ type Account struct {
 // its broker. An empty home gives the state empty; a database behind or forked
 // the state held.
 func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
+	if o.Sleep == nil {
+		o.Sleep = time.Sleep
+	}
 	l, err := ledger.Open(ctx, ledger.Options{Store: o.Store, Device: o.Device, Signer: o.Device.Public(), Rand: o.Rand, Now: o.Clock.Now})
 	if err != nil {
 		return nil, nil, err
@@ -137,6 +141,10 @@ func (a *Account) State() string {
 	return api.StateLocked
 }
 
+// Beside is the path of the database that a backup took the place of; empty where
+// there is none.
+func (a *Account) Beside() string { return a.shelf.Beside() }
+
 // Who returns the registry that makes callers.
 func (a *Account) Who() *identity.Registry { return a.who }
 
@@ -206,6 +214,7 @@ func (a *Account) Init(ctx context.Context, who identity.Caller, test bool, sour
 	}
 	defer f.Gesture.Close()
 	if err := a.found(ctx, who, f); err != nil {
+		unseen(f.Recovery)
 		a.book.Keys.Lock()
 		a.book.SetGenesis(canon.Genesis{})
 		return nil, err
@@ -283,7 +292,7 @@ func (a *Account) load(ctx context.Context) error {
 // one: a quarter of a second, doubled each time up to eight seconds.
 func (a *Account) slowly(check func() error) error {
 	if a.wrong > 0 {
-		time.Sleep(min(250*time.Millisecond<<min(a.wrong-1, 5), 8*time.Second))
+		a.o.Sleep(min(250*time.Millisecond<<min(a.wrong-1, 5), 8*time.Second))
 	}
 	err := check()
 	switch {

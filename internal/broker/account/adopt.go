@@ -83,7 +83,7 @@ func (a *Account) recovered(ctx context.Context, who identity.Caller, c candidat
 		err = a.inherit(ctx, who, c, r, out)
 	}
 	if err != nil {
-		spoil(r.Recovery)
+		unseen(r.Recovery)
 		return err
 	}
 	out.Code = r.Recovery

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/thumbturn/thumbturn/internal/archive"
 	"github.com/thumbturn/thumbturn/internal/broker/account"
@@ -24,20 +27,26 @@ func filed(t *testing.T) (*home, account.Files) {
 	h := newHome(t)
 	db := h.db.Store.(*sqlite.DB)
 	f := account.Files{Data: filepath.Join(h.dir, "data"), Config: filepath.Join(h.dir, "config"), Copy: db.Backup}
-	if err := h.acc.Close(context.Background(), "again, with files"); err != nil {
-		t.Fatal(err)
+	h.reopen(account.Options{Files: f})
+	return h, f
+}
+
+// reopen opens the account again, with other options.
+func (h *home) reopen(o account.Options) {
+	h.t.Helper()
+	if err := h.acc.Close(context.Background(), "again"); err != nil {
+		h.t.Fatal(err)
 	}
 	kernel, err := identity.Kernel()
 	if err != nil {
-		t.Skip(err)
+		h.t.Skip(err)
 	}
-	h.acc, h.broker, err = account.Open(context.Background(), account.Options{Store: h.db, Device: h.dev, Clock: h.clock, Rand: rand.Reader, Files: f,
-		Who: func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }})
-	if err != nil {
-		t.Fatal(err)
+	o.Store, o.Device, o.Clock, o.Rand = h.db, h.dev, h.clock, rand.Reader
+	o.Who = func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }
+	if h.acc, h.broker, err = account.Open(context.Background(), o); err != nil {
+		h.t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = h.acc.Close(context.Background(), "test ends") })
-	return h, f
+	h.t.Cleanup(func() { _ = h.acc.Close(context.Background(), "test ends") })
 }
 
 // Backups while events are written are each whole, one at a time, and nobody
@@ -194,5 +203,83 @@ func TestPutBack(t *testing.T) {
 	}
 	if got, err := os.ReadFile(filepath.Join(f.Config, "policy.cedar")); err != nil || string(got) != "draft" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// clumsy is a clock that, once there is a copy to be put back, goes on reading it:
+// closing the copy then leaves its last writes in its log, as a disk does that
+// fills up just then.
+type clumsy struct {
+	*hand
+	t       *testing.T
+	data    string
+	reading *sql.DB
+}
+
+func (c *clumsy) Now() time.Time {
+	path, _ := filepath.Glob(filepath.Join(c.data, ".copy-*", "data", "thumbturn.db"))
+	if c.reading == nil && len(path) == 1 {
+		db, err := sql.Open("sqlite", "file:"+path[0]+"?mode=ro")
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		db.SetMaxOpenConns(1)
+		if _, err := db.Exec("BEGIN; SELECT * FROM head"); err != nil {
+			c.t.Error(err)
+		}
+		c.reading = db
+	}
+	return c.hand.Now()
+}
+
+// A copy whose last writes never reached its file is not put in place, and the
+// home goes on as it was.
+func TestPutBackHalfWritten(t *testing.T) {
+	h, f := filed(t)
+	ctx := context.Background()
+	var b bytes.Buffer
+	if err := h.acc.Backup(ctx, h.who, &b); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.acc.Close(ctx, "lost"); err != nil {
+		t.Fatal(err)
+	}
+	empty, err := sqlite.Open(filepath.Join(h.dir, "empty.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer empty.Close()
+	kernel, err := identity.Kernel()
+	if err != nil {
+		t.Skip(err)
+	}
+	clock := &clumsy{hand: h.clock, t: t, data: f.Data}
+	o := account.Options{Store: empty, Device: h.dev, Clock: clock, Rand: rand.Reader, Files: f,
+		Who: func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }}
+	if h.acc, h.broker, err = account.Open(ctx, o); err != nil {
+		t.Fatal(err)
+	}
+	before, err := h.dev.Pin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := h.acc.State()
+	r, err := h.acc.PutBack(ctx, h.who, "file", bytes.NewReader(b.Bytes()), []byte(presencePass))
+	if r.Swap != nil || !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "nothing was put back") {
+		t.Errorf("%v", err)
+	}
+	if clock.reading == nil {
+		t.Fatal("the test read no copy")
+	}
+	_ = clock.reading.Close()
+	if now, err := h.dev.Pin(); err != nil || now != before || h.acc.State() != state {
+		t.Errorf("the pin moved, or the state is %s: %v", h.acc.State(), err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(f.Data, ".copy-*")); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+	clock.data = t.TempDir() // nobody reads the next one
+	if r, err = h.acc.PutBack(ctx, h.who, "file", bytes.NewReader(b.Bytes()), []byte(presencePass)); err != nil || r.Swap == nil {
+		t.Errorf("a second try: %v", err)
 	}
 }

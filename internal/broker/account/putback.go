@@ -127,7 +127,8 @@ func (a *Account) prepare(ctx context.Context, w way, dir string, out *Replaceme
 	if err != nil {
 		return seen, err
 	}
-	db, err := sqlite.Open(filepath.Join(dir, filepath.FromSlash(archive.Database)), sqlite.Options{}) // brings an older one up to date
+	path := filepath.Join(dir, filepath.FromSlash(archive.Database))
+	db, err := sqlite.Open(path, sqlite.Options{}) // brings an older one up to date
 	if err != nil {
 		return seen, err
 	}
@@ -156,6 +157,9 @@ func (a *Account) prepare(ctx context.Context, w way, dir string, out *Replaceme
 		err = errors.Join(err, c.Ledger.Close())
 	}
 	err = errors.Join(err, db.Close())
+	if err == nil {
+		err = spare.Whole(path)
+	}
 	wit.Last.Roster = max(wit.Last.Roster, seen.Roster)
 	return wit.Last, err
 }

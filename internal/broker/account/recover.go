@@ -49,7 +49,7 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 	}
 	defer r.Gesture.Close()
 	if err := a.fresh(unlock, presence); err != nil { // after the code, or anybody could try passphrases here
-		spoil(r.Recovery)
+		unseen(r.Recovery)
 		a.book.Keys.Lock()
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 		_, err = a.book.Write(ctx, e)
 	}
 	if err != nil {
-		spoil(r.Recovery)
+		unseen(r.Recovery)
 		a.book.Keys.Lock()
 		return nil, err
 	}
@@ -187,14 +187,14 @@ func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, source
 			Action: op, Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: "new recovery code, input: " + source}}})
 	}
 	if err != nil {
-		spoil(code)
+		unseen(code)
 		return nil, err
 	}
 	return code, nil
 }
 
-// spoil wipes a recovery code that came to nothing.
-func spoil(code func(func([]byte) error) error) { _ = code(func([]byte) error { return nil }) }
+// unseen wipes a recovery code that is of no use to anybody.
+func unseen(code func(func([]byte) error) error) { _ = code(func([]byte) error { return nil }) }
 
 func same() error {
 	return fault.New(fault.Usage, "passphrase change", "", "the presence passphrase must differ from the unlock passphrase")

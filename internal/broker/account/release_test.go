@@ -46,6 +46,14 @@ type fakeStore struct {
 	mu     sync.Mutex
 	commit func(store.Batch) error
 	blob   func(store.Blob) store.Blob
+	blind  bool // lists nothing
+}
+
+func (f *fakeStore) List(ctx context.Context, vault string, kind store.BlobKind, each func(store.Blob) error) error {
+	if f.blind {
+		return nil
+	}
+	return f.Store.List(ctx, vault, kind, each)
 }
 
 func (f *fakeStore) Commit(ctx context.Context, b store.Batch) error {

@@ -75,6 +75,12 @@ func (of *Office) CreateGrant(ctx context.Context, who identity.Caller, o Order)
 		return Listed{}, k.g.Refused(who, "grant", err)
 	}
 	defer gesture.Close()
+	k.create.Lock()
+	defer k.create.Unlock()
+	if k.named(o.Name) { // while it waited
+		return Listed{}, k.g.Refused(who, "grant", fault.New(fault.Conflict, "grant create", o.Name, "a grant of that name was made meanwhile").
+			WithHint("`thumbturn grant list` shows it; choose another name"))
+	}
 	id, err := canon.NewID(k.g.Rand)
 	if err != nil {
 		return Listed{}, err
@@ -122,13 +128,16 @@ func (k *Keeper) check(o Order) error {
 	case !hashes.MatchString(p.Hash) || (p.Interpreter != "") != hashes.MatchString(p.IntHash):
 		return usage(o.Name, "a grant needs the hash of the program, and of its interpreter: it is too large, or was not read")
 	}
-	for _, g := range k.all() {
-		if g.Terms.Name == o.Name && k.g.Book.Live(g.ID) {
-			return fault.New(fault.Exists, "grant create", o.Name, "there is a grant of that name").
-				WithHint("end it first: thumbturn grant revoke " + o.Name)
-		}
+	if k.named(o.Name) {
+		return fault.New(fault.Exists, "grant create", o.Name, "there is a grant of that name").
+			WithHint("end it first: thumbturn grant revoke " + o.Name)
 	}
 	return nil
+}
+
+// named reports whether a live grant has a name.
+func (k *Keeper) named(name string) bool {
+	return slices.ContainsFunc(k.all(), func(g Grant) bool { return g.Terms.Name == name && k.g.Book.Live(g.ID) })
 }
 
 // terms resolves the references to fields by their ids.

@@ -27,7 +27,8 @@ type Image struct {
 
 // Keeper holds the releases of one account against its grants.
 type Keeper struct {
-	g *gate.Gate
+	g      *gate.Gate
+	create sync.Mutex // from the last look at a name to the grant that takes it; never while somebody waits
 
 	mu    sync.Mutex
 	spent map[string]int64 // by id: how many uses are surely gone; the store knows

@@ -1,5 +1,5 @@
 // Package vault is what callers do with items, vaults and the policy, short of
-// opening a value: writing, proposing, listing, deleting, creating, applying.
+// opening a value: writing, proposing, listing, deleting, release, applying.
 // Writers seal to public keys; what needs the root key's signature needs a
 // person's gesture.
 package vault
@@ -35,7 +35,7 @@ type (
 // Custody is an account's vaults and items, for writing and listing.
 type Custody struct {
 	g      *gate.Gate
-	create sync.Mutex // one creation at a time, so that no title is given twice
+	create sync.Mutex // from the last look at a title or name to what takes it; never while somebody waits
 }
 
 // New returns the vaults behind a gate.
@@ -83,9 +83,11 @@ func (b *Custody) Put(ctx context.Context, who identity.Caller, p Put) (Written,
 		return Written{}, err
 	}
 	e := book.Edit{Vault: v, Category: p.Category, Tags: p.Tags, URLs: p.URLs, Expires: p.Expires, Changes: p.Changes, Title: p.Title, Writer: writer(who)}
+	release := func() {}
 	if p.Mode != Edit {
 		b.create.Lock()
-		defer b.create.Unlock()
+		release = sync.OnceFunc(b.create.Unlock)
+		defer release()
 	}
 	find := b.g.Book.Seek
 	if p.Mode == Edit {
@@ -110,6 +112,7 @@ func (b *Custody) Put(ctx context.Context, who identity.Caller, p Put) (Written,
 		}
 		return b.write(ctx, who, p.Ask, "create", e)
 	}
+	release() // the title is taken: what follows may wait for a person
 	if who.Kind() != identity.Person {
 		return b.Propose(ctx, who, e)
 	}
@@ -168,7 +171,10 @@ func (b *Custody) commit(ctx context.Context, who identity.Caller, a gate.Ask, a
 	var sig []byte
 	var consume []string
 	if d.Root {
-		lines := []string{fmt.Sprintf("%s item %s/%s: title %q, addresses %q", verb, v.Title, old.Meta.Title, d.Meta.Title, d.Meta.URLs)}
+		lines, err := bound(verb, v, old, d)
+		if err != nil {
+			return Written{}, err
+		}
 		req, g, err := b.g.Gesture(ctx, who, a, gate.Act{Action: "bind", Vault: v, Lines: lines, Change: append([]string{d.ID, fmt.Sprint(old.Version)}, lines...)})
 		if err != nil {
 			return Written{}, err
@@ -185,6 +191,17 @@ func (b *Custody) commit(ctx context.Context, who identity.Caller, a gate.Ask, a
 	}
 	it, err := b.g.Book.Item(ctx, d.ID)
 	return Written{Item: it}, err
+}
+
+// bound is what a draft makes of a value's title and addresses, as the person
+// reads it, and whether any value is left.
+func bound(verb string, v *Vault, old *Item, d *book.Draft) ([]string, error) {
+	lines := []string{fmt.Sprintf("%s item %s/%s: title %q, addresses %q", verb, v.Title, old.Meta.Title, d.Meta.Title, d.Meta.URLs)}
+	h, err := canon.ReadItemHead(d.Statement.Payload)
+	if err == nil && !h.Values {
+		lines = append(lines, "its last value is removed: programs that use it find none")
+	}
+	return lines, err
 }
 
 // Get returns an item's metadata, where the caller may list names.
@@ -239,6 +256,11 @@ func (b *Custody) CreateVault(ctx context.Context, who identity.Caller, a gate.A
 		return nil, b.g.Refused(who, "vault-create", err)
 	}
 	defer g.Close()
+	b.create.Lock()
+	defer b.create.Unlock()
+	if _, err := b.g.Book.Vault("vault create", name); !fault.Is(err, fault.NotFound) { // while it waited
+		return nil, b.g.Refused(who, "vault-create", fault.New(fault.Conflict, "vault create", name, "a vault of that name was made meanwhile"))
+	}
 	e, err := b.g.Book.NewVault(g, b.g.Rand, name, tier)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -83,17 +85,58 @@ func Stop(ctx context.Context, o Options) error {
 	if sdk.NotRunning(err) {
 		return o.print(report{})
 	}
+	var pid int
+	switch {
+	case err == nil:
+		defer s.Close()
+		pid, err = s.Hello().PID, s.Stop(ctx)
+	case sdk.OtherVersion(err): // nobody can ask it
+		pid, err = o.signal(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	if err := s.Stop(ctx); err != nil {
-		return err
-	}
-	if !ended(ctx, s.Hello().PID) {
+	if !ended(ctx, pid) {
 		return fault.New(fault.Unavailable, "daemon stop", "", "it is still ending").WithHint("look again with `thumbturn daemon status`")
 	}
 	return o.Console.Print(report{}, func(w io.Writer) { fmt.Fprintln(w, "stopped") })
+}
+
+const program = "thumbturnd"
+
+// signal tells a daemon of another release to end: the process that listens on the
+// home's socket, if it is a thumbturnd of our own user.
+func (o Options) signal(ctx context.Context) (pid int, err error) {
+	const op = "daemon stop"
+	home, err := o.Console.Home()
+	if err != nil {
+		return 0, err
+	}
+	unit := "--user stop thumbturn.service"
+	if home.System {
+		unit = fmt.Sprintf("stop %s@%d.service", program, os.Getuid())
+	}
+	who, err := sdk.Serving(ctx, home)
+	if err != nil {
+		return 0, err
+	}
+	if who.UID != os.Getuid() || name(who.PID) != program {
+		return 0, fault.New(fault.Denied, op, "", fmt.Sprintf("process %d, of user %d, listens there, and is no %s of yours", who.PID, who.UID, program)).
+			WithHint("what a service manager started, it ends: systemctl " + unit)
+	}
+	p, err := os.FindProcess(who.PID) // on Linux it holds the process, and not only its number
+	if err != nil {
+		return 0, fault.Wrap(fault.Unavailable, op, "", err)
+	}
+	defer p.Release()
+	// Who still listens is the one that is held.
+	if again, err := sdk.Serving(ctx, home); err != nil || again != who || name(who.PID) != program {
+		return 0, fault.New(fault.Unavailable, op, "", "it just ended, or another one started").WithHint("look again with `thumbturn daemon status`")
+	}
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		return 0, fault.Wrap(fault.Unavailable, op, "", err)
+	}
+	return who.PID, nil
 }
 
 // ended waits until the daemon's process is gone, so that the next command finds

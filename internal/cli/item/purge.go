@@ -19,7 +19,8 @@ func newPurge(c *console.Console) *cobra.Command {
 		Short: "Erase the values of a deleted item for good",
 		Long: `Erase the sealed values of a deleted item from the database, with its earlier
 revisions. Its title and what was recorded about it stay. Nothing brings the
-values back but a backup; and a backup made before still holds them.`,
+values back but a backup; and a backup made before still holds them, as does the
+database that a restore left beside, which is named then.`,
 		Example: "  thumbturn item delete github --vault team\n  thumbturn item purge github --vault team",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -32,7 +33,12 @@ values back but a backup; and a backup made before still holds them.`,
 				if err != nil {
 					return o.Console.Parked(err)
 				}
-				return o.Console.Print(r, func(w io.Writer) { fmt.Fprintf(w, "%d sealed pieces are erased\n", r.Erased) })
+				return o.Console.Print(r, func(w io.Writer) {
+					fmt.Fprintf(w, "%d sealed pieces are erased\n", r.Erased)
+					if r.Beside != "" {
+						fmt.Fprintf(w, "not looked into: %s, the database before the last restore; delete it if you do not need it\n", canon.Escape(r.Beside))
+					}
+				})
 			})
 		},
 	}

@@ -13,5 +13,5 @@ func (c *call) itemPurge() error {
 	if err != nil {
 		return err
 	}
-	return c.reply(api.Purged{Erased: n})
+	return c.reply(api.Purged{Erased: n, Beside: c.s.Account.Beside()})
 }

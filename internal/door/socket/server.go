@@ -160,7 +160,7 @@ func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
 func (c *call) answer() error {
 	if c.head.V != api.Version {
 		return fault.New(fault.Protocol, "socket", "", "the client speaks another version of the protocol").
-			WithHint("both must be of one release: end the daemon with `pkill -x thumbturnd`, which closes its vaults, and try again")
+			WithHint("both must be of one release: end the daemon with `thumbturn daemon stop`, which closes its vaults, and try again")
 	}
 	for range c.head.Values {
 		v, err := api.ReadValue(c.conn)

@@ -329,6 +329,7 @@ func (b *Book) eachOf(ctx context.Context, v *Vault, each func(*Item) error) err
 		}
 	}
 	b.mu.RUnlock()
+	sort.Strings(rest)
 	for _, id := range rest {
 		it, err := b.Item(ctx, id)
 		if err == nil {

@@ -33,6 +33,7 @@ func Lend(name string, text []byte, now time.Time, use func([]byte) error) error
 			return fault.New(fault.Usage, "release", name, "the field holds no one-time password").
 				WithHint("its value must be an otpauth:// address or a Base32 seed")
 		}
+		defer clear(code)
 		return use(code)
 	case ref.QueryOpenSSH:
 		out, ok := openSSH(text)

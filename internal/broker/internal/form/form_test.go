@@ -48,17 +48,43 @@ func TestCode(t *testing.T) {
 		{strings.ToLower(seed(20)), 59, "287082"},
 		{" gezd gnbv gy3t qojq gezd gnbv gy3t qojq\n", 59, "287082"},
 		{"OTPAUTH://TOTP/x?period=60&secret=" + seed(20), 118, "287082"},
+		{"otpauth://totp?secret=" + seed(20), 59, "287082"},
+		{"otpauth://totp/ACME%20Co:a@b.c?issuer=ACME%20Co&&period=&secret=" + strings.ToLower(seed(20)) + "%3D%3D+&secret=AA#top", 59, "287082"},
 	} {
 		got, err := lend(t, at, []byte(c.value), time.Unix(c.unix, 0))
 		if got != c.want || err != nil {
 			t.Errorf("%s at %d: %q, %v; want %s", c.value, c.unix, got, err, c.want)
 		}
 	}
-	for _, bad := range []string{"", "not base32!", "otpauth://hotp/x?counter=1&secret=" + seed(20), "otpauth://totp/x", "otpauth://totp/x?secret=1",
+	for _, bad := range []string{"", "not base32!", "otpauth://hotp/x?counter=1&secret=" + seed(20), "otpauth://totp/x", "otpauth://totp/x?secret=1", "A", "ABC", "ABCDEF", "otpauth://totp/x?secret=%zz" + seed(20),
 		"otpauth://totp/x?digits=99&secret=" + seed(20), "otpauth://totp/x?period=0&secret=" + seed(20), "otpauth://totp/x?algorithm=MD5&secret=" + seed(20)} {
 		got, err := lend(t, at, []byte(bad), time.Unix(59, 0))
 		if got != "" || !fault.Is(err, fault.Usage) || bad != "" && strings.Contains(err.Error(), bad) {
 			t.Errorf("%q gave %q, %v", bad, got, err)
+		}
+	}
+}
+
+// What a form made of a value is wiped once it was used.
+func TestLendWipes(t *testing.T) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{
+		"op://v/i/f?attribute=otp":      []byte("GEZDGNBVGY3TQOJQ"),
+		"op://v/i/f?ssh-format=openssh": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
+	} {
+		var kept []byte
+		if err := Lend(name, text, time.Unix(59, 0), func(b []byte) error { kept = b; return nil }); err != nil || len(kept) == 0 {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !bytes.Equal(kept, make([]byte, len(kept))) {
+			t.Errorf("%s: it is still there", name)
 		}
 	}
 }

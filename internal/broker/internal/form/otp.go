@@ -6,11 +6,9 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
-	"encoding/base32"
 	"encoding/binary"
-	"fmt"
+	"encoding/hex"
 	"hash"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -25,66 +23,116 @@ type seed struct {
 	period int64 // seconds
 }
 
-// code is the one-time password of a field's value at a time.
+// code is the one-time password of a field's value at a time; the caller wipes
+// it. The seed is never a string, for those nobody can wipe; nor can anybody what
+// crypto/hmac keeps of the key.
 func code(text []byte, now time.Time) ([]byte, bool) {
 	s, ok := parseSeed(text)
+	defer clear(s.key)
 	if !ok {
 		return nil, false
 	}
-	defer clear(s.key)
 	m := hmac.New(s.hash, s.key)
 	m.Write(binary.BigEndian.AppendUint64(nil, uint64(now.Unix()/s.period)))
 	sum := m.Sum(nil)
+	defer clear(sum)
 	at := sum[len(sum)-1] & 15 // RFC 4226, 5.3
-	n := uint64(binary.BigEndian.Uint32(sum[at:]) & 0x7fffffff)
-	mod := uint64(1)
-	for range s.digits {
-		mod *= 10
+	n := binary.BigEndian.Uint32(sum[at:]) & 0x7fffffff
+	out := make([]byte, s.digits)
+	for i := range out {
+		out[len(out)-1-i], n = '0'+byte(n%10), n/10
 	}
-	return fmt.Appendf(nil, "%0*d", s.digits, n%mod), true
+	return out, true
 }
 
+const otpauth = "otpauth://"
+
 // parseSeed reads an otpauth://totp address (the key URI format) or a bare Base32
-// seed. Counter-based passwords are not for a value that does not change.
+// seed. Counter-based passwords are not for a value that does not change. The
+// caller wipes the key, whether or not all is well.
 func parseSeed(text []byte) (seed, bool) {
 	s := seed{hash: sha1.New, digits: 6, period: 30}
 	text = bytes.TrimSpace(text)
-	if !bytes.HasPrefix(bytes.ToLower(text[:min(len(text), 10)]), []byte("otpauth://")) {
-		return s, s.decode(string(text))
+	if len(text) < len(otpauth) || !bytes.EqualFold(text[:len(otpauth)], []byte(otpauth)) {
+		return s, s.decode(text)
 	}
-	u, err := url.Parse(string(text))
-	if err != nil || !strings.EqualFold(u.Host, "totp") {
+	text, _, _ = bytes.Cut(text, []byte("#"))
+	path, query, _ := bytes.Cut(text[len(otpauth):], []byte("?"))
+	if kind, _, _ := bytes.Cut(path, []byte("/")); !bytes.EqualFold(kind, []byte("totp")) {
 		return s, false
 	}
-	q := u.Query()
-	switch strings.ToUpper(q.Get("algorithm")) {
-	case "", "SHA1":
-	case "SHA256":
-		s.hash = sha256.New
-	case "SHA512":
-		s.hash = sha512.New
-	default:
-		return s, false
-	}
-	for _, p := range []struct {
-		name     string
-		from, to int64
-		set      func(int64)
-	}{{"digits", 6, 10, func(n int64) { s.digits = int(n) }}, {"period", 1, 3600, func(n int64) { s.period = n }}} {
-		if v := q.Get(p.name); v != "" {
-			n, err := strconv.ParseInt(v, 10, 64)
-			if err != nil || n < p.from || n > p.to {
+	seen := map[string]bool{}
+	for part := range bytes.SplitSeq(query, []byte("&")) {
+		name, value, _ := bytes.Cut(part, []byte("="))
+		if n := string(name); !seen[n] { // the first one counts
+			seen[n] = true
+			if !s.set(n, value) {
 				return s, false
 			}
-			p.set(n)
 		}
 	}
-	return s, s.decode(q.Get("secret"))
+	return s, len(s.key) > 0
 }
 
-func (s *seed) decode(text string) bool {
-	text = strings.ToUpper(strings.NewReplacer(" ", "", "-", "", "=", "").Replace(text))
-	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(text)
-	s.key = key
-	return err == nil && len(key) > 0
+// set takes one parameter of an address; one that is not known says nothing of
+// the password.
+func (s *seed) set(name string, value []byte) bool {
+	switch name {
+	case "secret":
+		return s.decode(value)
+	case "algorithm":
+		s.hash = map[string]func() hash.Hash{"": sha1.New, "SHA1": sha1.New, "SHA256": sha256.New, "SHA512": sha512.New}[strings.ToUpper(string(value))]
+		return s.hash != nil
+	case "digits", "period":
+		n, err := strconv.ParseInt(string(value), 10, 64)
+		switch {
+		case len(value) == 0:
+		case err != nil:
+			return false
+		case name == "digits":
+			s.digits = int(n)
+			return 6 <= n && n <= 10
+		default:
+			s.period = n
+			return 1 <= n && n <= 3600
+		}
+	}
+	return true
+}
+
+// decode reads a key in Base32 (RFC 4648), by hand, since encoding/base32 works
+// on a copy that nobody can wipe. Blanks, line breaks, hyphens and padding count
+// for nothing, as a plain byte or percent-encoded.
+func (s *seed) decode(text []byte) bool {
+	s.key = make([]byte, 0, len(text)*5/8)
+	var held uint
+	var bits int
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c == '%' && i+2 < len(text) {
+			var b [1]byte
+			if _, err := hex.Decode(b[:], text[i+1:i+3]); err != nil {
+				return false
+			}
+			c, i = b[0], i+2
+		}
+		switch {
+		case 'A' <= c && c <= 'Z':
+			held = held<<5 | uint(c-'A')
+		case 'a' <= c && c <= 'z':
+			held = held<<5 | uint(c-'a')
+		case '2' <= c && c <= '7':
+			held = held<<5 | uint(c-'2'+26)
+		case strings.IndexByte(" +-=\r\n", c) >= 0:
+			continue
+		default:
+			return false
+		}
+		if bits += 5; bits >= 8 {
+			bits -= 8
+			s.key = append(s.key, byte(held>>bits))
+			held &= 1<<bits - 1
+		}
+	}
+	return bits < 5 && len(s.key) > 0 // five or more are a character too many
 }

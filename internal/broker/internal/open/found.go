@@ -21,7 +21,7 @@ func (k *Keyring) fresh() (lend, func(), error) {
 	if _, err := io.ReadFull(k.rand, b); err != nil {
 		return nil, nil, err
 	}
-	return k.arena.keep(b)
+	return k.arena.Keep(b)
 }
 
 // kemPublic returns the HPKE public key of a lent seed.
@@ -79,18 +79,24 @@ type Device struct {
 	KEM []byte // HPKE
 }
 
-// Found makes the keys of a new account. The keyring is unlocked afterwards.
-func (k *Keyring) Found(account string, dev Device, testHome bool, unlock, presence []byte, share Share, now int64) (*Account, error) {
+// Found makes the keys of a new account. The keyring is unlocked afterwards, and
+// holds nothing where it fails.
+func (k *Keyring) Found(account string, dev Device, testHome bool, unlock, presence []byte, share Share, now int64) (_ *Account, err error) {
 	if subtle.ConstantTimeCompare(unlock, presence) == 1 {
 		return nil, errSame
 	}
-	root, freeRoot, err1 := k.fresh()
-	session, freeSession, err2 := k.fresh()
-	ledger, freeLedger, err := k.fresh()
-	if err := errors.Join(err1, err2, err); err != nil {
-		return nil, err
+	var fresh [3]lend
+	var frees opened
+	defer func() { frees.failed(err) }()
+	for i := range fresh {
+		var free func()
+		if fresh[i], free, err = k.fresh(); err != nil {
+			return nil, err
+		}
+		frees = append(frees, free)
 	}
-	defer freeLedger()
+	root, session, ledger := fresh[0], fresh[1], fresh[2]
+	defer frees[2]()
 	g := canon.Genesis{V: 1, Account: account, Device: dev.ID, DeviceKey: dev.Key, DeviceKEM: dev.KEM, TestHome: testHome, Created: now}
 	_ = root(func(s []byte) error { g.Root = canon.Bytes(ed25519.NewKeyFromSeed(s)[32:]); return nil })
 	if g.Session, err = kemPublic(session); err != nil {
@@ -110,9 +116,25 @@ func (k *Keyring) Found(account string, dev Device, testHome bool, unlock, prese
 	if err != nil {
 		return nil, err
 	}
-	k.adopt(session, freeSession)
-	gest, err := k.gestureFrom(at, presence, lend(share), root, freeRoot)
-	return &Account{Genesis: g, Roster: roster, Sign: gest.Root().Sign, Recovery: code, Gesture: gest}, err
+	frees = append(frees, code.forget)
+	gest, err := k.gestureFrom(at, presence, lend(share), root, frees[0])
+	if err != nil {
+		return nil, err
+	}
+	k.adopt(session, frees[1])
+	return &Account{Genesis: g, Roster: roster, Sign: gest.Root().Sign, Recovery: code.once, Gesture: gest}, nil
+}
+
+// opened is how to forget what was opened on the way to something.
+type opened []func()
+
+// failed forgets it all where err says that nothing came of it.
+func (o opened) failed(err error) {
+	if err != nil {
+		for _, forget := range o {
+			forget()
+		}
+	}
 }
 
 var errSame = fault.New(fault.Usage, "init", "", "the presence passphrase must differ from the unlock passphrase")
@@ -123,39 +145,51 @@ type seedSet struct {
 	sessionPub, rootPub canon.Bytes
 }
 
+// recoveryCode is a recovery code for as long as nobody has seen it.
+type recoveryCode struct {
+	lend   lend
+	forget func()
+}
+
+// once lends the code and forgets it.
+func (c recoveryCode) once(use func(code []byte) error) error {
+	defer c.forget()
+	return c.lend(use)
+}
+
 // newCode makes a recovery code.
-func (k *Keyring) newCode() (lend, func(), error) {
+func (k *Keyring) newCode() (c recoveryCode, err error) {
 	raw := make([]byte, RecoverySize)
 	if _, err := io.ReadFull(k.rand, raw); err != nil {
-		return nil, nil, err
+		return c, err
 	}
-	return k.arena.keep(raw)
+	c.lend, c.forget, err = k.arena.Keep(raw)
+	return c, err
 }
 
 // slots makes the three basic slots (unlock, presence on "account", recovery)
-// and seals the session and root seeds to them. The code is lent once.
-func (k *Keyring) slots(s seedSet, unlock, presence []byte, share lend, at Place) (canon.Roster, func(func([]byte) error) error, error) {
-	r := canon.Roster{V: 1}
-	code, free, err := k.newCode()
-	if err != nil {
-		return r, nil, err
+// and seals the session and root seeds to them.
+func (k *Keyring) slots(s seedSet, unlock, presence []byte, share lend, at Place) (r canon.Roster, code recoveryCode, err error) {
+	r.V = 1
+	if code, err = k.newCode(); err != nil {
+		return r, code, err
 	}
-	once := func(use func([]byte) error) error { defer free(); return code(use) }
+	defer func() { opened{code.forget}.failed(err) }()
 	us, err1 := k.newSlot(canon.SlotUnlock, "session", unlock, share, at)
 	ps, err2 := k.newSlot(canon.SlotPresence, "account", presence, share, at)
 	var rs canon.Slot
-	err = code(func(b []byte) error {
+	err = code.lend(func(b []byte) (err error) {
 		rs, err = k.newSlot(canon.SlotRecovery, "recovery", b, nil, at)
 		return err
 	})
 	if err := errors.Join(err1, err2, err); err != nil {
-		return r, nil, err
+		return r, code, err
 	}
 	r.Slots = []canon.Slot{us, ps, rs}
 	sc, err1 := compartmentFor(at.Account, "session", s.sessionPub, s.session, us, rs)
 	ac, err2 := compartmentFor(at.Account, "account", s.rootPub, s.root, ps, rs)
 	r.Compartments = []canon.Compartment{sc, ac}
-	return r, once, errors.Join(err1, err2)
+	return r, code, errors.Join(err1, err2)
 }
 
 // NewVault makes the keys of a vault. A presence vault gets a compartment of its
@@ -282,7 +316,7 @@ func (g *Gesture) Root() Root {
 }
 
 func (k *Keyring) gestureFrom(at Place, presence []byte, share, root lend, freeRoot func()) (*Gesture, error) {
-	secret, free, err := k.arena.keep(append([]byte(nil), presence...))
+	secret, free, err := k.arena.Keep(append([]byte(nil), presence...))
 	if err != nil {
 		return nil, err
 	}
@@ -296,7 +330,7 @@ func (k *Keyring) gestureFrom(at Place, presence []byte, share, root lend, freeR
 func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, compartments []string) (*Gesture, error) {
 	at.Roster = r.Version + 1 // slots made inside it are first listed by the next roster
 	g := &Gesture{k: k, at: at, share: lend(share), seeds: map[string]lend{}}
-	secret, free, err := k.arena.keep(append([]byte(nil), passphrase...))
+	secret, free, err := k.arena.Keep(append([]byte(nil), passphrase...))
 	if err != nil {
 		return nil, err
 	}

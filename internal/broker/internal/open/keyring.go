@@ -20,6 +20,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/thumbturn/thumbturn/internal/broker/internal/arena"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/sealed"
@@ -28,6 +29,9 @@ import (
 // ErrLocked is returned where a key is asked for that is not open.
 var ErrLocked = fault.New(fault.Locked, "open", "", "the vaults are locked").WithHint("run `thumbturn unlock` in a terminal")
 
+// lend is how every secret here is held.
+type lend = arena.Lend
+
 // opener opens an HPKE ciphertext and lends the plaintext.
 type opener func(ctx sealed.Context, ct []byte, use func([]byte) error) error
 
@@ -35,7 +39,7 @@ type opener func(ctx sealed.Context, ct []byte, use func([]byte) error) error
 // locked one.
 type Keyring struct {
 	rand    io.Reader
-	arena   *arena
+	arena   *arena.Arena
 	stretch *stretcher
 
 	mu      sync.RWMutex
@@ -58,7 +62,7 @@ type vaultKeys struct {
 
 // New returns a locked keyring. rand is the source of every key it makes.
 func New(rand io.Reader) (*Keyring, error) {
-	a, err := newArena()
+	a, err := arena.New(ErrLocked)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "open", "secret memory", err)
 	}
@@ -66,7 +70,7 @@ func New(rand io.Reader) (*Keyring, error) {
 }
 
 // MemoryLocked tells whether the system let the arena be locked into RAM.
-func (k *Keyring) MemoryLocked() bool { return k.arena.Locked }
+func (k *Keyring) MemoryLocked() bool { return k.arena.Locked() }
 
 // Unlocked reports whether the session key is open.
 func (k *Keyring) Unlocked() bool {
@@ -156,7 +160,7 @@ func (k *Keyring) seedAt(o opener, ctx sealed.Context, ct []byte) (lend, func(),
 			return errCipher
 		}
 		var err error
-		l, free, err = k.arena.keep(append([]byte(nil), seed...))
+		l, free, err = k.arena.Keep(append([]byte(nil), seed...))
 		return err
 	})
 	return l, free, err

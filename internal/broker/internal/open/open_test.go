@@ -8,6 +8,7 @@ import (
 	"encoding/gob"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -320,7 +321,7 @@ func TestLargeValues(t *testing.T) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
-	if used := w.k.arena.inUse(); used > 16 {
+	if used := w.k.arena.InUse(); used > 16 {
 		t.Errorf("%d pages of the arena leaked", used)
 	}
 }
@@ -440,45 +441,6 @@ func TestNothingToFind(t *testing.T) {
 	}
 }
 
-func TestArena(t *testing.T) {
-	a, err := newArena()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.close()
-	l, free, err := a.keep([]byte("seed"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var inside []byte
-	_ = l(func(b []byte) error { inside = b; return nil })
-	free()
-	free()
-	if string(inside) == "seed" {
-		t.Error("not wiped")
-	}
-	if err := l(func([]byte) error { return nil }); err == nil {
-		t.Error("lent after it was forgotten")
-	}
-	var frees []func()
-	for {
-		_, f, err := a.take(3 * pageSize)
-		if err != nil {
-			break
-		}
-		frees = append(frees, f)
-	}
-	if len(frees) != arenaSize/pageSize/3 {
-		t.Errorf("%d allocations fit", len(frees))
-	}
-	for _, f := range frees {
-		f()
-	}
-	if a.inUse() != 0 {
-		t.Error("pages leaked")
-	}
-}
-
 // A new recovery code opens what the old one did, and takes a gesture that
 // opened all of it.
 func TestRenew(t *testing.T) {
@@ -489,11 +451,11 @@ func TestRenew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer part.Close()
-	used := w.k.arena.inUse()
+	used := w.k.arena.InUse()
 	if _, _, err := part.Renew(w.roster); !fault.Is(err, fault.Denied) {
 		t.Errorf("a gesture for a part: %v", err)
 	}
-	if now := w.k.arena.inUse(); now != used {
+	if now := w.k.arena.InUse(); now != used {
 		t.Errorf("%d pages of secret memory are left over", now-used)
 	}
 	g, err := w.k.Gesture(w.roster, presencePass, share(1), w.place(), []string{"account", id})
@@ -515,5 +477,61 @@ func TestRenew(t *testing.T) {
 	}
 	if _, err := w.k.Recover(renewed, vaults, next, unlock, presence, share(1), w.place()); err != nil {
 		t.Errorf("the new code: %v", err)
+	}
+}
+
+// dry is randomness that ends after so many reads.
+type dry struct{ left int }
+
+func (d *dry) Read(b []byte) (int, error) {
+	if d.left--; d.left < 0 {
+		return 0, errors.New("no randomness")
+	}
+	return rand.Read(b)
+}
+
+// What was opened on the way is forgotten wherever founding or recovering ends
+// early, and the recovery code once it was lent.
+func TestNothingIsLeft(t *testing.T) {
+	w := found(t)
+	vaults := []canon.Vault{w.vaults[canon.TierPresence]}
+	for name, act := range map[string]func(*Keyring) (*Gesture, func(func([]byte) error) error, error){
+		"found": func(k *Keyring) (*Gesture, func(func([]byte) error) error, error) {
+			a, err := k.Found(w.g.Account, Device{ID: w.g.Device, Key: w.g.DeviceKey}, true, unlockPass, presencePass, share(1), 7)
+			if err != nil {
+				return nil, nil, err
+			}
+			return a.Gesture, a.Recovery, nil
+		},
+		"recover": func(k *Keyring) (*Gesture, func(func([]byte) error) error, error) {
+			r, err := k.Recover(w.roster, vaults, w.code, []byte("another unlock one"), []byte("another presence one"), share(2), w.place())
+			if err != nil {
+				return nil, nil, err
+			}
+			return r.Gesture, r.Recovery, nil
+		},
+	} {
+		source := &dry{}
+		k, err := New(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, reads := range []int{0, 1, 2, 3, 5, 9, 13, 100} { // the last is enough
+			source.left = reads
+			g, code, err := act(k)
+			if (err == nil) != (reads == 100) {
+				t.Fatalf("%s, with randomness for %d reads: %v", name, reads, err)
+			}
+			want := 0
+			if err == nil {
+				g.Close()
+				_ = code(func([]byte) error { return nil })
+				want = 1 // the session key
+			}
+			if n := k.arena.InUse(); n != want || k.Unlocked() != (err == nil) {
+				t.Errorf("%s, with randomness for %d reads: %d pages of secret memory are in use, want %d", name, reads, n, want)
+			}
+		}
+		k.Lock()
 	}
 }

@@ -92,7 +92,7 @@ func (k *Keyring) Open(_ context.Context, p Permit, r Record, use func(text []by
 		if len(text) > sealed.ChunkSize {
 			return use(text) // larger values stay in ordinary memory and are wiped by the opener
 		}
-		b, free, err := k.arena.take(len(text))
+		b, free, err := k.arena.Take(len(text))
 		if err != nil {
 			return use(text)
 		}

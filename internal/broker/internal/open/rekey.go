@@ -71,19 +71,16 @@ func (g *Gesture) reseal(c canon.Compartment, replaced map[string]canon.Slot) (c
 
 // Renew is Rekey with a recovery code that it makes, and lends once.
 func (g *Gesture) Renew(r Roster) (out canon.Roster, once func(func([]byte) error) error, err error) {
-	code, free, err := g.k.newCode()
+	code, err := g.k.newCode()
 	if err != nil {
 		return out, nil, err
 	}
-	once = func(use func([]byte) error) error { defer free(); return code(use) }
-	err = code(func(b []byte) (err error) {
+	err = code.lend(func(b []byte) (err error) {
 		out, err = g.Rekey(r, map[canon.SlotKind][]byte{canon.SlotRecovery: b})
 		return err
 	})
-	if err != nil {
-		free()
-	}
-	return out, once, err
+	opened{code.forget}.failed(err)
+	return out, code.once, err
 }
 
 // OpenShare opens the share of another device, sealed to this one when the ledger
@@ -118,8 +115,9 @@ type Recovered struct {
 
 // Recover opens everything with the recovery code, which needs no share, and
 // makes new slots under new passphrases and a new share, new presence keys and a
-// new code. The keyring is unlocked afterwards.
-func (k *Keyring) Recover(r Roster, vaults []canon.Vault, code, unlock, presence []byte, share Share, at Place) (*Recovered, error) {
+// new code. The keyring is unlocked afterwards, and holds nothing more where it
+// fails.
+func (k *Keyring) Recover(r Roster, vaults []canon.Vault, code, unlock, presence []byte, share Share, at Place) (_ *Recovered, err error) {
 	if subtle.ConstantTimeCompare(unlock, presence) == 1 {
 		return nil, errSame
 	}
@@ -132,14 +130,18 @@ func (k *Keyring) Recover(r Roster, vaults []canon.Vault, code, unlock, presence
 		return nil, wrong(err, "recover", "recovery code")
 	}
 	defer freeSlot()
+	var frees opened
+	defer func() { frees.failed(err) }()
 	session, freeSession, err := k.compartmentSeed(r, "session", h.ID, slot, at.Account)
 	if err != nil {
 		return nil, err
 	}
+	frees = append(frees, freeSession)
 	root, freeRoot, err := k.compartmentSeed(r, "account", h.ID, slot, at.Account)
 	if err != nil {
 		return nil, err
 	}
+	frees = append(frees, freeRoot)
 	at.Roster = r.Version + 1
 	sc, _ := r.compartment("session")
 	ac, _ := r.compartment("account")
@@ -148,11 +150,12 @@ func (k *Keyring) Recover(r Roster, vaults []canon.Vault, code, unlock, presence
 	if err != nil {
 		return nil, err
 	}
+	frees = append(frees, newCode.forget)
 	g, err := k.gestureFrom(at, presence, lend(share), root, freeRoot)
 	if err != nil {
 		return nil, err
 	}
-	out := &Recovered{Gesture: g, Recovery: newCode}
+	out := &Recovered{Gesture: g, Recovery: newCode.once}
 	for _, v := range vaults {
 		if v.Tier == canon.TierPresence {
 			if v, roster, err = g.repeat(r, roster, v, h.ID, slot); err != nil {

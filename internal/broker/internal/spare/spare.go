@@ -206,9 +206,33 @@ func Unpack(dir string, backup io.Reader) (archive.Manifest, error) {
 	})
 }
 
+// Whole refuses a closed database whose last writes still lie in its log, as on a
+// full disk: the file alone is put in place, and would be an older one.
+func Whole(path string) error {
+	fi, err := os.Stat(path + "-wal")
+	switch {
+	case errors.Is(err, os.ErrNotExist) || err == nil && fi.Size() == 0:
+		return nil
+	case err != nil:
+		return fault.Wrap(fault.Unavailable, op, "", err)
+	}
+	return fault.New(fault.Unavailable, op, "", "the copy could not be written out; nothing was put back").
+		WithHint("is the disk of the data folder full? free some space and try again")
+}
+
 // replaced is the name under which a database that a backup took the place of
-// stays in the data folder.
+// stays in the data folder. A purge does not reach it: it is the person's to keep
+// or to delete.
 const replaced = "replaced.db"
+
+// Beside is the path of that database; empty where there is none.
+func (s Shelf) Beside() string {
+	path := filepath.Join(s.Data, replaced)
+	if _, err := os.Lstat(path); err != nil {
+		return ""
+	}
+	return path
+}
 
 // Swap puts the checked files in place and sets the pin to them. A crash in
 // between leaves the database of before under another name, or a held home; both
