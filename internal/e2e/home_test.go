@@ -67,9 +67,14 @@ func bare(t *testing.T) *home {
 func founded(t *testing.T) *home {
 	t.Helper()
 	h := bare(t)
+	h.found()
+	return h
+}
+
+func (h *home) found() {
+	h.t.Helper()
 	h.ok("init", "--test-home", "--passphrase-file", h.file("unlock"),
 		"--presence-passphrase-file", h.file("presence"), "--recovery-file", h.file("recovery"))
-	return h
 }
 
 // env is the whole environment of commands: no mark of whatever runs the tests.
