@@ -120,10 +120,9 @@ func (a *Account) Verify(ctx context.Context) (api.Verified, error) {
 		return out, nil
 	}
 	return out, fresh.Records(ctx, func(h canon.Hash, ref string) error {
-		out.Blobs++
-		if _, err := a.book.Fetch(ctx, h, ref); err != nil {
-			problem(err)
-		}
+		n, err := a.book.Check(ctx, h, ref)
+		out.Blobs += n
+		problem(err)
 		return ctx.Err()
 	})
 }

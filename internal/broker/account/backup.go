@@ -203,7 +203,7 @@ func (c copyOf) verify(ctx context.Context) error {
 		return err
 	}
 	return c.book.Records(ctx, func(h canon.Hash, ref string) error {
-		if _, err := c.book.Fetch(ctx, h, ref); err != nil {
+		if _, err := c.book.Check(ctx, h, ref); err != nil {
 			return err
 		}
 		return ctx.Err()

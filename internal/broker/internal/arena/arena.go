@@ -1,4 +1,8 @@
-package open
+// Package arena is the one place where seeds and small values lie: a mapping
+// outside the Go heap that is locked, not dumped and wiped when given back. What
+// is kept there is held by closures, so that no formatter, encoder or reflection
+// finds bytes.
+package arena
 
 import (
 	"errors"
@@ -6,34 +10,51 @@ import (
 )
 
 const (
-	pageSize  = 4096
-	arenaSize = 4 << 20 // under the usual limit of 8 MiB of locked memory
+	pageSize = 4096
+	size     = 4 << 20 // under the usual limit of 8 MiB of locked memory
 )
 
-// errArena is returned when more is open at once than the arena holds.
-var errArena = errors.New("open: secret memory is exhausted")
+// ErrFull is returned when more is open at once than an arena holds.
+var ErrFull = errors.New("arena: secret memory is exhausted")
 
-// arena is the one place where seeds and small values lie: a mapping outside
-// the Go heap that is locked, not dumped and wiped when given back.
-type arena struct {
+// Arena is one such mapping; New makes it.
+type Arena struct {
 	mu     sync.Mutex
 	mem    func(from, to int) []byte // a closure, so that nothing that walks structs finds the bytes
 	unmap  func()
 	used   []bool // by page
-	Locked bool
+	gone   error
+	locked bool
 }
 
-func newArena() (*arena, error) {
-	mem, locked, err := mapLocked(arenaSize)
+// New maps an arena. gone is what whoever asks for something forgotten is told.
+func New(gone error) (*Arena, error) {
+	mem, locked, err := mapLocked(size)
 	if err != nil {
 		return nil, err
 	}
-	return &arena{mem: func(from, to int) []byte { return mem[from:to:to] }, unmap: func() { unmap(mem) },
-		used: make([]bool, arenaSize/pageSize), Locked: locked}, nil
+	return &Arena{gone: gone, mem: func(from, to int) []byte { return mem[from:to:to] }, unmap: func() { unmap(mem) },
+		used: make([]bool, size/pageSize), locked: locked}, nil
 }
 
-// take returns n zeroed bytes and the function that wipes and gives them back.
-func (a *arena) take(n int) ([]byte, func(), error) {
+// Locked tells whether the system let the arena be locked into RAM.
+func (a *Arena) Locked() bool { return a.locked }
+
+// InUse is the number of pages that are taken.
+func (a *Arena) InUse() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := 0
+	for _, u := range a.used {
+		if u {
+			n++
+		}
+	}
+	return n
+}
+
+// Take returns n zeroed bytes and the function that wipes and gives them back.
+func (a *Arena) Take(n int) ([]byte, func(), error) {
 	pages := max(1, (n+pageSize-1)/pageSize)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -53,10 +74,10 @@ func (a *arena) take(n int) ([]byte, func(), error) {
 		b := a.mem(first*pageSize, first*pageSize+n)
 		return b, sync.OnceFunc(func() { a.give(first, pages) }), nil
 	}
-	return nil, nil, errArena
+	return nil, nil, ErrFull
 }
 
-func (a *arena) give(first, pages int) {
+func (a *Arena) give(first, pages int) {
 	clear(a.mem(first*pageSize, (first+pages)*pageSize))
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -65,26 +86,26 @@ func (a *arena) give(first, pages int) {
 	}
 }
 
-// close wipes and unmaps everything. Slices taken before are dead.
-func (a *arena) close() {
+// Close wipes and unmaps everything. Slices taken before are dead.
+func (a *Arena) Close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.used != nil {
-		clear(a.mem(0, arenaSize))
+		clear(a.mem(0, size))
 		a.unmap()
 		a.used = nil
 	}
 }
 
-// lend is how every secret in this package is held: a closure that lends the
-// bytes for the time of a call. No field of any struct holds them, so neither
-// fmt nor reflect nor an encoder finds any.
-type lend func(use func(secret []byte) error) error
+// Lend is how a secret is held: a closure that lends the bytes for the time of a
+// call. No field of any struct holds them, so neither fmt nor reflect nor an
+// encoder finds any.
+type Lend func(use func(secret []byte) error) error
 
-// keep moves secret into the arena, wiping the original, and returns the
+// Keep moves secret into the arena, wiping the original, and returns the
 // closure that lends it and the one that forgets it.
-func (a *arena) keep(secret []byte) (lend, func(), error) {
-	b, free, err := a.take(len(secret))
+func (a *Arena) Keep(secret []byte) (Lend, func(), error) {
+	b, free, err := a.Take(len(secret))
 	if err != nil {
 		clear(secret)
 		return nil, nil, err
@@ -97,7 +118,7 @@ func (a *arena) keep(secret []byte) (lend, func(), error) {
 			mu.RLock()
 			defer mu.RUnlock()
 			if dead {
-				return ErrLocked
+				return a.gone
 			}
 			return use(b)
 		}, func() {

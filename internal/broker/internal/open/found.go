@@ -21,7 +21,7 @@ func (k *Keyring) fresh() (lend, func(), error) {
 	if _, err := io.ReadFull(k.rand, b); err != nil {
 		return nil, nil, err
 	}
-	return k.arena.keep(b)
+	return k.arena.Keep(b)
 }
 
 // kemPublic returns the HPKE public key of a lent seed.
@@ -129,7 +129,7 @@ func (k *Keyring) newCode() (lend, func(), error) {
 	if _, err := io.ReadFull(k.rand, raw); err != nil {
 		return nil, nil, err
 	}
-	return k.arena.keep(raw)
+	return k.arena.Keep(raw)
 }
 
 // slots makes the three basic slots (unlock, presence on "account", recovery)
@@ -281,7 +281,7 @@ func (g *Gesture) Root() Root {
 }
 
 func (k *Keyring) gestureFrom(at Place, presence []byte, share, root lend, freeRoot func()) (*Gesture, error) {
-	secret, free, err := k.arena.keep(append([]byte(nil), presence...))
+	secret, free, err := k.arena.Keep(append([]byte(nil), presence...))
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +295,7 @@ func (k *Keyring) gestureFrom(at Place, presence []byte, share, root lend, freeR
 func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, compartments []string) (*Gesture, error) {
 	at.Roster = r.Version + 1 // slots made inside it are first listed by the next roster
 	g := &Gesture{k: k, at: at, share: lend(share), seeds: map[string]lend{}}
-	secret, free, err := k.arena.keep(append([]byte(nil), passphrase...))
+	secret, free, err := k.arena.Keep(append([]byte(nil), passphrase...))
 	if err != nil {
 		return nil, err
 	}

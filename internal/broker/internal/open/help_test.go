@@ -32,18 +32,6 @@ func (paper) Pin() (device.Pin, error)      { return device.Pin{}, nil }
 func (paper) SetPin(device.Pin, bool) error { return nil }
 func (paper) RestorePin(p device.Pin) error { return nil }
 
-func (a *arena) inUse() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	n := 0
-	for _, u := range a.used {
-		if u {
-			n++
-		}
-	}
-	return n
-}
-
 // testLedger is a real ledger, so that intents are real.
 func testLedger(t *testing.T) *ledger.Ledger {
 	t.Helper()

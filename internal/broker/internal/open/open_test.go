@@ -320,7 +320,7 @@ func TestLargeValues(t *testing.T) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
-	if used := w.k.arena.inUse(); used > 16 {
+	if used := w.k.arena.InUse(); used > 16 {
 		t.Errorf("%d pages of the arena leaked", used)
 	}
 }
@@ -440,45 +440,6 @@ func TestNothingToFind(t *testing.T) {
 	}
 }
 
-func TestArena(t *testing.T) {
-	a, err := newArena()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.close()
-	l, free, err := a.keep([]byte("seed"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var inside []byte
-	_ = l(func(b []byte) error { inside = b; return nil })
-	free()
-	free()
-	if string(inside) == "seed" {
-		t.Error("not wiped")
-	}
-	if err := l(func([]byte) error { return nil }); err == nil {
-		t.Error("lent after it was forgotten")
-	}
-	var frees []func()
-	for {
-		_, f, err := a.take(3 * pageSize)
-		if err != nil {
-			break
-		}
-		frees = append(frees, f)
-	}
-	if len(frees) != arenaSize/pageSize/3 {
-		t.Errorf("%d allocations fit", len(frees))
-	}
-	for _, f := range frees {
-		f()
-	}
-	if a.inUse() != 0 {
-		t.Error("pages leaked")
-	}
-}
-
 // A new recovery code opens what the old one did, and takes a gesture that
 // opened all of it.
 func TestRenew(t *testing.T) {
@@ -489,11 +450,11 @@ func TestRenew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer part.Close()
-	used := w.k.arena.inUse()
+	used := w.k.arena.InUse()
 	if _, _, err := part.Renew(w.roster); !fault.Is(err, fault.Denied) {
 		t.Errorf("a gesture for a part: %v", err)
 	}
-	if now := w.k.arena.inUse(); now != used {
+	if now := w.k.arena.InUse(); now != used {
 		t.Errorf("%d pages of secret memory are left over", now-used)
 	}
 	g, err := w.k.Gesture(w.roster, presencePass, share(1), w.place(), []string{"account", id})

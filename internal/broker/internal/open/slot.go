@@ -213,7 +213,7 @@ func (k *Keyring) openSlot(s canon.Slot, h canon.SlotHeader, secret []byte, shar
 	case int64(binary.BigEndian.Uint64(text[33:41])) > roster:
 		return nil, nil, tampered("roster rolled back behind slot", h.ID)
 	}
-	return k.arena.keep(append([]byte(nil), text[41:]...))
+	return k.arena.Keep(append([]byte(nil), text[41:]...))
 }
 
 func tampered(what, ref string) error {

@@ -16,9 +16,21 @@ func (c *Console) WriteFile(path string, b []byte, mode fs.FileMode, force bool)
 		return err
 	}
 	if err := atomicfile.Write(path, b, mode); err != nil {
-		return writeFailed(path, err)
+		return WriteFailed(path, err)
 	}
 	return nil
+}
+
+// BeginFile is WriteFile for what comes bit by bit: the file appears with Commit.
+func (c *Console) BeginFile(path string, mode fs.FileMode, force bool) (*atomicfile.Pending, error) {
+	if _, err := c.MayWrite(path, force); err != nil {
+		return nil, err
+	}
+	p, err := atomicfile.Begin(path, mode)
+	if err != nil {
+		return nil, WriteFailed(path, err)
+	}
+	return p, nil
 }
 
 // MayWrite is the first half of WriteFile, for commands that should not ask for
@@ -30,7 +42,7 @@ func (c *Console) MayWrite(path string, force bool) (bool, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return force, nil
 	case err != nil:
-		return false, writeFailed(path, err)
+		return false, WriteFailed(path, err)
 	case !fi.Mode().IsRegular():
 		return false, fault.New(fault.Exists, "write", path, "is not a regular file")
 	case force || c.Yes:
@@ -41,7 +53,8 @@ func (c *Console) MayWrite(path string, force bool) (bool, error) {
 	return true, c.Confirm("replace " + path + "?")
 }
 
-func writeFailed(path string, err error) error {
+// WriteFailed classifies a failure to write a file.
+func WriteFailed(path string, err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		err = p.Err
 	}

@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package open
+package arena
 
 // adviseSecret does nothing: this system has no counterpart that was tried.
 func adviseSecret([]byte) {}

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package open
+package arena
 
 // mapLocked returns ordinary memory: locking is absent on this platform, and
 // status says so.

@@ -1,4 +1,4 @@
-package open
+package arena
 
 import "golang.org/x/sys/unix"
 
