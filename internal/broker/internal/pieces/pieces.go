@@ -23,8 +23,9 @@ const (
 	// batch is how many pieces share a transaction: 2 MiB, all that is held of a
 	// value.
 	batch = 32
-	// erased is how many are erased at a time.
-	erased = 512
+	// erased is how many are erased at a time: erasing takes room too, and a disk
+	// that is nearly full has little.
+	erased = 64
 	// markSize is the length of a mark, random bytes.
 	markSize = 32
 )
