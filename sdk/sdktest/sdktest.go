@@ -38,6 +38,7 @@ type Message struct {
 	Error  *api.Error
 	Values [][]byte
 	Long   []byte // a stream
+	Cut    int    // hang up after so many bytes of it; 0 is never
 }
 
 // Server is a socket in a home of its own.
@@ -216,6 +217,9 @@ func write(conn net.Conn, m Message) error {
 	for rest := m.Long; len(rest) > 0; rest = rest[api.PartLen(int64(len(rest))):] {
 		if err := api.WritePart(conn, rest[:api.PartLen(int64(len(rest)))]); err != nil {
 			return err
+		}
+		if m.Cut > 0 && len(m.Long)-len(rest) >= m.Cut-api.PartSize {
+			return net.ErrClosed
 		}
 	}
 	return nil
