@@ -47,7 +47,7 @@ const (
 	OpRestore     Op = "restore"      // value: presence passphrase
 
 	OpBackup  Op = "backup"       // streamed: the bytes of a backup
-	OpPutBack Op = "restore.from" // values: presence passphrase, the pieces of a backup
+	OpPutBack Op = "restore.from" // values: presence passphrase, the pieces of a backup; these may be streams
 
 	OpPolicyShow  Op = "policy.show"
 	OpPolicyApply Op = "policy.apply"

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"io"
 
 	"github.com/thumbturn/thumbturn/api"
 )
@@ -230,11 +231,27 @@ func (c *Client) Backup(ctx context.Context, f func(api.Chunk) error) error {
 	return c.call(ctx, api.OpBackup, nil, nil, reply{each: stream(f)})
 }
 
-// PutBack makes a backup, in pieces of any size, the home's database. The daemon
-// then replaces itself.
-func (c *Client) PutBack(ctx context.Context, in api.Auth, presence []byte, pieces [][]byte) (api.Restored, error) {
+// PutBack makes a backup of size bytes the home's database. The daemon then
+// replaces itself.
+func (c *Client) PutBack(ctx context.Context, in api.Auth, presence []byte, size int64, backup io.Reader) (api.Restored, error) {
 	var out api.Restored
-	err := c.call(ctx, api.OpPutBack, in, append([][]byte{presence}, pieces...), reply{into: &out})
+	values := [][]byte{presence}
+	var long []Long
+	if size <= api.MaxValue {
+		whole := make([]byte, max(size, 0))
+		if _, err := io.ReadFull(backup, whole); err != nil {
+			return out, errChanged
+		}
+		values = append(values, whole)
+	} else {
+		n := (size + api.MaxStream - 1) / api.MaxStream
+		each := (size + n - 1) / n // of about the same length, so that none is too short
+		for ; size > each; size -= each {
+			long = append(long, Long{Size: each, From: io.LimitReader(backup, each)})
+		}
+		long = append(long, Long{Size: size, From: backup})
+	}
+	err := c.call(ctx, api.OpPutBack, in, values, reply{into: &out, long: long})
 	return out, err
 }
 

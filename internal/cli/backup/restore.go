@@ -2,7 +2,6 @@ package backup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,9 +14,6 @@ import (
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/sdk"
 )
-
-// pieceSize is how much of a backup travels in one frame.
-const pieceSize = 4 << 20
 
 // NewRestore returns the restore command.
 func NewRestore(c *console.Console) *cobra.Command {
@@ -54,46 +50,32 @@ func Restore(ctx context.Context, c *console.Console, from, file string) error {
 	if err != nil {
 		return err
 	}
-	if size > (api.MaxValues-1)*pieceSize {
+	if size > api.MaxStreams*api.MaxStream {
 		return fault.New(fault.Usage, "restore", from, "the backup is larger than the daemon accepts")
 	}
 	if err := c.Confirm("the backup is of " + describe(m) + "\nput it in the place of this home's database?"); err != nil {
 		return err
 	}
-	pieces, err := cut(from, size)
+	f, err := os.Open(from)
 	if err != nil {
-		return err
+		return fault.New(fault.Usage, "restore", from, "no such file, or not readable")
 	}
+	defer f.Close()
 	return c.Session(ctx, func(s *sdk.Client) error {
 		p, auth, err := c.Passphrase("presence passphrase: ", file)
 		if err != nil {
 			return err
 		}
 		defer clear(p)
-		r, err := s.PutBack(ctx, auth, p, pieces)
+		progress := c.Progress("restoring", size)
+		defer progress.Done()
+		r, err := s.PutBack(ctx, auth, p, size, progress.Reader(f))
 		if err != nil {
 			return err
 		}
+		progress.Done()
 		return tell(c, r)
 	})
-}
-
-// cut reads a file into pieces.
-func cut(path string, size int64) ([][]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fault.New(fault.Usage, "restore", path, "no such file, or not readable")
-	}
-	defer f.Close()
-	var out [][]byte
-	for left := size; left > 0; {
-		b := make([]byte, min(left, pieceSize))
-		if _, err := io.ReadFull(f, b); err != nil {
-			return nil, fault.Wrap(fault.Unavailable, "restore", path, errors.New("it changed while it was read"))
-		}
-		out, left = append(out, b), left-int64(len(b))
-	}
-	return out, nil
 }
 
 func tell(c *console.Console, r api.Restored) error {

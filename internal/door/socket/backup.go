@@ -37,19 +37,25 @@ func (c *call) backup() error {
 	return c.reply([]api.Chunk{})
 }
 
-// putBack takes the presence passphrase and the pieces of a backup. The process
+// putBack takes the presence passphrase and the pieces of a backup, values first
+// and then streams. The process
 // that follows serves the database that was put back.
 func (c *call) putBack() error {
 	in, err := body[api.Auth](c)
 	if err != nil {
 		return err
 	}
-	if len(c.values) < 2 {
+	if len(c.values) < 1 || len(c.values)+len(c.head.Streams) < 2 {
 		return fault.New(fault.Protocol, "restore", "", "wrong number of values")
 	}
 	var pieces []io.Reader
 	for _, v := range c.values[1:] {
 		pieces = append(pieces, bytes.NewReader(v))
+	}
+	for i := range c.head.Streams {
+		f := c.inflow(i)
+		defer f.end()
+		pieces = append(pieces, f)
 	}
 	out, swap, err := c.s.Account.PutBack(c.ctx, c.who, source(in.Source), io.MultiReader(pieces...), c.values[0])
 	if err != nil {

@@ -174,7 +174,7 @@ func (c *call) answer() error {
 	if !ok {
 		return fault.New(fault.Protocol, "socket", string(c.head.Op), "unknown operation").WithHint("is the daemon older than the client? `thumbturn daemon stop`, then try again")
 	}
-	if h.values >= 0 && len(c.values) != h.values || len(c.head.Streams) > 0 && c.head.Op != api.OpItemPut {
+	if h.values >= 0 && len(c.values) != h.values || len(c.head.Streams) > 0 && h.values >= 0 {
 		return fault.New(fault.Protocol, "socket", string(c.head.Op), "wrong number of values")
 	}
 	if err := c.allowed(h); err != nil {
