@@ -17,7 +17,7 @@ const (
 
 	OpVaultCreate Op = "vault.create"
 	OpVaultList   Op = "vault.list"
-	OpItemPut     Op = "item.put" // values: one for each Field with Value true, in order
+	OpItemPut     Op = "item.put" // values, streams: one for each Field with Value, with Stream true, in order
 	OpItemGet     Op = "item.get"
 	OpItemList    Op = "item.list" // streamed
 	OpItemDelete  Op = "item.delete"
@@ -32,7 +32,7 @@ const (
 	OpGrantRevoke Op = "grant.revoke"
 	OpItemPurge   Op = "item.purge" // of a deleted item
 
-	OpRelease Op = "release" // reply values: one for each Want.Refs, in order
+	OpRelease Op = "release" // reply values: one for each Want.Refs, in order; or one stream, see Want.Stream
 
 	OpRequests Op = "request.list"
 	OpRequest  Op = "request.get"
@@ -47,7 +47,7 @@ const (
 	OpRestore     Op = "restore"      // value: presence passphrase
 
 	OpBackup  Op = "backup"       // streamed: the bytes of a backup
-	OpPutBack Op = "restore.from" // values: presence passphrase, the pieces of a backup
+	OpPutBack Op = "restore.from" // values: presence passphrase, the pieces of a backup; these may be streams
 
 	OpRecoverFrom Op = "recover.from"  // values: recovery code, new unlock, new presence, the pieces; reply value: new code
 	OpDeviceShow  Op = "device.show"   // what a ledger is moved to
@@ -184,6 +184,7 @@ type Field struct {
 	Concealed bool   `json:"concealed"`
 	Text      string `json:"text,omitempty"`
 	Value     bool   `json:"value,omitempty"`
+	Stream    bool   `json:"stream,omitempty"` // in requests: the value comes as a stream
 	Delete    bool   `json:"delete,omitempty"`
 	Pending   bool   `json:"pending,omitempty"`
 	Size      int64  `json:"size,omitempty"` // of the value, in bytes
@@ -284,7 +285,14 @@ type Want struct {
 	Refs    []string `json:"refs"`            // concrete references, each once
 	Names   []string `json:"names,omitempty"` // environment names the values go into
 	Program Program  `json:"program"`
-	Agent   bool     `json:"agent,omitempty"` // the program is a known agent
+	Agent   bool     `json:"agent,omitempty"`  // the program is a known agent
+	Stream  bool     `json:"stream,omitempty"` // reveal of one reference: a value over MaxValue may come as a stream
+}
+
+// Send asks, with More, for the parts of a request's next stream: the daemon has
+// checked what it can before it takes them.
+type Send struct {
+	Send int `json:"send"` // which one, counted from 1
 }
 
 // Program is what the CLI is about to execute, as it reports it.

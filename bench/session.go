@@ -61,7 +61,7 @@ func session(ctx context.Context, args []string) (err error) {
 	for _, part := range []struct {
 		name string
 		rows func(context.Context) ([]table.Row, error)
-	}{{"rss", d.restRows}, {"run", d.runRows}, {"read", d.readRows}, {"scale", d.scaleRows}, {"everyday", d.everydayRows}} {
+	}{{"rss", d.restRows}, {"run", d.runRows}, {"read", d.readRows}, {"scale", d.scaleRows}, {"everyday", d.everydayRows}, {"long", d.longRows}} {
 		if !d.wants(part.name) {
 			continue
 		}

@@ -51,7 +51,7 @@ func dispatch(ctx context.Context, args []string) error {
 	var s stage
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&s.items, "items", 100_000, "items of the large vault")
-	f.StringVar(&s.only, "only", "", "parts to run: mask,ledger,run,read,rss,scale,everyday")
+	f.StringVar(&s.only, "only", "", "parts to run: mask,ledger,run,read,rss,scale,everyday,long")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (s stage) measure(ctx context.Context) ([]table.Row, error) {
 		}
 		rows = append(rows, r...)
 	}
-	if !s.wants("run") && !s.wants("read") && !s.wants("rss") && !s.wants("scale") && !s.wants("everyday") {
+	if !s.wants("run") && !s.wants("read") && !s.wants("rss") && !s.wants("scale") && !s.wants("everyday") && !s.wants("long") {
 		return rows, nil
 	}
 	r, err := s.ask(ctx)

@@ -16,6 +16,8 @@ type reply struct {
 	values  int                         // value frames that the last message must carry
 	got     *[][]byte                   // they go here
 	waiting func(api.Waiting)           // an interim message of a call that may wait
+	long    []Long                      // streams of the request, sent when they are asked for
+	to      Opener                      // the one value goes here, whole or in parts
 	each    func(json.RawMessage) error // a message of a stream: an array, also in the last one
 }
 
@@ -31,7 +33,7 @@ func (c *Client) call(ctx context.Context, op api.Op, body any, values [][]byte,
 		return &api.Error{Kind: kindUnavailable, Op: string(op), Msg: "cancelled"}
 	}
 	defer watch(ctx, c.conn)()
-	err := c.send(op, body, values)
+	err := c.send(op, body, values, r.long)
 	if err == nil {
 		err = c.receive(r)
 	}
@@ -46,6 +48,9 @@ func (c *Client) call(ctx context.Context, op api.Op, body any, values [][]byte,
 	if e, ok := errors.AsType[*api.Error](err); ok {
 		return e
 	}
+	if e, ok := errors.AsType[*local](err); ok {
+		return e.err
+	}
 	if ctx.Err() != nil {
 		return &api.Error{Kind: kindUnavailable, Op: string(op), Msg: "cancelled"}
 	}
@@ -59,6 +64,12 @@ func (c *Client) call(ctx context.Context, op api.Op, body any, values [][]byte,
 type remote struct{ err *api.Error }
 
 func (r *remote) Error() string { return r.err.Error() }
+
+// local is a failure of what the caller gave: it ends the connection, and is
+// returned as it is.
+type local struct{ err error }
+
+func (l *local) Error() string { return l.err.Error() }
 
 // watch makes pending reads and writes fail when ctx ends. The function that it
 // returns ends the watching and waits for it.
@@ -75,7 +86,7 @@ func watch(ctx context.Context, conn net.Conn) func() {
 	}
 }
 
-func (c *Client) send(op api.Op, body any, values [][]byte) error {
+func (c *Client) send(op api.Op, body any, values [][]byte, long []Long) error {
 	h := api.Header{Op: op}
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -89,8 +100,14 @@ func (c *Client) send(op api.Op, body any, values [][]byte) error {
 			return refused(op, "a value is larger than the daemon accepts")
 		}
 	}
-	if len(values) > api.MaxValues {
+	if len(values) > api.MaxValues || len(long) > api.MaxStreams {
 		return refused(op, "too many values in one request")
+	}
+	for _, l := range long {
+		if l.Size <= api.MaxValue || l.Size > api.MaxStream {
+			return refused(op, "a stream is shorter or longer than the daemon accepts")
+		}
+		h.Streams = append(h.Streams, l.Size)
 	}
 	return api.WriteMessage(c.conn, h, values...)
 }
@@ -113,7 +130,7 @@ func (c *Client) receive(r reply) error {
 			return &remote{h.Error}
 		}
 		if h.More {
-			if err := interim(r, h); err != nil {
+			if err := c.interim(r, h); err != nil {
 				return err
 			}
 			continue
@@ -122,12 +139,16 @@ func (c *Client) receive(r reply) error {
 	}
 }
 
-func interim(r reply, h api.Header) error {
+func (c *Client) interim(r reply, h api.Header) error {
 	switch {
-	case h.Values != 0:
+	case h.Values != 0 || len(h.Streams) != 0:
 		return api.ErrFrame
 	case r.each != nil:
 		return r.each(h.Body)
+	}
+	var s api.Send
+	if json.Unmarshal(h.Body, &s) == nil && s.Send > 0 && s.Send <= len(r.long) {
+		return r.long[s.Send-1].send(c.conn)
 	}
 	var w api.Waiting
 	if json.Unmarshal(h.Body, &w) != nil || w.Request == "" {
@@ -140,7 +161,10 @@ func interim(r reply, h api.Header) error {
 }
 
 func (c *Client) last(r reply, h api.Header) error {
-	if h.Values != r.values {
+	if r.to != nil && len(h.Streams) == 1 && h.Values == 0 {
+		return c.parts(r, h)
+	}
+	if h.Values != r.values || len(h.Streams) != 0 {
 		return api.ErrFrame
 	}
 	got := make([][]byte, 0, h.Values)

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"io"
 
 	"github.com/thumbturn/thumbturn/api"
 )
@@ -230,21 +231,45 @@ func (c *Client) Backup(ctx context.Context, f func(api.Chunk) error) error {
 	return c.call(ctx, api.OpBackup, nil, nil, reply{each: stream(f)})
 }
 
-// PutBack makes a backup, in pieces of any size, the home's database. The daemon
-// then replaces itself.
-func (c *Client) PutBack(ctx context.Context, in api.Auth, presence []byte, pieces [][]byte) (api.Restored, error) {
+// PutBack makes a backup of size bytes the home's database. The daemon then
+// replaces itself.
+func (c *Client) PutBack(ctx context.Context, in api.Auth, presence []byte, size int64, backup io.Reader) (api.Restored, error) {
 	var out api.Restored
-	err := c.call(ctx, api.OpPutBack, in, append([][]byte{presence}, pieces...), reply{into: &out})
+	values, long, err := parcels(size, backup)
+	if err == nil {
+		err = c.call(ctx, api.OpPutBack, in, append([][]byte{presence}, values...), reply{into: &out, long: long})
+	}
 	return out, err
 }
 
-// RecoverFrom makes another device's backup this home's database by the recovery
-// code. The daemon then replaces itself. It returns the new code, which the caller
-// wipes.
-func (c *Client) RecoverFrom(ctx context.Context, in api.Auth, code, unlock, presence []byte, pieces [][]byte) (api.Restored, []byte, error) {
+// parcels lays a backup out as a value or, where it is longer than one may be, as
+// streams.
+func parcels(size int64, backup io.Reader) (values [][]byte, long []Long, err error) {
+	if size <= api.MaxValue {
+		whole := make([]byte, max(size, 0))
+		if _, err := io.ReadFull(backup, whole); err != nil {
+			return nil, nil, errChanged
+		}
+		return [][]byte{whole}, nil, nil
+	}
+	n := (size + api.MaxStream - 1) / api.MaxStream
+	each := (size + n - 1) / n // of about the same length, so that none is too short
+	for ; size > each; size -= each {
+		long = append(long, Long{Size: each, From: io.LimitReader(backup, each)})
+	}
+	return nil, append(long, Long{Size: size, From: backup}), nil
+}
+
+// RecoverFrom makes another device's backup, of size bytes, this home's database by
+// the recovery code. The daemon then replaces itself. It returns the new code, which
+// the caller wipes.
+func (c *Client) RecoverFrom(ctx context.Context, in api.Auth, code, unlock, presence []byte, size int64, backup io.Reader) (api.Restored, []byte, error) {
 	var out api.Restored
 	var got [][]byte
-	err := c.call(ctx, api.OpRecoverFrom, in, append([][]byte{code, unlock, presence}, pieces...), reply{into: &out, values: 1, got: &got})
+	values, long, err := parcels(size, backup)
+	if err == nil {
+		err = c.call(ctx, api.OpRecoverFrom, in, append([][]byte{code, unlock, presence}, values...), reply{into: &out, values: 1, got: &got, long: long})
+	}
 	if err != nil {
 		return out, nil, err
 	}
@@ -269,11 +294,14 @@ func (c *Client) DeviceStay(ctx context.Context, in api.Auth, presence []byte) e
 	return c.call(ctx, api.OpDeviceStay, in, [][]byte{presence}, reply{})
 }
 
-// DeviceAccept makes what was moved here, in pieces, the home's database. The
-// daemon then replaces itself.
-func (c *Client) DeviceAccept(ctx context.Context, in api.Auth, pieces [][]byte) (api.Restored, error) {
+// DeviceAccept makes what was moved here, a backup of size bytes, the home's
+// database. The daemon then replaces itself.
+func (c *Client) DeviceAccept(ctx context.Context, in api.Auth, size int64, backup io.Reader) (api.Restored, error) {
 	var out api.Restored
-	err := c.call(ctx, api.OpDeviceTake, in, pieces, reply{into: &out})
+	values, long, err := parcels(size, backup)
+	if err == nil {
+		err = c.call(ctx, api.OpDeviceTake, in, values, reply{into: &out, long: long})
+	}
 	return out, err
 }
 

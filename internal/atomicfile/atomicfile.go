@@ -66,54 +66,103 @@ type steps struct {
 // only when the last step, the sync of the directory, failed may the new
 // content already stand at path.
 func Write(path string, data []byte, mode fs.FileMode) error {
-	return write(path, data, mode, steps{sync: (*os.File).Sync, rename: os.Rename, syncDir: SyncDir})
+	return write(path, data, mode, trueSteps())
 }
 
+func trueSteps() steps { return steps{sync: (*os.File).Sync, rename: os.Rename, syncDir: SyncDir} }
+
 func write(path string, data []byte, mode fs.FileMode, do steps) error {
-	fail := func(err error) error { return &Error{Op: "write", Path: path, Err: err} }
+	p, err := begin(path, mode, do)
+	if err != nil {
+		return err
+	}
+	defer p.Discard()
+	if _, err := p.Write(data); err != nil {
+		return err
+	}
+	return p.Commit()
+}
+
+// Pending is a file that is being written: nothing stands at its path before
+// Commit, which ends it, as Discard does.
+type Pending struct {
+	path string
+	mode fs.FileMode
+	do   steps
+	f    *os.File // nil when ended
+}
+
+// Begin is the beginning of Write, for what is written bit by bit. Discard is due,
+// also after Commit, when it does nothing.
+func Begin(path string, mode fs.FileMode) (*Pending, error) { return begin(path, mode, trueSteps()) }
+
+func begin(path string, mode fs.FileMode, do steps) (*Pending, error) {
+	fail := func(err error) (*Pending, error) { return nil, &Error{Op: "write", Path: path, Err: err} }
 	switch info, err := os.Lstat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return fail(err)
 	case !info.Mode().IsRegular():
-		return &Error{Op: "write", Path: path, Msg: "is " + kind(info.Mode()) + ", not a regular file"}
+		return nil, &Error{Op: "write", Path: path, Msg: "is " + kind(info.Mode()) + ", not a regular file"}
 	}
-	dir, name := filepath.Split(path)
-	if dir == "" {
-		dir = "."
-	}
+	dir, name := folder(path)
 	// A link put at path after the check is replaced by the rename, not followed.
 	f, err := os.CreateTemp(dir, "."+name+".*.tmp") // O_EXCL, 0600
 	if err != nil {
 		return fail(err)
 	}
-	if err := fill(f, data, mode.Perm(), do.sync); err != nil {
-		_ = os.Remove(f.Name())
-		return fail(err)
-	}
-	if err := do.rename(f.Name(), path); err != nil {
-		_ = os.Remove(f.Name())
-		return fail(err)
-	}
-	if err := do.syncDir(dir); err != nil {
-		return fail(err)
-	}
-	return nil
+	return &Pending{path: path, mode: mode.Perm(), do: do, f: f}, nil
 }
 
-// fill writes, sets the mode, syncs and closes.
-func fill(f *os.File, data []byte, mode fs.FileMode, sync func(*os.File) error) error {
-	_, err := f.Write(data)
-	if err == nil {
-		err = f.Chmod(mode)
+func folder(path string) (dir, name string) {
+	if dir, name = filepath.Split(path); dir == "" {
+		dir = "."
 	}
+	return dir, name
+}
+
+// Write implements io.Writer.
+func (p *Pending) Write(b []byte) (int, error) {
+	n, err := p.f.Write(b)
+	if err != nil {
+		err = &Error{Op: "write", Path: p.path, Err: err}
+	}
+	return n, err
+}
+
+// Commit makes what was written the file at the path.
+func (p *Pending) Commit() error {
+	f := p.f
+	p.f = nil
+	err := f.Chmod(p.mode)
 	if err == nil {
-		err = sync(f)
+		err = p.do.sync(f)
 	}
 	if e := f.Close(); err == nil {
 		err = e
 	}
-	return err
+	if err == nil {
+		err = p.do.rename(f.Name(), p.path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	} else {
+		dir, _ := folder(p.path)
+		err = p.do.syncDir(dir)
+	}
+	if err != nil {
+		return &Error{Op: "write", Path: p.path, Err: err}
+	}
+	return nil
+}
+
+// Discard removes what was written.
+func (p *Pending) Discard() {
+	if p.f != nil {
+		_ = p.f.Close()
+		_ = os.Remove(p.f.Name())
+		p.f = nil
+	}
 }
 
 // ReadPrivate reads a file of at most limit bytes that is regular, belongs to

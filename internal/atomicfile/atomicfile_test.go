@@ -273,3 +273,45 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestPending(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	p, err := Begin(path, 0o640)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Discard()
+	for _, part := range []string{"one ", "two"} {
+		if _, err := p.Write([]byte(part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is there before it is whole: %v", err)
+	}
+	if err := p.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	p.Discard() // nothing is left to discard
+	b, err := os.ReadFile(path)
+	if fi, _ := os.Stat(path); err != nil || string(b) != "one two" || fi.Mode().Perm() != 0o640 {
+		t.Errorf("%q, %v", b, err)
+	}
+	q, err := Begin(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = q.Write([]byte("three"))
+	q.Discard()
+	q.Discard()
+	if b, _ := os.ReadFile(path); string(b) != "one two" {
+		t.Errorf("a discarded file replaced the old one: %q", b)
+	}
+	if list, _ := os.ReadDir(dir); len(list) != 1 {
+		t.Errorf("left behind: %v", list)
+	}
+	if _, err := Begin(dir, 0o600); err == nil {
+		t.Error("a folder was begun")
+	}
+}

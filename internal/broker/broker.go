@@ -25,6 +25,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/ledger"
 	"github.com/thumbturn/thumbturn/internal/policy"
+	"github.com/thumbturn/thumbturn/internal/sealed"
 	"github.com/thumbturn/thumbturn/ref"
 )
 
@@ -130,24 +131,27 @@ func (b *Broker) pass(ctx context.Context, r *release) (Receipt, error) {
 	}
 	b.openWindow(r)
 	// 6 check each record against its manifest and open it; 7 deliver all or none.
-	err = b.lend(ctx, permit, r.records, nil, func(values [][]byte) error {
-		return r.to.Deliver(ctx, sink.Delivery{Request: r.request.ID, Receipt: r.intent.Index(), Values: values})
-	})
+	err = b.lend(ctx, permit, r.records, sink.Delivery{Request: r.request.ID, Receipt: r.intent.Index()}, r.to)
 	// 8 outcome.
 	return Receipt{Request: r.request.ID, Intent: r.intent.Index()}, b.outcome(r, err)
 }
 
 // lend opens the records one inside the other, so that all are open at once
-// when deliver runs, none is open when one of them fails, and each is wiped as
-// the calls return.
-func (b *Broker) lend(ctx context.Context, p open.Permit, rest []open.Record, values [][]byte, deliver func([][]byte) error) error {
+// when they are delivered, none is open when one of them fails, and each is wiped
+// as the calls return. Of a long one all has verified by then.
+func (b *Broker) lend(ctx context.Context, p open.Permit, rest []open.Record, d sink.Delivery, to Sink) error {
 	if len(rest) == 0 {
-		return deliver(values)
+		return to.Deliver(ctx, d)
+	}
+	next := func(value []byte, long sealed.Text) error {
+		d.Values, d.Long = append(d.Values, value), append(d.Long, long)
+		return b.lend(ctx, p, rest[1:], d, to)
+	}
+	if sealed.IsList(rest[0].Bytes) {
+		return b.book.Keys.Stream(ctx, p, rest[0], func(text sealed.Text) error { return next(nil, text) })
 	}
 	return b.book.Keys.Open(ctx, p, rest[0], func(text []byte) error {
-		return form.Lend(rest[0].Ref, text, b.g.Clock.Now(), func(shaped []byte) error {
-			return b.lend(ctx, p, rest[1:], append(values, shaped), deliver)
-		})
+		return form.Lend(rest[0].Ref, text, b.g.Clock.Now(), func(shaped []byte) error { return next(shaped, sealed.Text{}) })
 	})
 }
 
@@ -188,8 +192,13 @@ func (b *Broker) resolve(ctx context.Context, r *release) error {
 		if err != nil {
 			return err
 		}
+		if sealed.IsList(raw) && !(r.to.Streams() && form.AsItIs(x.Query)) {
+			return fault.New(fault.Usage, "release", s.Ref, "the value is too long to be used whole").
+				WithHint("thumbturn read --out-file FILE '" + s.Ref + "'")
+		}
 		r.subjects = append(r.subjects, s)
-		r.records = append(r.records, open.Record{Subject: s, Epoch: epoch, Bytes: raw})
+		r.records = append(r.records, open.Record{Subject: s, Epoch: epoch, Bytes: raw,
+			Piece: func(ctx context.Context, name canon.Hash) ([]byte, error) { return b.book.Raw(ctx, name, s.Ref) }})
 	}
 	return nil
 }

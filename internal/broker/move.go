@@ -53,8 +53,8 @@ func (b *Broker) Move(ctx context.Context, who identity.Caller, a Ask, from, ite
 	}
 	place := canon.Place{Sink: "vault", Grade: canon.GradeUse, Names: []string{fmt.Sprintf("move item %s/%s to vault %s, tier %s", it.Vault.Title, it.Meta.Title, dest.Title, dest.Tier)}}
 	r.to = sink.New(place, func(ctx context.Context, d sink.Delivery) error {
-		return b.moved(ctx, r.gesture, it, dest, fields, d.Values)
-	})
+		return b.moved(ctx, r.gesture, it, dest, fields, d)
+	}).Streaming()
 	if _, err := b.pass(ctx, r); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (b *Broker) Move(ctx context.Context, who identity.Caller, a Ask, from, ite
 }
 
 // moved seals the values for the vault and writes the manifest that says so.
-func (b *Broker) moved(ctx context.Context, g *open.Gesture, it *vault.Item, dest *vault.Vault, fields []*vault.Field, values [][]byte) error {
+func (b *Broker) moved(ctx context.Context, g *open.Gesture, it *vault.Item, dest *vault.Vault, fields []*vault.Field, values sink.Delivery) error {
 	if g == nil {
 		return fault.New(fault.Denied, "item move", it.Meta.Title, "nobody approved it")
 	}
@@ -70,12 +70,13 @@ func (b *Broker) moved(ctx context.Context, g *open.Gesture, it *vault.Item, des
 	there.Vault = dest
 	e := book.Edit{Vault: dest, Item: &there, Writer: it.Writer}
 	for i, f := range fields {
-		e.Changes = append(e.Changes, vault.Change{Field: *f, Value: values[i]})
+		e.Changes = append(e.Changes, vault.Change{Field: *f, Value: values.Values[i], Long: values.Long[i]})
 	}
-	d, err := b.book.Draft(e)
+	d, err := b.book.Draft(ctx, e)
 	if err != nil {
 		return err
 	}
+	defer d.Discard(ctx)
 	sig, err := g.Root().Sign(d.Statement.Body())
 	if err != nil {
 		return err

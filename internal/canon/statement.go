@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -294,6 +295,14 @@ type Item struct {
 	Pending *Proposal   `json:"pending,omitempty"` // a value that waits beside the current one
 	Writer  string      `json:"writer"`            // caller kind and root, as evidence
 	Created int64       `json:"created"`
+}
+
+// Values are all the records that a manifest names, current and proposed.
+func (i Item) Values() []FieldHash {
+	if i.Pending == nil {
+		return i.Records
+	}
+	return slices.Concat(i.Records, i.Pending.Values)
 }
 
 // Proposal is what an agent brought for an existing item. It is not opened

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/archive"
 	"github.com/thumbturn/thumbturn/internal/cli/audit"
 	"github.com/thumbturn/thumbturn/internal/cli/backup"
 	"github.com/thumbturn/thumbturn/internal/cli/daemon"
@@ -204,7 +205,7 @@ person.`,
 	s := session.Options{Console: c, Running: p.running}
 	a := audit.Options{Console: c, Version: p.Version, Offline: p.VerifyOffline}
 	root.AddCommand(
-		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand, backup.Pieces), initialize.NewPassphrase(c, p.Rand), initialize.NewRecovery(c),
+		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand, openBackup), initialize.NewPassphrase(c, p.Rand), initialize.NewRecovery(c),
 		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
 		run.New(run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd, Exit: os.Exit}),
 		item.NewSet(c), items(c), vault.New(c), read.New(c, os.Getwd),
@@ -276,6 +277,15 @@ func (p Program) tasks() []string {
 		return nil
 	}
 	return found.TaskNames()
+}
+
+// openBackup is backup.Open for a command that shares nothing with it.
+func openBackup(path string) (io.ReadCloser, int64, archive.Manifest, error) {
+	f, err := backup.Open(path)
+	if err != nil {
+		return nil, 0, archive.Manifest{}, err
+	}
+	return f, f.Size, f.Manifest, nil
 }
 
 // items is the item command with all that belongs under it.

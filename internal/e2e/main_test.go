@@ -87,6 +87,7 @@ type result struct {
 	Code int // 128+N after signal N
 	Out  string
 	Err  string
+	Peak int64 // KiB; no less than the host's own
 }
 
 // String is all of a result, for error messages and for searching.
@@ -130,6 +131,9 @@ func (c command) run() result {
 	}
 	err := cmd.Run()
 	r := result{ID: c.ID, Out: out.String(), Err: errs.String()}
+	if cmd.ProcessState != nil {
+		r.Peak = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		r.Code = exit.ExitCode()
 		if st := exit.Sys().(syscall.WaitStatus); st.Signaled() {

@@ -40,20 +40,23 @@ const (
 	FormMeta   = 3 // AES-256-GCM under an index key
 	FormEvent  = 4 // AES-256-GCM under an event key
 	FormSlot   = 5 // AES-256-GCM under a slot's key
+	FormList   = 6 // HPKE, one sender, whose chunks are pieces of their own
+	FormPiece  = 7 // a chunk of a FormList
 )
 
 // Sizes in bytes.
 const (
-	ChunkSize = 64 << 10 // plaintext of a chunk, and the largest value kept in locked memory
-	MaxValue  = 16 << 20 // the largest value of a field
-	MaxMeta   = 1 << 20  // the largest metadata of an item
-	EncSize   = 1120     // encapsulated key of X-Wing
-	TagSize   = 16       // AES-GCM tag
-	HeadSize  = 3        // version, suite, form
-	NonceSize = 12       // AES-GCM
-	SaltSize  = 32       // of an event
-	padBlock  = 256      // metadata is padded to a multiple of this
-	SeedSize  = 32       // of every key pair
+	ChunkSize = 64 << 10  // plaintext of a chunk, and the largest value kept in locked memory
+	MaxValue  = 16 << 20  // the largest value that is sealed and opened whole
+	MaxLong   = 256 << 20 // the largest value of a field
+	MaxMeta   = 1 << 20   // the largest metadata of an item
+	EncSize   = 1120      // encapsulated key of X-Wing
+	TagSize   = 16        // AES-GCM tag
+	HeadSize  = 3         // version, suite, form
+	NonceSize = 12        // AES-GCM
+	SaltSize  = 32        // of an event
+	padBlock  = 256       // metadata is padded to a multiple of this
+	SeedSize  = 32        // of every key pair
 )
 
 // Record types: the fourth element of a context.
@@ -115,7 +118,7 @@ func Head(form byte) []byte { return []byte{Version, Suite, form} }
 
 // Form checks the leading bytes and returns the form and the rest.
 func Form(b []byte) (form byte, rest []byte, err error) {
-	if len(b) < HeadSize || b[0] != Version || b[1] != Suite || b[2] < FormSingle || b[2] > FormSlot {
+	if len(b) < HeadSize || b[0] != Version || b[1] != Suite || b[2] < FormSingle || b[2] > FormPiece {
 		return 0, nil, ErrFormat
 	}
 	return b[2], b[HeadSize:], nil

@@ -162,7 +162,7 @@ func FuzzForm(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		form, rest, err := Form(b)
-		if err == nil && (form < FormSingle || form > FormSlot || len(rest) != len(b)-HeadSize) {
+		if err == nil && (form < FormSingle || form > FormPiece || len(rest) != len(b)-HeadSize) {
 			t.Fatalf("form %d", form)
 		}
 	})

@@ -53,7 +53,7 @@ func (b *Batch) Check() error {
 }
 
 func checkBlob(b *Blob) error {
-	if b.Kind < Meta || b.Kind > EventKey {
+	if b.Kind < Meta || b.Kind > Mark {
 		return bad(b.Hash.String(), "unknown kind of blob")
 	}
 	if !plain(b.Vault) || !plain(b.Item) {

@@ -49,13 +49,15 @@ const (
 	Meta     BlobKind = 1 // an item's sealed metadata
 	Record   BlobKind = 2 // one sealed value
 	EventKey BlobKind = 3 // the sealed key of a run of events
+	Piece    BlobKind = 4 // one chunk of a long value, which a record lists
+	Mark     BlobKind = 5 // says that pieces of an item are being written
 )
 
 // Blob is a piece of ciphertext under the name of its digest.
 type Blob struct {
 	Hash  Hash // SHA-256 of Bytes; checked by Commit, never on reading
 	Kind  BlobKind
-	Vault string // id; may be empty for what belongs to no vault
+	Vault string // id; empty for what belongs to no vault; of a Piece the item's, whose pieces are so listed apart
 	Item  string // id; may be empty
 	Bytes []byte
 }

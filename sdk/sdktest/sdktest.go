@@ -20,6 +20,7 @@ type Call struct {
 	Op     api.Op
 	Body   json.RawMessage
 	Values [][]byte
+	Long   [][]byte // streams; asked for before the call is answered
 }
 
 // Into decodes the body of a call, or fails the test.
@@ -36,6 +37,8 @@ type Message struct {
 	More   bool
 	Error  *api.Error
 	Values [][]byte
+	Long   []byte // a stream
+	Cut    int    // hang up after so many bytes of it; 0 is never
 }
 
 // Server is a socket in a home of its own.
@@ -157,6 +160,18 @@ func (s *Server) serve(conn net.Conn) {
 			}
 			call.Values = append(call.Values, v)
 		}
+		for i, size := range h.Streams {
+			if write(conn, Message{More: true, Body: api.Send{Send: i + 1}}) != nil {
+				return
+			}
+			long := make([]byte, size)
+			for rest := long; len(rest) > 0; rest = rest[api.PartLen(int64(len(rest))):] {
+				if api.ReadPart(conn, rest[:api.PartLen(int64(len(rest)))]) != nil {
+					return
+				}
+			}
+			call.Long = append(call.Long, long)
+		}
 		for _, m := range s.handle(call) {
 			if write(conn, m) != nil {
 				return
@@ -193,5 +208,19 @@ func write(conn net.Conn, m Message) error {
 		}
 		h.Body = b
 	}
-	return api.WriteMessage(conn, h, m.Values...)
+	if len(m.Long) > 0 {
+		h.Streams = []int64{int64(len(m.Long))}
+	}
+	if err := api.WriteMessage(conn, h, m.Values...); err != nil {
+		return err
+	}
+	for rest := m.Long; len(rest) > 0; rest = rest[api.PartLen(int64(len(rest))):] {
+		if err := api.WritePart(conn, rest[:api.PartLen(int64(len(rest)))]); err != nil {
+			return err
+		}
+		if m.Cut > 0 && len(m.Long)-len(rest) >= m.Cut-api.PartSize {
+			return net.ErrClosed
+		}
+	}
+	return nil
 }

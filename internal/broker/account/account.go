@@ -17,6 +17,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/internal/audit"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/pieces"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/spare"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/device"
@@ -101,6 +102,7 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 		if _, err := l.Append(ctx, ledger.Entry{Events: []canon.Event{ev}}); err != nil {
 			return nil, nil, err
 		}
+		_ = pieces.Sweep(ctx, l, o.Store) // what is left over is in nobody's way, and the next start tries again
 	}
 	a.broker = broker.New(a.book, a.desk, a.who, o.Clock, o.Rand)
 	return a, a.broker, nil

@@ -187,7 +187,7 @@ func (h theatre) run(j job) (string, error) {
 	}
 	to := handoff.To(server, j.prog, broker.ShownArgs(j.prog.Argv), []string{"PASSWORD"})
 	if j.reveal {
-		to = reveal.To(server, j.prog, nil)
+		to = reveal.To(server, j.prog, nil, false)
 	}
 	done := make(chan string, 1)
 	go func() {

@@ -411,7 +411,7 @@ func policyRefuses(t *testing.T, h *home) {
 	_, server := h.pair()
 	from := h.events()
 	if h.who.Kind() == identity.Agent {
-		_, err = h.broker.Release(ctx, h.who, broker.Want{Ask: ask, Refs: []ref.Ref{r}}, reveal.To(server, api.Program{}, nil))
+		_, err = h.broker.Release(ctx, h.who, broker.Want{Ask: ask, Refs: []ref.Ref{r}}, reveal.To(server, api.Program{}, nil, false))
 	} else {
 		text, _, e := h.broker.Policy(h.who)
 		if e == nil {
@@ -584,7 +584,7 @@ func TestNobodyAndNowhere(t *testing.T) {
 		}
 	}
 	if h.who.Kind() == identity.Agent {
-		_, err := h.broker.Release(context.Background(), h.who, broker.Want{Refs: []ref.Ref{r}}, reveal.To(server, api.Program{}, nil))
+		_, err := h.broker.Release(context.Background(), h.who, broker.Want{Refs: []ref.Ref{r}}, reveal.To(server, api.Program{}, nil, false))
 		if !fault.Is(err, fault.Denied) {
 			t.Errorf("an agent read: %v", err)
 		}

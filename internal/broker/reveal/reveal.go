@@ -13,9 +13,13 @@ import (
 	"github.com/thumbturn/thumbturn/internal/canon"
 )
 
-// To returns the sink that answers on conn.
-func To(conn *net.UnixConn, p api.Program, shown []string) sink.Sink {
+// To returns the sink that answers on conn. With stream, which is for one
+// reference alone, it takes a value that is too long to be held.
+func To(conn *net.UnixConn, p api.Program, shown []string, stream bool) sink.Sink {
 	place := canon.Place{Sink: "reveal", Grade: canon.GradeReveal, Program: p.Path,
 		Argv: canon.ArgvDigest(p.Argv), Shown: shown, Dir: p.Dir}
+	if stream {
+		return sink.New(place, func(ctx context.Context, d sink.Delivery) error { return wire.Stream(ctx, conn, d) }).Streaming()
+	}
 	return sink.New(place, func(ctx context.Context, d sink.Delivery) error { return wire.Send(ctx, conn, d) })
 }

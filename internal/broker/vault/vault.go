@@ -7,6 +7,7 @@ package vault
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/ledger"
 	"github.com/thumbturn/thumbturn/internal/policy"
+	"github.com/thumbturn/thumbturn/internal/sealed"
 )
 
 // Words that doors use without naming the book.
@@ -30,6 +32,8 @@ type (
 	Field = book.Field
 	// Change is one field of a write.
 	Change = book.Change
+	// Text is a long value, lent chunk by chunk.
+	Text = sealed.Text
 )
 
 // Custody is an account's vaults and items, for writing and listing.
@@ -84,7 +88,7 @@ func (b *Custody) Put(ctx context.Context, who identity.Caller, p Put) (Written,
 	}
 	e := book.Edit{Vault: v, Category: p.Category, Tags: p.Tags, URLs: p.URLs, Expires: p.Expires, Changes: p.Changes, Title: p.Title, Writer: writer(who)}
 	release := func() {}
-	if p.Mode != Edit {
+	if p.Mode != Edit && !long(p.Changes) {
 		b.create.Lock()
 		release = sync.OnceFunc(b.create.Unlock)
 		defer release()
@@ -97,7 +101,7 @@ func (b *Custody) Put(ctx context.Context, who identity.Caller, p Put) (Written,
 	switch {
 	case p.Mode == Create && err == nil || fault.Is(err, fault.Ambiguous):
 		if p.Mode == Create {
-			err = fault.New(fault.Exists, "item create", v.Title+"/"+p.Item, "there is an item of that title").WithHint("change it with `thumbturn item edit`, or choose another title")
+			err = taken(v, p.Item)
 		}
 		return Written{}, err
 	case err != nil && (p.Mode == Edit || !fault.Is(err, fault.NotFound)):
@@ -117,6 +121,15 @@ func (b *Custody) Put(ctx context.Context, who identity.Caller, p Put) (Written,
 		return b.Propose(ctx, who, e)
 	}
 	return b.write(ctx, who, p.Ask, "edit", e)
+}
+
+// long reports whether a write brings a value that comes piece by piece.
+func long(cs []Change) bool {
+	return slices.ContainsFunc(cs, func(c Change) bool { return !c.Long.Whole() })
+}
+
+func taken(v *Vault, title string) error {
+	return fault.New(fault.Exists, "item create", v.Title+"/"+title, "there is an item of that title").WithHint("change it with `thumbturn item edit`, or choose another title")
 }
 
 // vaultOf finds the vault of a write; an edit may leave it out where the title
@@ -141,10 +154,11 @@ func (b *Custody) Propose(ctx context.Context, who identity.Caller, e book.Edit)
 	if e.Title != "" || e.URLs != nil || e.Tags != nil || e.Expires != nil {
 		return Written{}, b.g.Refused(who, "propose", fault.New(fault.Denied, "propose", e.Item.Meta.Title, "an agent changes neither title, tags, addresses nor the expiry"))
 	}
-	d, err := b.g.Book.Proposal(e)
+	d, err := b.g.Book.Proposal(ctx, e)
 	if err != nil {
 		return Written{}, b.g.Refused(who, "propose", err)
 	}
+	defer d.Discard(ctx)
 	_, err = b.g.Book.Commit(ctx, d, nil, gate.Did(who, canon.EventWrite, "propose", "pending", e.Vault.ID, d.ID, ""))
 	if err != nil {
 		return Written{}, err
@@ -158,9 +172,17 @@ func (b *Custody) write(ctx context.Context, who identity.Caller, a gate.Ask, ac
 	if err := b.may(who, action, e.Vault, e.Item); err != nil {
 		return Written{}, b.g.Refused(who, action, err)
 	}
-	d, err := b.g.Book.Draft(e)
+	d, err := b.g.Book.Draft(ctx, e)
 	if err != nil {
 		return Written{}, err
+	}
+	defer d.Discard(ctx)
+	if e.Item == nil && long(e.Changes) { // what takes so long must not keep others from creating
+		b.create.Lock()
+		defer b.create.Unlock()
+		if _, err := b.g.Book.Seek(ctx, "item create", e.Vault.ID, d.Meta.Title); !fault.Is(err, fault.NotFound) {
+			return Written{}, taken(e.Vault, d.Meta.Title)
+		}
 	}
 	return b.commit(ctx, who, a, action, action, e.Vault, e.Item, d)
 }

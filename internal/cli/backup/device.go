@@ -241,26 +241,30 @@ func newAccept(c *console.Console) *cobra.Command {
 // Accepted makes what another device moved here this home's vault.
 func Accepted(ctx context.Context, c *console.Console, from string) error {
 	c.WarnHome()
-	pieces, m, err := Pieces(from)
+	f, err := Open(from)
 	if err != nil {
 		return err
 	}
-	if !m.Moved() {
+	defer f.Close()
+	if !f.Moved() {
 		return fault.New(fault.Usage, "device accept", from, "this is a plain backup, and was moved to no device").
 			WithHint("where its device is: thumbturn restore --from FILE; where that is lost: thumbturn recover --from FILE")
 	}
-	if err := c.Confirm("the vault is of " + describe(m) + "\ntake it in?"); err != nil {
+	if err := c.Confirm("the vault is of " + describe(f.Manifest) + "\ntake it in?"); err != nil {
 		return err
 	}
 	return c.Session(ctx, func(s *sdk.Client) error {
 		auth := api.Auth{Source: console.FromTerminal}
-		if m.TestHome {
+		if f.TestHome {
 			auth.Source = console.FromFile
 		}
-		r, err := s.DeviceAccept(ctx, auth, pieces)
+		progress := c.Progress("taking in", f.Size)
+		defer progress.Done()
+		r, err := s.DeviceAccept(ctx, auth, f.Size, progress.Reader(f))
 		if err != nil {
 			return err
 		}
+		progress.Done()
 		return c.Print(r, func(w io.Writer) {
 			fmt.Fprintf(w, "the vault is here\nfrom: %s\nto:   %s\nunlock it with the passphrases it had: thumbturn unlock\n", canon.Escape(r.From), canon.Escape(r.To))
 		})

@@ -2,7 +2,6 @@ package backup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,9 +15,6 @@ import (
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/sdk"
 )
-
-// pieceSize is how much of a backup travels in one frame.
-const pieceSize = 4 << 20
 
 // NewRestore returns the restore command.
 func NewRestore(c *console.Console) *cobra.Command {
@@ -52,14 +48,15 @@ did: do not.`,
 // Restore puts a backup back.
 func Restore(ctx context.Context, c *console.Console, from, file string) error {
 	c.WarnHome()
-	pieces, m, err := Pieces(from)
+	f, err := Open(from)
 	if err != nil {
 		return err
 	}
-	if m.Moved() {
+	defer f.Close()
+	if f.Moved() {
 		return fault.New(fault.Usage, "restore", from, "this vault was moved to another computer").WithHint("there: thumbturn device accept FILE")
 	}
-	if err := c.Confirm("the backup is of " + describe(m) + "\nput it in the place of this home's database?"); err != nil {
+	if err := c.Confirm("the backup is of " + describe(f.Manifest) + "\nput it in the place of this home's database?"); err != nil {
 		return err
 	}
 	return c.Session(ctx, func(s *sdk.Client) error {
@@ -68,44 +65,38 @@ func Restore(ctx context.Context, c *console.Console, from, file string) error {
 			return err
 		}
 		defer clear(p)
-		r, err := s.PutBack(ctx, auth, p, pieces)
+		progress := c.Progress("restoring", f.Size)
+		defer progress.Done()
+		r, err := s.PutBack(ctx, auth, p, f.Size, progress.Reader(f))
 		if err != nil {
 			return err
 		}
+		progress.Done()
 		return tell(c, r)
 	})
 }
 
-// Pieces reads a backup, checks every part against its manifest, and cuts it into
-// pieces for the daemon.
-func Pieces(path string) ([][]byte, archive.Manifest, error) {
-	m, size, err := look(path)
-	if err != nil {
-		return nil, m, err
-	}
-	if size > (api.MaxValues-3)*pieceSize { // three values come before them
-		return nil, m, fault.New(fault.Usage, "restore", path, "the backup is larger than the daemon accepts")
-	}
-	pieces, err := cut(path, size)
-	return pieces, m, err
+// File is a backup whose every part agrees with its manifest, open to be sent.
+type File struct {
+	*os.File
+	Size int64
+	archive.Manifest
 }
 
-// cut reads a file into pieces.
-func cut(path string, size int64) ([][]byte, error) {
+// Open reads a backup to its end, checks it, and opens it.
+func Open(path string) (*File, error) {
+	m, size, err := look(path)
+	if err != nil {
+		return nil, err
+	}
+	if size > api.MaxStreams*api.MaxStream {
+		return nil, fault.New(fault.Usage, "restore", path, "the backup is larger than the daemon accepts")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fault.New(fault.Usage, "restore", path, "no such file, or not readable")
 	}
-	defer f.Close()
-	var out [][]byte
-	for left := size; left > 0; {
-		b := make([]byte, min(left, pieceSize))
-		if _, err := io.ReadFull(f, b); err != nil {
-			return nil, fault.Wrap(fault.Unavailable, "restore", path, errors.New("it changed while it was read"))
-		}
-		out, left = append(out, b), left-int64(len(b))
-	}
-	return out, nil
+	return &File{f, size, m}, nil
 }
 
 func tell(c *console.Console, r api.Restored) error {

@@ -51,7 +51,8 @@ func New(c *console.Console, dir func() (string, error)) *cobra.Command {
 		Long: `Write all items with their values to a file, as JSON like that of
 "thumbturn item get --reveal", encrypted by age (https://age-encryption.org): to
 recipients, or under a passphrase typed here. It reveals every value, so it needs
-approval as "thumbturn read" does, for each vault, and agents are refused.
+approval as "thumbturn read" does, for each vault, and agents are refused. Attached
+files of more than 16 MiB are left out, and named: "thumbturn read" writes them.
 
 For a copy against loss take "thumbturn backup": it reveals nothing.`,
 		Example: "  thumbturn export --to secrets.json.age\n  thumbturn export --to dev.json.age --vault dev --recipient age1...",
@@ -179,6 +180,11 @@ func (o Options) collect(ctx context.Context, s *sdk.Client) ([]api.Item, []shap
 		it := items[i]
 		for j, f := range it.Fields {
 			if !f.Concealed || !f.Value {
+				continue
+			}
+			if f.Size > api.MaxValue { // it would not fit into JSON that a program can read
+				o.Console.Say("warning: left out, longer than 16 MiB: %s", canon.Escape(f.Reference))
+				o.Console.Say("hint: thumbturn read --out-file FILE '%s'", canon.Escape(f.Reference))
 				continue
 			}
 			if len(b.refs) == batchSize || b.vault != it.Vault.ID {

@@ -28,8 +28,8 @@ type Options struct {
 	Presence string // file with the new presence passphrase
 	Recovery string // file for the new recovery code
 	From     string // a backup to recover on a new computer; recover only
-	// Pieces reads and checks a backup, and cuts it into pieces for the daemon.
-	Pieces func(path string) ([][]byte, archive.Manifest, error)
+	// Open checks a backup and opens it to be sent.
+	Open func(path string) (f io.ReadCloser, size int64, m archive.Manifest, err error)
 }
 
 // New returns the init command. rand is for suggested passphrases.
@@ -51,8 +51,8 @@ You choose two passphrases: one unlocks the vaults, the other (presence) says
 }
 
 // NewRecover returns the recover command.
-func NewRecover(c *console.Console, rand io.Reader, pieces func(string) ([][]byte, archive.Manifest, error)) *cobra.Command {
-	o := Options{Console: c, Rand: rand, Pieces: pieces}
+func NewRecover(c *console.Console, rand io.Reader, open func(string) (io.ReadCloser, int64, archive.Manifest, error)) *cobra.Command {
+	o := Options{Console: c, Rand: rand, Open: open}
 	cmd := &cobra.Command{
 		Use:   "recover",
 		Short: "Set both passphrases anew with the recovery code, also on a new computer",
@@ -139,13 +139,15 @@ func Recover(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Console.WarnHome()
-	var pieces [][]byte
+	var backup io.ReadCloser
+	var size int64
 	if o.From != "" {
 		var m archive.Manifest
 		var err error
-		if pieces, m, err = o.Pieces(o.From); err != nil {
+		if backup, size, m, err = o.Open(o.From); err != nil {
 			return err
 		}
+		defer backup.Close()
 		o.Console.Say("the backup is of account %s, of %s", canon.Escape(m.Account), time.UnixMilli(m.Time).UTC().Format(time.RFC3339))
 	}
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
@@ -169,7 +171,9 @@ func Recover(ctx context.Context, o Options) error {
 		}
 		defer sdk.Wipe(unlock, presence)
 		if o.From != "" {
-			_, next, err := s.RecoverFrom(ctx, o.source(), code, unlock, presence, pieces)
+			progress := o.Console.Progress("recovering", size)
+			_, next, err := s.RecoverFrom(ctx, o.source(), code, unlock, presence, size, progress.Reader(backup))
+			progress.Done()
 			return o.finish(next, err, "the vault is here; unlock it with: thumbturn unlock")
 		}
 		next, err := s.Recover(ctx, o.source(), code, unlock, presence)

@@ -2,14 +2,11 @@ package item
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/thumbturn/thumbturn/api"
-	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
-	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
 // assignment is one argument of item create and item edit:
@@ -49,22 +46,6 @@ func concealed(typ string) bool {
 // typeFile is the type of a file attached to an item. Its content is a value
 // like any other, and its label is the file's name.
 const typeFile = "FILE"
-
-// attachment reads a file that is to be attached.
-func attachment(name string) ([]byte, error) {
-	fi, err := os.Stat(name)
-	switch {
-	case err != nil || !fi.Mode().IsRegular():
-		return nil, fault.New(fault.Unavailable, "item", canon.Escape(name), "there is no such file that can be attached")
-	case fi.Size() > api.MaxValue:
-		return nil, fault.New(fault.Usage, "item", canon.Escape(name), "the file is larger than 16 MiB")
-	}
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fault.New(fault.Unavailable, "item", canon.Escape(name), "the file cannot be read")
-	}
-	return b, nil
-}
 
 // parseAssignment reads one argument. Its errors never show the value.
 func parseAssignment(arg string) (assignment, error) {
@@ -146,6 +127,11 @@ func (a assignment) parseTail(s string) (assignment, error) {
 	return a, nil
 }
 
+func (a assignment) key() string { return key(api.Field{Section: a.section, Label: a.field}) }
+
+// key tells fields apart.
+func key(f api.Field) string { return fmt.Sprintf("%q.%q", f.Section, f.Label) }
+
 func (a assignment) name() string {
 	if a.section == "" {
 		return a.field
@@ -178,30 +164,33 @@ func builtin(section, label string) (typ, purpose string, ok bool) {
 
 // fields turns assignments into what is sent: fields, and apart from them their
 // values, in order, so that none is ever part of JSON. old is the item as it is, or nil for a
-// new one. literal tells that a secret stood on the command line.
-func fields(args []string, old *api.Item) (out []api.Field, values [][]byte, literal bool, err error) {
+// new one. literal tells that a secret stood on the command line. Files too long to
+// be held are added to files.
+func fields(args []string, old *api.Item, files console.Attached) (out []api.Field, values [][]byte, literal bool, err error) {
 	seen := map[string]bool{}
 	for _, arg := range args {
 		a, err := parseAssignment(arg)
 		if err != nil {
 			return nil, nil, false, err
 		}
-		if key := fmt.Sprintf("%q.%q", a.section, a.field); seen[key] {
+		if seen[a.key()] {
 			return nil, nil, false, console.Usage("%q is assigned twice", a.name())
-		} else {
-			seen[key] = true
 		}
+		seen[a.key()] = true
 		f, err := a.against(old)
 		if err != nil {
 			return nil, nil, false, err
 		}
 		switch {
 		case a.typ == typeFile && a.set:
-			content, err := attachment(a.value)
+			content, err := files.Add(key(f), a.value)
 			if err != nil {
 				return nil, nil, false, err
 			}
-			values = append(values, content)
+			if f.Value = content != nil; f.Value {
+				values = append(values, content)
+			}
+			f.Stream = !f.Value
 		case f.Value:
 			values = append(values, []byte(a.value))
 			literal = literal || f.Concealed && a.value != ""

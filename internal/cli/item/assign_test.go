@@ -124,7 +124,7 @@ func TestFields(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, values, literal, err := fields(tt.args, tt.old)
+			got, values, literal, err := fields(tt.args, tt.old, nil)
 			if (err != nil) != tt.bad {
 				t.Fatal(err)
 			}

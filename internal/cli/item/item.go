@@ -31,6 +31,7 @@ type Options struct {
 	OTP      bool
 	Write    Writing
 	Filter   Filter
+	files    console.Attached
 }
 
 // Writing is what create and edit take beside the fields.
@@ -51,7 +52,7 @@ func New(c *console.Console) *cobra.Command {
 
 const assignments = `An assignment is [section.]field[[type]]=value, with a backslash before . = [ ] \ in
 names. Types: password (the default), text, email, url, phone, date, monthYear, otp,
-file: name[file]=PATH attaches a file of up to 16 MiB, [file]=PATH under its own name.
+file: name[file]=PATH attaches a file of up to 256 MiB, [file]=PATH under its own name.
 A secret on the command line can be seen by other programs: prefer "thumbturn set".`
 
 func newCreate(c *console.Console) *cobra.Command {
@@ -117,7 +118,17 @@ func (o Options) put(ctx context.Context, in api.ItemPut, values [][]byte) error
 }
 
 func (o Options) send(ctx context.Context, s *sdk.Client, in api.ItemPut, values [][]byte) error {
-	got, err := s.ItemPut(ctx, in, values, o.Console.Waiting)
+	var streams []string
+	for _, f := range in.Fields {
+		if f.Stream {
+			streams = append(streams, key(f))
+		}
+	}
+	long, err := o.files.Long(o.Console, streams)
+	if err != nil {
+		return err
+	}
+	got, err := s.ItemPutLong(ctx, in, values, long, o.Console.Waiting)
 	if err != nil {
 		return o.Console.Parked(err)
 	}

@@ -28,6 +28,8 @@ func Create(ctx context.Context, o Options, args []string) error {
 	}
 	category := categoryID(cmp.Or(o.Category, t.Category, "Login"))
 	title := cmp.Or(o.Title, t.Title, "Untitled "+categoryName(category)+" item")
+	o.files = console.Attached{}
+	defer o.files.Close()
 	in := api.ItemPut{Ask: o.Ask, Mode: "create", Vault: vault, Item: title, Title: title, Category: category, Tags: o.Tags, URLs: o.URLs}
 	if len(in.Tags) == 0 {
 		in.Tags = t.Tags
@@ -57,6 +59,8 @@ func Edit(ctx context.Context, o Options, name string, args []string, changed fu
 	if len(args) == 0 && len(t.Fields) == 0 && t.Title == "" && !changed("title") && !changed("tags") && !changed("url") && !changed("expires") && !changed("generate-password") {
 		return console.Usage("nothing to change")
 	}
+	o.files = console.Attached{}
+	defer o.files.Close()
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
 		old, err := s.ItemGet(ctx, api.ItemGet{Vault: o.Vault, Item: name}, o.Console.Waiting)
 		if err != nil {
@@ -113,7 +117,7 @@ func (o Options) content(in *api.ItemPut, t template, args []string, old *api.It
 		return nil, err
 	}
 	in.Expires = expires
-	fs, values, literal, err := fields(args, old)
+	fs, values, literal, err := fields(args, old, o.files)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ package read
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/atomicfile"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/sdk"
@@ -73,21 +75,51 @@ func Read(ctx context.Context, o Options, ref string) error {
 	want := api.Want{Ask: o.Ask, Sink: "reveal", Refs: []string{ref},
 		Program: api.Program{Argv: []string{"thumbturn", "read", ref}, Dir: dir}}
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
-		_, values, err := s.Release(ctx, want, o.Console.Waiting)
-		if err != nil {
-			return o.Console.Parked(err)
-		}
-		defer sdk.Wipe(values...)
 		if o.File != "" {
-			if err := o.Console.WriteFile(o.File, values[0], fs.FileMode(mode), o.Force); err != nil {
-				return err
-			}
-			return o.Console.Print(map[string]string{"path": o.File}, func(w io.Writer) { fmt.Fprintln(w, canon.Escape(o.File)) })
+			return o.toFile(ctx, s, want, fs.FileMode(mode))
 		}
-		if _, err := o.Console.Out.Write(values[0]); err != nil || o.NoNewline {
+		err := o.release(ctx, s, want, func() (io.Writer, error) { return o.Console.Out, nil })
+		if err != nil || o.NoNewline {
 			return err
 		}
 		_, err = o.Console.Out.Write([]byte("\n"))
 		return err
 	})
+}
+
+// toFile writes the value to a file that appears once it is whole.
+func (o Options) toFile(ctx context.Context, s *sdk.Client, want api.Want, mode fs.FileMode) error {
+	var file *atomicfile.Pending
+	err := o.release(ctx, s, want, func() (w io.Writer, err error) {
+		file, err = o.Console.BeginFile(o.File, mode, o.Force)
+		return file, err
+	})
+	if file != nil {
+		defer file.Discard()
+	}
+	if err == nil {
+		err = file.Commit()
+	}
+	if _, ok := errors.AsType[*atomicfile.Error](err); ok {
+		err = console.Unwritten(o.File, err)
+	}
+	if err != nil {
+		return err
+	}
+	return o.Console.Print(map[string]string{"path": o.File}, func(w io.Writer) { fmt.Fprintln(w, canon.Escape(o.File)) })
+}
+
+// release asks for the value and writes it to what to opens, telling how far it
+// has come.
+func (o Options) release(ctx context.Context, s *sdk.Client, want api.Want, to func() (io.Writer, error)) error {
+	progress := &console.Progress{} // shows nothing
+	_, err := s.ReleaseTo(ctx, want, func(size int64) (io.Writer, error) {
+		w, err := to()
+		if o.File != "" || !o.Console.OutIsTerminal { // else it would stand in the middle of the value
+			progress = o.Console.Progress("reading", size)
+		}
+		return progress.Writer(w), err
+	}, o.Console.Waiting)
+	progress.Done()
+	return o.Console.Parked(err)
 }

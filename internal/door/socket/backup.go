@@ -38,7 +38,8 @@ func (c *call) backup() error {
 	return c.reply([]api.Chunk{})
 }
 
-// putBack takes the presence passphrase and the pieces of a backup.
+// putBack takes the presence passphrase and the pieces of a backup, values first
+// and then streams.
 func (c *call) putBack() error {
 	return c.replace(1, func(in api.Auth, secrets [][]byte, backup io.Reader) (account.Replacement, error) {
 		return c.s.Account.PutBack(c.ctx, c.who, source(in.Source), backup, secrets[0])
@@ -67,12 +68,17 @@ func (c *call) replace(secrets int, do func(in api.Auth, secrets [][]byte, backu
 	if err != nil {
 		return err
 	}
-	if len(c.values) < secrets+1 {
+	if len(c.values) < secrets || len(c.values)+len(c.head.Streams) < secrets+1 {
 		return fault.New(fault.Protocol, "restore", "", "wrong number of values")
 	}
 	var pieces []io.Reader
 	for _, v := range c.values[secrets:] {
 		pieces = append(pieces, bytes.NewReader(v))
+	}
+	for i := range c.head.Streams {
+		f := c.inflow(i)
+		defer f.end()
+		pieces = append(pieces, f)
 	}
 	out, err := do(in, c.values[:secrets], io.MultiReader(pieces...))
 	if err != nil {

@@ -116,6 +116,7 @@ type call struct {
 	head   api.Header
 	values [][]byte
 	sent   bool // a sink has answered already
+	torn   bool // a stream broke off: what follows is no message
 }
 
 // serve answers one connection. Who is at the other end is established once, at
@@ -149,7 +150,7 @@ func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
 				return
 			}
 		}
-		if c.sent && err != nil {
+		if c.torn || c.sent && err != nil {
 			return // a reply broke off: the peer must not take the next one for its end
 		}
 	}
@@ -173,7 +174,7 @@ func (c *call) answer() error {
 	if !ok {
 		return fault.New(fault.Protocol, "socket", string(c.head.Op), "unknown operation").WithHint("is the daemon older than the client? `thumbturn daemon stop`, then try again")
 	}
-	if h.values >= 0 && len(c.values) != h.values {
+	if h.values >= 0 && len(c.values) != h.values || len(c.head.Streams) > 0 && h.values >= 0 {
 		return fault.New(fault.Protocol, "socket", string(c.head.Op), "wrong number of values")
 	}
 	if err := c.allowed(h); err != nil {

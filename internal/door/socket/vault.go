@@ -69,33 +69,44 @@ func (c *call) itemPut() error {
 	if err != nil {
 		return err
 	}
+	changes, err := c.changes(in)
+	if err != nil {
+		return err
+	}
 	a, ctx, stop := c.ask(in.Ask)
-	p := vault.Put{Ask: a, Mode: vault.Mode(in.Mode), Vault: in.Vault, Item: in.Item, Title: in.Title,
-		Category: in.Category, Tags: in.Tags, URLs: in.URLs, Expires: in.Expires}
-	next := 0
-	for _, f := range in.Fields {
-		ch := vault.Change{Delete: f.Delete, Field: vault.Field{ID: f.ID, Section: f.Section, Label: f.Label, Type: f.Type,
-			Purpose: f.Purpose, Concealed: f.Concealed}}
-		if f.Value {
-			if next == len(c.values) {
-				stop()
-				return fault.New(fault.Protocol, "item", in.Item, "a value is missing")
-			}
-			ch.Value = c.values[next]
-			next++
-		}
-		p.Changes = append(p.Changes, ch)
-	}
-	if next != len(c.values) {
-		stop()
-		return fault.New(fault.Protocol, "item", in.Item, "more values than fields")
-	}
-	w, err := c.s.Broker.Put(ctx, c.who, p)
+	w, err := c.s.Broker.Put(ctx, c.who, vault.Put{Ask: a, Mode: vault.Mode(in.Mode), Vault: in.Vault, Item: in.Item, Title: in.Title,
+		Category: in.Category, Tags: in.Tags, URLs: in.URLs, Expires: in.Expires, Changes: changes})
 	stop()
 	if err != nil {
 		return err
 	}
 	return c.reply(api.ItemPutReply{Item: itemOf(w.Item, true), Proposed: w.Proposed})
+}
+
+// changes gives each field of a write its value, or the stream that it will come
+// in: there must be as many as there are fields that want one.
+func (c *call) changes(in api.ItemPut) ([]vault.Change, error) {
+	var out []vault.Change
+	values, streams := 0, 0
+	for _, f := range in.Fields {
+		ch := vault.Change{Delete: f.Delete, Field: vault.Field{ID: f.ID, Section: f.Section, Label: f.Label, Type: f.Type,
+			Purpose: f.Purpose, Concealed: f.Concealed}}
+		switch {
+		case f.Value && f.Stream, f.Value && values == len(c.values), f.Stream && streams == len(c.head.Streams):
+			return nil, fault.New(fault.Protocol, "item", in.Item, "a value is missing")
+		case f.Value:
+			ch.Value = c.values[values]
+			values++
+		case f.Stream:
+			ch.Long = c.stream(streams)
+			streams++
+		}
+		out = append(out, ch)
+	}
+	if values != len(c.values) || streams != len(c.head.Streams) {
+		return nil, fault.New(fault.Protocol, "item", in.Item, "more values than fields")
+	}
+	return out, nil
 }
 
 func (c *call) itemGet() error {
@@ -156,7 +167,7 @@ func (c *call) release() error {
 	case "handoff":
 		to = handoff.To(c.conn, in.Program, shown, in.Names)
 	case "reveal":
-		to = reveal.To(c.conn, in.Program, shown)
+		to = reveal.To(c.conn, in.Program, shown, in.Stream && len(w.Refs) == 1)
 	default:
 		return fault.New(fault.Usage, "release", in.Sink, "unknown sink")
 	}

@@ -90,3 +90,21 @@ func TestReadOnlyDisk(t *testing.T) {
 	}
 	closeDB(t, r)
 }
+
+// Pieces of long values leave room for everything else.
+func TestReserve(t *testing.T) {
+	d, err := Open(filepath.Join(mount(t), "db"), Options{}) // far smaller than the reserve
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeDB(t, d)
+	h := storetest.Verify(t, d)
+	piece := storetest.Blob(store.Piece, "i", "i", []byte("piece"))
+	f, ok := errors.AsType[*fault.Error](d.Commit(t.Context(), store.Batch{Prev: h, Head: h, Blobs: []store.Blob{piece}}))
+	if !ok || f.Kind != fault.Unavailable || !strings.Contains(f.Msg, "nearly full") || f.Hint == "" {
+		t.Errorf("%v", f)
+	}
+	b := storetest.Next(h, 1, 1)
+	b.Erase = []store.Hash{piece.Hash}
+	commit(t, d, b)
+}

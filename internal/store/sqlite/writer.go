@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -197,9 +199,36 @@ func (d *DB) Commit(ctx context.Context, b store.Batch) error {
 	if w.failed != nil {
 		return w.failed
 	}
+	if err := d.roomFor(ctx, b); err != nil {
+		return err
+	}
 	// From here on the caller's patience does not count: a transaction broken
 	// off in its COMMIT would leave the caller not knowing whether it is there.
 	return w.commit(context.WithoutCancel(ctx), &b)
+}
+
+// reserve is what pieces of long values leave free of the disk, in bytes: room to
+// move the log into the database, to erase them again, and to go on working.
+const reserve = 32 << 20
+
+// roomFor refuses pieces that would fill the disk. All else may use it up.
+func (d *DB) roomFor(ctx context.Context, b store.Batch) error {
+	if !slices.ContainsFunc(b.Blobs, func(v store.Blob) bool { return v.Kind == store.Piece }) {
+		return nil
+	}
+	free, known := freeSpace(filepath.Dir(d.path))
+	if !known || free >= reserve {
+		return nil
+	}
+	var pages, size int64 // what was erased is room too
+	if err := d.writer.conn.QueryRowContext(ctx, "SELECT freelist_count, page_size FROM pragma_freelist_count, pragma_page_size").Scan(&pages, &size); err != nil {
+		return classify(opCommit, err)
+	}
+	if free+pages*size < reserve {
+		return fault.New(fault.Unavailable, opCommit, "", "the disk is nearly full, nothing was written").
+			WithHint("free some space on the disk of the data folder")
+	}
+	return nil
 }
 
 func (w *writer) commit(ctx context.Context, b *store.Batch) error {

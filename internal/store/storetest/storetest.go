@@ -312,7 +312,7 @@ func malformed(t *testing.T, s store.Store) {
 		{"negative head", func(b *store.Batch) { *b = store.Batch{Prev: store.Head{Events: -1}, Head: store.Head{Events: -1}} }},
 		{"wrong blob hash", func(b *store.Batch) { b.Blobs[0].Hash[0] ^= 1 }},
 		{"no blob kind", func(b *store.Batch) { b.Blobs[0].Kind = 0 }},
-		{"unknown blob kind", func(b *store.Batch) { b.Blobs[0].Kind = store.EventKey + 1 }},
+		{"unknown blob kind", func(b *store.Batch) { b.Blobs[0].Kind = store.Mark + 1 }},
 		{"vault not text", func(b *store.Batch) { b.Blobs[0].Vault = "\xff" }},
 		{"item with NUL", func(b *store.Batch) { b.Blobs[0].Item = "a\x00b" }},
 		{"empty request id", func(b *store.Batch) { b.Consume = []string{""} }},
@@ -437,6 +437,10 @@ func list(t *testing.T, s store.Store) {
 	diff(t, 600, len(listed(t, s, "v", store.Record)))
 	diff(t, 600, len(listed(t, s, "w", store.Meta)))
 	diff(t, 0, len(listed(t, s, "V", store.Meta)))
+	mark, piece := Blob(store.Mark, "", "i", []byte("mark")), Blob(store.Piece, "v", "i", []byte("piece"))
+	commit(t, s, store.Batch{Blobs: []store.Blob{mark, piece}})
+	diff(t, []store.Blob{mark}, listed(t, s, "", store.Mark))
+	diff(t, []store.Blob{piece}, listed(t, s, "v", store.Piece))
 	diff(t, 0, len(listed(t, s, "w", store.Record)))
 	n := 0
 	err := s.List(t.Context(), "v", store.Meta, func(store.Blob) error {

@@ -18,6 +18,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/ledger"
 	"github.com/thumbturn/thumbturn/internal/store"
+	"github.com/thumbturn/thumbturn/ref"
 )
 
 // Reader reads one ledger.
@@ -83,7 +84,7 @@ type where struct {
 func (a *Reader) where(f api.AuditFilter) (w where, err error) {
 	w = where{item: f.Item, told: map[string]bool{}}
 	if f.Vault != "" {
-		if w.vault, err = a.Book.Recorded("audit list", f.Vault); err != nil {
+		if w.vault, err = a.vaultID(f.Vault); err != nil {
 			return w, err
 		}
 	}
@@ -101,7 +102,7 @@ func (w where) selects(ev canon.Event) bool {
 		return false
 	}
 	if w.item != "" && !slices.ContainsFunc(ev.Items, func(id string) bool { return slices.Contains(w.ids, id) }) &&
-		!slices.ContainsFunc(ev.Refs, func(r string) bool { return book.RefNames(r, w.item) }) {
+		!slices.ContainsFunc(ev.Refs, func(r string) bool { return refNames(r, w.item) }) {
 		return false
 	}
 	if ev.Request != "" {
@@ -165,10 +166,9 @@ func (a *Reader) Verify(ctx context.Context) (api.Verified, error) {
 		return out, nil
 	}
 	return out, fresh.Records(ctx, func(h canon.Hash, ref string) error {
-		out.Blobs++
-		if _, err := a.Book.Fetch(ctx, h, ref); err != nil {
-			problem(err)
-		}
+		n, err := a.Book.Check(ctx, h, ref)
+		out.Blobs += n
+		problem(err)
 		return ctx.Err()
 	})
 }
@@ -267,4 +267,25 @@ func (a *Reader) Proof(ctx context.Context, n int64) ([]byte, error) {
 		return nil, err
 	}
 	return json.Marshal(out)
+}
+
+// vaultID is the id that events have of a vault: by name or id, and by id also where
+// the vault is deleted.
+func (a *Reader) vaultID(name string) (string, error) {
+	for _, v := range a.Book.Descriptors() {
+		if v.ID == name {
+			return name, nil
+		}
+	}
+	v, err := a.Book.Vault("audit list", name)
+	if err != nil {
+		return "", err
+	}
+	return v.ID, nil
+}
+
+// refNames reports whether a recorded reference is of an item of that title.
+func refNames(text, item string) bool {
+	r, err := ref.Parse(text)
+	return err == nil && book.Fold(r.Item) == book.Fold(item)
 }

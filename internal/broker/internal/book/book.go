@@ -24,7 +24,6 @@ import (
 	"github.com/thumbturn/thumbturn/internal/policy"
 	"github.com/thumbturn/thumbturn/internal/sealed"
 	"github.com/thumbturn/thumbturn/internal/store"
-	"github.com/thumbturn/thumbturn/ref"
 )
 
 // Book is the account in memory. Its parts are set once, by whoever makes it.
@@ -116,9 +115,8 @@ func (b *Book) read(ctx context.Context, walk func(context.Context, func(int64, 
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.opened = nil
 	b.genesis, b.roster, b.vaults, b.items, b.titles = n.genesis, n.roster, n.vaults, n.items, n.titles
-	b.policy, b.grants = n.policy, n.grants
+	b.policy, b.grants, b.opened = n.policy, n.grants, nil
 	return nil
 }
 
@@ -310,23 +308,13 @@ func (b *Book) Records(ctx context.Context, each func(h canon.Hash, ref string) 
 		if err := canon.Decode(e.payload, &m); err != nil {
 			return bad(e.id, "malformed manifest")
 		}
-		all := append([]canon.FieldHash{{Field: "metadata", Hash: m.Meta}}, m.Records...)
-		if m.Pending != nil {
-			all = append(all, m.Pending.Values...)
-		}
-		for _, r := range all {
+		for _, r := range append([]canon.FieldHash{{Field: "metadata", Hash: m.Meta}}, m.Values()...) {
 			if err := each(r.Hash, "item "+e.id+" "+r.Field); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// RefNames reports whether a recorded reference is of an item of that title.
-func RefNames(text, item string) bool {
-	r, err := ref.Parse(text)
-	return err == nil && Fold(r.Item) == Fold(item)
 }
 
 // Close forgets what the book holds, at lock.
@@ -406,6 +394,34 @@ func blob(kind store.BlobKind, vault, item string, b []byte) (store.Blob, canon.
 
 // Fetch reads one blob and checks that it is the one named.
 func (b *Book) Fetch(ctx context.Context, h canon.Hash, ref string) ([]byte, error) {
+	out, err := b.Raw(ctx, h, ref)
+	if err == nil && canon.Hash(sha256.Sum256(out)) != h {
+		return nil, fault.New(fault.Tampered, "open", ref, "its record is not the one the manifest names")
+	}
+	return out, err
+}
+
+// Check fetches a blob and, where it is a list, all pieces that it names, and
+// returns how many blobs that were.
+func (b *Book) Check(ctx context.Context, h canon.Hash, ref string) (int64, error) {
+	record, err := b.Fetch(ctx, h, ref)
+	if err != nil || !sealed.IsList(record) {
+		return 1, err
+	}
+	_, names, err := sealed.List(record)
+	if err != nil {
+		return 1, bad(ref, "malformed list of pieces")
+	}
+	for _, n := range names {
+		if _, err := b.Fetch(ctx, n, ref); err != nil {
+			return 1, err
+		}
+	}
+	return 1 + int64(len(names)), nil
+}
+
+// Raw reads one blob, for those who check it themselves.
+func (b *Book) Raw(ctx context.Context, h canon.Hash, ref string) ([]byte, error) {
 	var out []byte
 	err := b.Store.Blobs(ctx, []store.Hash{store.Hash(h)}, func(x store.Blob) error {
 		out = x.Bytes
@@ -416,9 +432,6 @@ func (b *Book) Fetch(ctx context.Context, h canon.Hash, ref string) ([]byte, err
 			return nil, fault.New(fault.Tampered, "open", ref, "its record is missing from the database")
 		}
 		return nil, err
-	}
-	if canon.Hash(sha256.Sum256(out)) != h {
-		return nil, fault.New(fault.Tampered, "open", ref, "its record is not the one the manifest names")
 	}
 	return out, nil
 }

@@ -75,22 +75,6 @@ func (b *Book) Count() (n api.Counts) {
 	return n
 }
 
-// Recorded is the id that events have of a vault: by name or id, and by id also
-// where the vault is deleted.
-func (b *Book) Recorded(op, name string) (string, error) {
-	b.mu.RLock()
-	known := b.vaults[name] != nil
-	b.mu.RUnlock()
-	if known {
-		return name, nil
-	}
-	v, err := b.Vault(op, name)
-	if err != nil {
-		return "", err
-	}
-	return v.ID, nil
-}
-
 // Vault finds a vault by name or id.
 func (b *Book) Vault(op, name string) (*Vault, error) {
 	var hit []Vault

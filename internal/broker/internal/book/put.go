@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/pieces"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/ledger"
@@ -17,7 +18,8 @@ import (
 // Change is one field of a write.
 type Change struct {
 	Field
-	Value  []byte // nil leaves the value as it is; lent, the caller wipes it
+	Value  []byte      // nil leaves the value as it is; lent, the caller wipes it
+	Long   sealed.Text // instead of Value; taken once, when all else is known to be well
 	Delete bool
 }
 
@@ -34,6 +36,9 @@ type Edit struct {
 	Writer   string // who writes, as evidence
 }
 
+// valued reports whether a change brings a value.
+func (c Change) valued() bool { return c.Value != nil || !c.Long.Whole() }
+
 // Draft is a write laid out and sealed: what would be stored, and whether the
 // root key must sign it.
 type Draft struct {
@@ -42,11 +47,14 @@ type Draft struct {
 	Statement canon.Statement
 	Blobs     []store.Blob
 	Root      bool
+
+	intakes []*pieces.Intake
 }
 
 // Draft seals an edit's values to the vault's public key and lays the next
-// manifest out. Nothing is written yet. No key that opens values is used.
-func (b *Book) Draft(e Edit) (*Draft, error) {
+// manifest out. Nothing is current yet, though the pieces of long values are
+// written: Discard is due when all is done. No key that opens values is used.
+func (b *Book) Draft(ctx context.Context, e Edit) (d *Draft, err error) {
 	it := e.Item
 	now := b.Now().UnixMilli()
 	if it == nil {
@@ -57,7 +65,12 @@ func (b *Book) Draft(e Edit) (*Draft, error) {
 		it = &Item{ID: id, Vault: e.Vault, Meta: Meta{V: 1, Category: "API_CREDENTIAL", Created: now},
 			Item: canon.Item{V: 1, Vault: e.Vault.ID, Epoch: e.Vault.Epoch, Created: now}}
 	}
-	d := &Draft{ID: it.ID, Meta: it.Meta}
+	d = &Draft{ID: it.ID, Meta: it.Meta}
+	defer func() {
+		if err != nil {
+			d.Discard(ctx)
+		}
+	}()
 	d.Meta.Fields = append([]Field(nil), it.Meta.Fields...)
 	d.Meta.Updated = now
 	m := it.Item
@@ -65,21 +78,19 @@ func (b *Book) Draft(e Edit) (*Draft, error) {
 	m.Records = append([]canon.FieldHash(nil), it.Records...)
 	setMeta(&d.Meta, e)
 	for _, c := range e.Changes {
-		if err := b.apply(d, &m, it, c); err != nil {
-			return nil, err
+		if err := b.apply(ctx, d, &m, it, c); err != nil {
+			return d, err
 		}
 	}
 	if strings.TrimSpace(d.Meta.Title) == "" {
-		return nil, fault.New(fault.Usage, "item", "", "an item needs a title")
+		return d, fault.New(fault.Usage, "item", "", "an item needs a title")
 	}
 	if err := b.seal(d, &m, it); err != nil {
-		return nil, err
+		return d, err
 	}
-	s, err := b.next(it, m)
-	if err != nil {
-		return nil, err
+	if d.Statement, err = b.next(it, m); err != nil {
+		return d, err
 	}
-	d.Statement = s
 	return d, b.needsRoot(d, m)
 }
 
@@ -116,7 +127,7 @@ func (b *Book) needsRoot(d *Draft, m canon.Item) error {
 
 // apply puts one change into the draft: the field's description, and its value
 // sealed on its own.
-func (b *Book) apply(d *Draft, m *canon.Item, it *Item, c Change) error {
+func (b *Book) apply(ctx context.Context, d *Draft, m *canon.Item, it *Item, c Change) error {
 	at := -1
 	for i, f := range d.Meta.Fields {
 		if Fold(f.Label) == Fold(c.Label) && Fold(f.Section) == Fold(c.Section) || c.ID != "" && f.ID == c.ID {
@@ -153,20 +164,22 @@ func (b *Book) apply(d *Draft, m *canon.Item, it *Item, c Change) error {
 	if f.Concealed {
 		d.Meta.Fields[at].Text = ""
 	}
-	if c.Value == nil {
+	if !c.valued() {
 		return nil
 	}
-	d.Meta.Fields[at].Size = int64(len(c.Value))
+	d.Meta.Fields[at].Size = int64(len(c.Value)) + c.Long.Size
 	if !f.Concealed {
 		d.Meta.Fields[at].Text = string(c.Value)
 	}
-	rec, err := b.record(it, f.ID, c.Value)
+	if !f.Concealed && !c.Long.Whole() {
+		return fault.New(fault.Usage, "item", f.Label, "so long a value must be concealed")
+	}
+	rec, err := b.record(ctx, d, it, f.ID, c)
 	if err != nil {
 		return err
 	}
 	m.Pending = proposalWithout(m.Pending, f.ID)
-	m.Records = sorted(append(without(m.Records, f.ID), rec.hash))
-	d.Blobs = append(d.Blobs, rec.blob)
+	m.Records = sorted(append(without(m.Records, f.ID), rec))
 	return nil
 }
 
@@ -207,22 +220,29 @@ func sorted(rs []canon.FieldHash) []canon.FieldHash {
 	return rs
 }
 
-type record struct {
-	hash canon.FieldHash
-	blob store.Blob
-}
-
-// record seals one value to the vault's public key.
-func (b *Book) record(it *Item, field string, value []byte) (record, error) {
+// record seals one value to the vault's public key and adds it to the draft.
+func (b *Book) record(ctx context.Context, d *Draft, it *Item, field string, c Change) (canon.FieldHash, error) {
 	rev := it.Version + 1
-	ctx := sealed.Context{Type: sealed.TypeValue, Account: b.Genesis().Account, Vault: it.Vault.ID,
+	at := sealed.Context{Type: sealed.TypeValue, Account: b.Genesis().Account, Vault: it.Vault.ID,
 		Epoch: it.Vault.Epoch, Item: it.ID, Field: field, Revision: rev}
-	ct, err := sealed.Value(it.Vault.Public, ctx, value)
+	var ct []byte
+	var err error
+	if c.Long.Whole() {
+		if ct, err = sealed.Value(it.Vault.Public, at, c.Value); err != nil {
+			err = fault.Wrap(fault.Usage, "seal", it.Meta.Title+"/"+field, err)
+		}
+	} else {
+		var in *pieces.Intake
+		if in, err = pieces.Write(ctx, b.Ledger, b.Store, b.Rand, it.Vault.Public, at, c.Long); err == nil {
+			ct, d.intakes = in.List, append(d.intakes, in)
+		}
+	}
 	if err != nil {
-		return record{}, fault.Wrap(fault.Usage, "seal", it.Meta.Title+"/"+field, err)
+		return canon.FieldHash{}, err
 	}
 	bl, h := blob(store.Record, it.Vault.ID, it.ID, ct)
-	return record{canon.FieldHash{Field: field, Revision: rev, Epoch: it.Vault.Epoch, Hash: h}, bl}, nil
+	d.Blobs = append(d.Blobs, bl)
+	return canon.FieldHash{Field: field, Revision: rev, Epoch: it.Vault.Epoch, Hash: h}, nil
 }
 
 // seal seals the metadata and sets the manifest's hashes and tags.
@@ -249,13 +269,18 @@ func (b *Book) seal(d *Draft, m *canon.Item, it *Item) error {
 
 // Proposal lays out a manifest that keeps the current revision as it is and
 // names new values beside it, pending until a person activates them.
-func (b *Book) Proposal(e Edit) (*Draft, error) {
+func (b *Book) Proposal(ctx context.Context, e Edit) (d *Draft, err error) {
 	m := e.Item.Item
 	p := &canon.Proposal{Writer: e.Writer, Time: b.Now().UnixMilli()}
 	if m.Pending != nil { // what waits for other fields goes on waiting
 		p.Values = append(p.Values, m.Pending.Values...)
 	}
-	d := &Draft{ID: e.Item.ID, Meta: e.Item.Meta}
+	d = &Draft{ID: e.Item.ID, Meta: e.Item.Meta}
+	defer func() {
+		if err != nil {
+			d.Discard(ctx)
+		}
+	}()
 	for _, c := range e.Changes {
 		var f *Field
 		for i := range e.Item.Meta.Fields {
@@ -263,22 +288,20 @@ func (b *Book) Proposal(e Edit) (*Draft, error) {
 				f = x
 			}
 		}
-		if f == nil || c.Delete || c.Value == nil {
-			return nil, fault.New(fault.Denied, "propose", c.Label, "an agent can propose a new value for an existing field, nothing else")
+		if f == nil || c.Delete || !c.valued() {
+			return d, fault.New(fault.Denied, "propose", c.Label, "an agent can propose a new value for an existing field, nothing else")
 		}
 		if !f.Concealed { // its text stands in the metadata, which a proposal leaves alone
-			return nil, fault.New(fault.Denied, "propose", c.Label, "an agent proposes values of concealed fields only")
+			return d, fault.New(fault.Denied, "propose", c.Label, "an agent proposes values of concealed fields only")
 		}
-		rec, err := b.record(e.Item, f.ID, c.Value)
+		rec, err := b.record(ctx, d, e.Item, f.ID, c)
 		if err != nil {
-			return nil, err
+			return d, err
 		}
-		p.Values = append(without(p.Values, f.ID), rec.hash)
-		d.Blobs = append(d.Blobs, rec.blob)
+		p.Values = append(without(p.Values, f.ID), rec)
 	}
 	m.Pending = p
-	s, err := b.next(e.Item, m)
-	d.Statement = s
+	d.Statement, err = b.next(e.Item, m)
 	return d, err
 }
 
@@ -292,7 +315,18 @@ func (b *Book) Tombstone(it *Item, writer string) (*Draft, error) {
 // Entry is what a draft writes, with the root key's signature where it needs
 // one.
 func (d *Draft) Entry(sig []byte, ev canon.Event) ledger.Entry {
-	return ledger.Entry{Statements: []ledger.Signed{{Statement: d.Statement, Sig: sig}}, Blobs: d.Blobs, Events: []canon.Event{ev}}
+	e := ledger.Entry{Statements: []ledger.Signed{{Statement: d.Statement, Sig: sig}}, Blobs: d.Blobs, Events: []canon.Event{ev}}
+	for _, in := range d.intakes {
+		e.Erase = append(e.Erase, in.Mark)
+	}
+	return e
+}
+
+// Discard erases the pieces of a draft that did not become current.
+func (d *Draft) Discard(ctx context.Context) {
+	for _, in := range d.intakes {
+		in.Discard(ctx)
+	}
 }
 
 // Commit writes a draft.

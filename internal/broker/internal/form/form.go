@@ -24,9 +24,10 @@ func Lend(name string, text []byte, now time.Time, use func([]byte) error) error
 	if err != nil {
 		return fault.Wrap(fault.Usage, "release", name, err)
 	}
-	switch r.Query {
-	case "", ref.QueryValue, ref.QueryContent:
+	if AsItIs(r.Query) {
 		return use(text)
+	}
+	switch r.Query {
 	case ref.QueryOTP:
 		code, ok := code(text, now)
 		if !ok {
@@ -45,6 +46,11 @@ func Lend(name string, text []byte, now time.Time, use func([]byte) error) error
 	}
 	return fault.New(fault.Usage, "release", name, "the parameter asks for no value").
 		WithHint("`thumbturn item get` shows what is known of a field")
+}
+
+// AsItIs reports whether a parameter asks for the value and for no form of it.
+func AsItIs(q ref.Query) bool {
+	return q == "" || q == ref.QueryValue || q == ref.QueryContent
 }
 
 // openSSH reads a private key without passphrase in PEM (PKCS #8, PKCS #1, SEC 1

@@ -1,9 +1,9 @@
 // Package open is the keyring, and the only code of Thumbturn that turns
 // ciphertext into plaintext.
 //
-// Open is the one function that yields a secret value, and it demands a Permit,
-// which exists only where request, verdict, proof and durable intent agree
-// (see Grant). Everything else here opens keys for keys, and metadata. The
+// Open and Stream are all that yields a secret value, whole or chunk by chunk, and
+// both demand a Permit, which exists only where request, verdict, proof and durable
+// intent agree (see Grant). Everything else here opens keys for keys, and metadata. The
 // package lies under the broker's internal folder: the go command refuses its
 // import anywhere else.
 //
@@ -32,8 +32,9 @@ var ErrLocked = fault.New(fault.Locked, "open", "", "the vaults are locked").Wit
 // lend is how every secret here is held.
 type lend = arena.Lend
 
-// opener opens an HPKE ciphertext and lends the plaintext.
-type opener func(ctx sealed.Context, ct []byte, use func([]byte) error) error
+// opener opens an encapsulated key at a place and lends the recipient, which
+// opens one sender's messages in their order.
+type opener func(at sealed.Context, enc []byte, use func(*hpke.Recipient) error) error
 
 // Keyring holds what unlock opened. Its zero value is not usable; New makes a
 // locked one.
@@ -92,12 +93,12 @@ func (k *Keyring) Lock() {
 // hpkeOpener builds an opener that rebuilds its key from the lent seed at each
 // use, so that no long-lived private key remains in the Go heap.
 func hpkeOpener(seed lend) opener {
-	return func(ctx sealed.Context, ct []byte, use func([]byte) error) error {
+	return func(at sealed.Context, enc []byte, use func(*hpke.Recipient) error) error {
 		return seed(func(s []byte) (err error) {
 			erasing(func() {
 				var key hpke.PrivateKey
 				if key, err = sealed.KEM().NewPrivateKey(s); err == nil {
-					err = openHPKE(key, ctx, ct, use)
+					err = keyOpener(key)(at, enc, use)
 				}
 			})
 			return err
@@ -112,41 +113,47 @@ func builtOpener(seed []byte) (opener, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return func(ctx sealed.Context, ct []byte, use func([]byte) error) error {
-		return openHPKE(key, ctx, ct, use)
-	}, key.PublicKey().Bytes(), nil
+	return keyOpener(key), key.PublicKey().Bytes(), nil
 }
 
-// openHPKE opens a single or chunked HPKE ciphertext. use sees the whole
-// plaintext once, after the last chunk verified, and must not keep it.
-func openHPKE(key hpke.PrivateKey, ctx sealed.Context, ct []byte, use func([]byte) error) error {
+func keyOpener(key hpke.PrivateKey) opener {
+	return func(at sealed.Context, enc []byte, use func(*hpke.Recipient) error) error {
+		r, err := hpke.NewRecipient(enc, key, sealed.KDF(), sealed.AEAD(), at.Info())
+		if err != nil {
+			return errCipher
+		}
+		return use(r)
+	}
+}
+
+// whole opens a single or chunked HPKE ciphertext. use sees the whole plaintext
+// once, after the last chunk verified, and must not keep it.
+func (o opener) whole(at sealed.Context, ct []byte, use func([]byte) error) error {
 	form, rest, err := sealed.Form(ct)
 	if err != nil || form != sealed.FormSingle && form != sealed.FormChunks || len(rest) < sealed.EncSize+sealed.TagSize {
 		return errCipher
 	}
-	r, err := hpke.NewRecipient(rest[:sealed.EncSize], key, sealed.KDF(), sealed.AEAD(), ctx.Info())
-	if err != nil {
-		return errCipher
-	}
-	rest = rest[sealed.EncSize:]
+	enc, rest := rest[:sealed.EncSize], rest[sealed.EncSize:]
 	if form == sealed.FormSingle && len(rest) > sealed.ChunkSize+sealed.TagSize {
 		return errCipher
 	}
-	text := make([]byte, 0, len(rest))
-	defer func() { clear(text[:cap(text)]) }()
-	for i := uint64(0); ; i++ {
-		n := min(len(rest), sealed.ChunkSize+sealed.TagSize)
-		final := n == len(rest)
-		part, err := r.Open(sealed.ChunkAAD(form, i, final), rest[:n])
-		if err != nil {
-			return errCipher
+	return o(at, enc, func(r *hpke.Recipient) error {
+		text := make([]byte, 0, len(rest))
+		defer func() { clear(text[:cap(text)]) }()
+		for i := uint64(0); ; i++ {
+			n := min(len(rest), sealed.ChunkSize+sealed.TagSize)
+			final := n == len(rest)
+			part, err := r.Open(sealed.ChunkAAD(form, i, final), rest[:n])
+			if err != nil {
+				return errCipher
+			}
+			text = append(text, part...)
+			clear(part)
+			if rest = rest[n:]; final {
+				return use(text)
+			}
 		}
-		text = append(text, part...)
-		clear(part)
-		if rest = rest[n:]; final {
-			return use(text)
-		}
-	}
+	})
 }
 
 var errCipher = errors.New("open: ciphertext does not open here")
@@ -155,7 +162,7 @@ var errCipher = errors.New("open: ciphertext does not open here")
 func (k *Keyring) seedAt(o opener, ctx sealed.Context, ct []byte) (lend, func(), error) {
 	var l lend
 	var free func()
-	err := o(ctx, ct, func(seed []byte) error {
+	err := o.whole(ctx, ct, func(seed []byte) error {
 		if len(seed) != sealed.SeedSize {
 			return errCipher
 		}
@@ -243,7 +250,7 @@ func (k *Keyring) AddVault(v canon.Vault, account string) error {
 		vk.seedBytes = v.Seed
 	}
 	ctx := sealed.Context{Type: sealed.TypeIndexKey, Account: account, Vault: v.ID, Epoch: v.Epoch}
-	err := k.session(ctx, v.IndexKey, func(key []byte) error {
+	err := k.session.whole(ctx, v.IndexKey, func(key []byte) error {
 		if len(key) != 32 || IndexHash(key) != v.IndexHash {
 			return errCipher
 		}
@@ -254,7 +261,7 @@ func (k *Keyring) AddVault(v canon.Vault, account string) error {
 	}
 	if v.Tier == canon.TierStandard {
 		ctx.Type = sealed.TypeVaultSeed
-		err := k.session(ctx, v.Seed, func(seed []byte) error {
+		err := k.session.whole(ctx, v.Seed, func(seed []byte) error {
 			o, public, err := builtOpener(seed)
 			if err != nil || string(public) != string(v.Public) {
 				return errCipher
@@ -363,13 +370,13 @@ func (k *Keyring) EventReader(g canon.Genesis, device string, keyBlob []byte) (f
 	}
 	var open func(int64, canon.Hash, []byte) ([]byte, error)
 	ctx := sealed.Context{Type: sealed.TypeLedgerSeed, Account: g.Account}
-	err := session(ctx, g.LedgerSeed, func(seed []byte) error {
+	err := session.whole(ctx, g.LedgerSeed, func(seed []byte) error {
 		key, err := sealed.KEM().NewPrivateKey(seed)
 		if err != nil {
 			return err
 		}
 		ectx := sealed.Context{Type: sealed.TypeEventKey, Account: g.Account, Slot: device}
-		return openHPKE(key, ectx, keyBlob, func(ek []byte) error {
+		return keyOpener(key).whole(ectx, keyBlob, func(ek []byte) error {
 			aead, err := gcm(ek)
 			if err != nil {
 				return err

@@ -2,6 +2,7 @@ package open
 
 import (
 	"context"
+	"crypto/hpke"
 	"crypto/sha256"
 	"sync/atomic"
 
@@ -64,30 +65,37 @@ type Record struct {
 	canon.Subject
 	Epoch int64
 	Bytes []byte
+	Piece func(ctx context.Context, name canon.Hash) ([]byte, error) // reads a piece; it is checked here
 }
 
-// Open opens one record a permit names and lends the plaintext to use, which
-// must not keep it. It is the only function that yields a secret value. Bytes
-// that are not those the request names are fault.Tampered.
-func (k *Keyring) Open(_ context.Context, p Permit, r Record, use func(text []byte) error) error {
+// spend takes one use out of a permit for a record that is the one it names, and
+// returns what opens it, and its place.
+func (k *Keyring) spend(p Permit, r Record) (opener, sealed.Context, error) {
+	at := sealed.Context{Type: sealed.TypeValue, Account: p.account, Vault: r.Vault, Epoch: r.Epoch,
+		Item: r.Item, Field: r.Field, Revision: r.Revision}
 	if !p.ok || p.account == "" {
-		return fault.New(fault.Denied, "open", r.Ref, "no permit")
+		return nil, at, fault.New(fault.Denied, "open", r.Ref, "no permit")
 	}
 	left := p.left[r.Record]
 	if left == nil || left.Add(-1) < 0 {
-		return fault.New(fault.Denied, "open", r.Ref, "the permit does not name this value")
+		return nil, at, fault.New(fault.Denied, "open", r.Ref, "the permit does not name this value")
 	}
 	if canon.Hash(sha256.Sum256(r.Bytes)) != r.Record {
-		return tampered("the record", r.Ref)
+		return nil, at, tampered("the record", r.Ref)
 	}
 	o, err := k.opener(p, r)
+	return o, at, err
+}
+
+// Open opens one record a permit names and lends the plaintext to use, which
+// must not keep it. Bytes that are not those the request names are fault.Tampered.
+func (k *Keyring) Open(_ context.Context, p Permit, r Record, use func(text []byte) error) error {
+	o, at, err := k.spend(p, r)
 	if err != nil {
 		return err
 	}
-	ctx := sealed.Context{Type: sealed.TypeValue, Account: p.account, Vault: r.Vault, Epoch: r.Epoch,
-		Item: r.Item, Field: r.Field, Revision: r.Revision}
 	opened := false
-	err = o(ctx, r.Bytes, func(text []byte) error {
+	err = o.whole(at, r.Bytes, func(text []byte) error {
 		opened = true
 		if len(text) > sealed.ChunkSize {
 			return use(text) // larger values stay in ordinary memory and are wiped by the opener
@@ -121,13 +129,13 @@ func (k *Keyring) opener(p Permit, r Record) (opener, error) {
 		return nil, fault.New(fault.Denied, "open", r.Ref, "a guarded vault opens only with a gesture")
 	}
 	compartment := hpkeOpener(p.gesture.seeds[r.Vault])
-	return func(ctx sealed.Context, ct []byte, use func([]byte) error) error {
-		sctx := sealed.Context{Type: sealed.TypeVaultSeed, Account: ctx.Account, Vault: r.Vault, Epoch: v.epoch}
+	return func(at sealed.Context, enc []byte, use func(*hpke.Recipient) error) error {
+		sctx := sealed.Context{Type: sealed.TypeVaultSeed, Account: at.Account, Vault: r.Vault, Epoch: v.epoch}
 		seed, free, err := k.seedAt(compartment, sctx, v.seedBytes)
 		if err != nil {
 			return err
 		}
 		defer free()
-		return hpkeOpener(seed)(ctx, ct, use)
+		return hpkeOpener(seed)(at, enc, use)
 	}, nil
 }

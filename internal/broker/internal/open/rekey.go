@@ -86,7 +86,7 @@ func (g *Gesture) Renew(r Roster) (out canon.Roster, once func(func([]byte) erro
 // OpenShare opens the share of another device, sealed to this one when the ledger
 // was moved here, with the seed of this device's HPKE key.
 func OpenShare(kem Share, account, device string, ct []byte, use func(share []byte) error) error {
-	return hpkeOpener(lend(kem))(sealed.ShareContext(account, device), ct, use)
+	return hpkeOpener(lend(kem)).whole(sealed.ShareContext(account, device), ct, use)
 }
 
 // SameAsUnlock reports whether a passphrase is the unlock passphrase: the two

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/pieces"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/ledger"
@@ -93,15 +94,16 @@ func Purge(ctx context.Context, b *book.Book, it *book.Item) (ledger.Entry, erro
 		if err := canon.Decode(s.Payload, &m); err != nil {
 			return malformed(it.ID)
 		}
-		all := append([]canon.FieldHash{{Hash: m.Meta}}, m.Records...)
-		if m.Pending != nil {
-			all = append(all, m.Pending.Values...)
-		}
-		for _, r := range all {
-			if !keep[r.Hash] && !seen[r.Hash] {
-				seen[r.Hash] = true
-				e.Erase = append(e.Erase, store.Hash(r.Hash))
+		for _, r := range append([]canon.FieldHash{{Hash: m.Meta}}, m.Values()...) {
+			if keep[r.Hash] || seen[r.Hash] {
+				continue
 			}
+			seen[r.Hash] = true
+			listed, err := pieces.Of(ctx, b.Store, r.Hash)
+			if err != nil {
+				return err
+			}
+			e.Erase = append(append(e.Erase, store.Hash(r.Hash)), listed...)
 		}
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/sealed"
 )
 
 // Delivery is what a sink gets: all values of a request at once, lent for the
@@ -16,18 +17,29 @@ type Delivery struct {
 	Request string // request id, empty when no person was asked
 	Receipt int64  // index of the intent in the ledger
 	Values  [][]byte
+	// Long has a place for each of Values. A long value is nil there and lent from
+	// here, once, chunk by chunk; all of it has been verified. The others are the
+	// zero Text here. Only sinks that are Streaming get long values.
+	Long []sealed.Text
 }
 
 // Sink is one place of delivery for one release.
 type Sink struct {
 	place   canon.Place
 	deliver func(context.Context, Delivery) error
+	streams bool
 }
 
 // New makes a sink. deliver must not keep what it is lent.
 func New(place canon.Place, deliver func(context.Context, Delivery) error) Sink {
 	return Sink{place: place, deliver: deliver}
 }
+
+// Streaming returns the same sink, for a deliver that takes long values too.
+func (s Sink) Streaming() Sink { s.streams = true; return s }
+
+// Streams reports whether the sink takes long values.
+func (s Sink) Streams() bool { return s.streams }
 
 // Place describes where the values go; it is part of the request.
 func (s Sink) Place() canon.Place { return s.place }
@@ -51,8 +63,10 @@ func (s Sink) Observed(began func()) Sink {
 	if s.deliver == nil {
 		return s
 	}
-	return Sink{place: s.place, deliver: func(ctx context.Context, d Delivery) error {
+	deliver := s.deliver
+	s.deliver = func(ctx context.Context, d Delivery) error {
 		began()
-		return s.deliver(ctx, d)
-	}}
+		return deliver(ctx, d)
+	}
+	return s
 }

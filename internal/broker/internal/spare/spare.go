@@ -167,7 +167,7 @@ func (c Copy) verify(ctx context.Context) error {
 		return err
 	}
 	return c.Book.Records(ctx, func(h canon.Hash, ref string) error {
-		if _, err := c.Book.Fetch(ctx, h, ref); err != nil {
+		if _, err := c.Book.Check(ctx, h, ref); err != nil {
 			return err
 		}
 		return ctx.Err()

@@ -20,6 +20,32 @@ const patience = 10 * time.Second
 
 // Send writes one reply: header, then each value.
 func Send(ctx context.Context, conn *net.UnixConn, d sink.Delivery) error {
+	return send(ctx, conn, d, api.Header{}, d.Values...)
+}
+
+// Stream is Send for a delivery of one value, which may be long. A peer that does
+// not read is waited for at each part.
+func Stream(ctx context.Context, conn *net.UnixConn, d sink.Delivery) error {
+	if len(d.Long) != 1 || d.Long[0].Whole() {
+		return Send(ctx, conn, d)
+	}
+	text := d.Long[0]
+	if err := send(ctx, conn, d, api.Header{Streams: []int64{text.Size}}); err != nil {
+		return err
+	}
+	defer func() { _ = conn.SetWriteDeadline(time.Time{}) }()
+	return text.Each(func(chunk []byte) error {
+		_ = conn.SetWriteDeadline(time.Now().Add(patience))
+		if ctx.Err() != nil || api.WritePart(conn, chunk) != nil {
+			return errGone
+		}
+		return nil
+	})
+}
+
+var errGone = fault.New(fault.Unavailable, "deliver", "", "the caller has gone")
+
+func send(ctx context.Context, conn *net.UnixConn, d sink.Delivery, h api.Header, values ...[]byte) error {
 	deadline := time.Now().Add(patience)
 	if t, ok := ctx.Deadline(); ok && t.Before(deadline) {
 		deadline = t
@@ -30,8 +56,9 @@ func Send(ctx context.Context, conn *net.UnixConn, d sink.Delivery) error {
 	if err != nil {
 		return err
 	}
-	if err := api.WriteMessage(conn, api.Header{Body: body}, d.Values...); err != nil {
-		return fault.New(fault.Unavailable, "deliver", "", "the caller has gone")
+	h.Body = body
+	if err := api.WriteMessage(conn, h, values...); err != nil {
+		return errGone
 	}
 	return nil
 }

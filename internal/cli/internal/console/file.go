@@ -18,6 +18,18 @@ func (c *Console) WriteFile(path string, b []byte, mode fs.FileMode, force bool)
 	return Unwritten(path, atomicfile.Write(path, b, mode))
 }
 
+// BeginFile is WriteFile for what comes bit by bit: the file appears with Commit.
+func (c *Console) BeginFile(path string, mode fs.FileMode, force bool) (*atomicfile.Pending, error) {
+	if _, err := c.MayWrite(path, force); err != nil {
+		return nil, err
+	}
+	p, err := atomicfile.Begin(path, mode)
+	if err != nil {
+		return nil, Unwritten(path, err)
+	}
+	return p, nil
+}
+
 // MayWrite is the first half of WriteFile, for commands that should not ask for
 // a value that they cannot put anywhere. It returns the force to write with
 // later: true also after a question that was answered with yes.

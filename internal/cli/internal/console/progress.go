@@ -75,6 +75,20 @@ func (p *Progress) Done() {
 // Reader is r with what is read from it counted.
 func (p *Progress) Reader(r io.Reader) io.Reader { return &counted{r, p} }
 
+// Writer is w with what is written to it counted.
+func (p *Progress) Writer(w io.Writer) io.Writer { return &written{w, p} }
+
+type written struct {
+	w io.Writer
+	p *Progress
+}
+
+func (c *written) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.p.Step(int64(n))
+	return n, err
+}
+
 type counted struct {
 	r io.Reader
 	p *Progress
