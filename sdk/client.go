@@ -2,7 +2,7 @@
 // secrets, and for values only where a policy lets the caller hold them.
 //
 // Before anything is sent, Dial makes sure of who answers: the folder of the
-// socket belongs to us, to root, or to a service below folders that only root
+// socket (which is a named pipe of our own user's process on Windows) belongs to us, to root, or to a service below folders that only root
 // can write; the serving process runs under that same identity; and it signs a
 // fresh nonce with the device key. A caller wipes every value that it passes or
 // receives; the package keeps none.
@@ -83,20 +83,11 @@ func Dial(ctx context.Context, home api.Home, opts Options) (*Client, error) {
 
 func dial(ctx context.Context, home api.Home, opts Options) (*Client, error) {
 	socket := home.Socket()
-	owner, err := checkFolder(filepath.Dir(socket), home.System)
+	owner, err := checkFolder(home.Run, home.System)
 	if err != nil {
 		return nil, err
 	}
-	var d net.Dialer
-	name, done, err := socketName(socket)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, absent()
-	}
-	if err != nil {
-		return nil, &api.Error{Kind: kindUnavailable, Op: "connect", Ref: socket, Msg: "the socket's folder cannot be opened"}
-	}
-	conn, err := d.DialContext(ctx, "unix", name)
-	done()
+	conn, err := connect(ctx, socket)
 	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
 		return nil, absent()
 	}

@@ -51,7 +51,7 @@ func Create(dir, dataDir string, rand io.Reader) (*Device, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, op, dir, err)
 	}
-	if err := checkDir(dir); err != nil {
+	if err := CheckFolder(dir); err != nil {
 		return nil, err
 	}
 	if err := vacant(dir); err != nil {
@@ -113,7 +113,7 @@ func Open(dir, dataDir string) (*Device, error) {
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, empty(dir)
 	}
-	if err := checkDir(dir); err != nil {
+	if err := CheckFolder(dir); err != nil {
 		return nil, err
 	}
 	k, err := readKeys(dir)
@@ -152,7 +152,7 @@ func Open(dir, dataDir string) (*Device, error) {
 // home's lock and has no Device open.
 func Rehome(dir, dataDir string) error {
 	const op = "bind device"
-	if err := checkDir(dir); err != nil {
+	if err := CheckFolder(dir); err != nil {
 		return err
 	}
 	k, err := readKeys(dir)

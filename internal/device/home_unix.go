@@ -25,7 +25,7 @@ import (
 // refused. Deeper levels stand behind a checked directory and are not read.
 func CheckPrivate(dirs ...string) error {
 	for _, dir := range dirs {
-		if err := checkDir(dir); err != nil {
+		if err := CheckFolder(dir); err != nil {
 			return err
 		}
 		entries, err := os.ReadDir(dir)
@@ -49,8 +49,8 @@ func CheckPrivate(dirs ...string) error {
 	return nil
 }
 
-// checkDir checks a directory alone.
-func checkDir(dir string) error {
+// CheckFolder checks a directory alone.
+func CheckFolder(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "check permissions", dir, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/kernel"
 )
 
 func TestZeroCallerIsNobody(t *testing.T) {
@@ -108,12 +109,14 @@ func TestMarkedSessionStillLowers(t *testing.T) {
 		}, "claude in the chain", "claude", 250},
 		{"unreadable parent", func(w *world) {
 			w.insert(250, askPID, "")
-			w.edit(250, func(p *Process) { p.Exe.State, p.Unreadable = stateUnreadable, []string{unExe, unEnviron} })
+			w.edit(250, func(p *Process) {
+				p.Exe.State, p.Unreadable = kernel.StateUnreadable, []string{kernel.UnExe, kernel.UnEnviron}
+			})
 		}, "a process of the chain cannot be read", "", shellPID},
 		{"environment of the leader unreadable", func(w *world) {
-			w.edit(shellPID, func(p *Process) { p.Unreadable = []string{unEnviron} })
+			w.edit(shellPID, func(p *Process) { p.Unreadable = []string{kernel.UnEnviron} })
 		}, "a process of the chain cannot be read", "", shellPID},
-		{"status unreadable", func(w *world) { w.edit(askPID, func(p *Process) { p.Unreadable = []string{unStatus} }) },
+		{"status unreadable", func(w *world) { w.edit(askPID, func(p *Process) { p.Unreadable = []string{kernel.UnStatus} }) },
 			"a process of the chain cannot be read", "", shellPID},
 		{"NoNewPrivs", func(w *world) { w.edit(askPID, func(p *Process) { p.NoNewPrivs = true }) }, "NoNewPrivs set", "", shellPID},
 		{"other mount namespace", func(w *world) { w.edit(askPID, func(p *Process) { p.NS = home(); p.NS.Mnt = "mnt:[9]" }) },
@@ -156,7 +159,7 @@ func TestMarkedSessionStillLowers(t *testing.T) {
 		{"session led from outside", func(w *world) { w.edit(askPID, func(p *Process) { p.SID = 0 }) },
 			"the leader of its session is not among its parents", "", askPID},
 		{"no parents shown", func(w *world) {
-			w.edit(askPID, func(p *Process) { p.PPID = 0; p.Unreadable = append(p.Unreadable, unChain) })
+			w.edit(askPID, func(p *Process) { p.PPID = 0; p.Unreadable = append(p.Unreadable, kernel.UnChain) })
 		}, "this platform does not show the chain of parents", "", askPID},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,16 +5,16 @@ package reveal
 
 import (
 	"context"
-	"net"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/sink"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/wire"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/local"
 )
 
 // To returns the sink that answers on conn.
-func To(conn *net.UnixConn, p api.Program, shown []string) sink.Sink {
+func To(conn *local.Conn, p api.Program, shown []string) sink.Sink {
 	place := canon.Place{Sink: "reveal", Grade: canon.GradeReveal, Program: p.Path,
 		Argv: canon.ArgvDigest(p.Argv), Shown: shown, Dir: p.Dir}
 	return sink.New(place, func(ctx context.Context, d sink.Delivery) error { return wire.Send(ctx, conn, d) })

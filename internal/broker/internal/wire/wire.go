@@ -1,4 +1,4 @@
-// Package wire writes released values as frames to a peer on the Unix socket.
+// Package wire writes released values as frames to a peer on this machine.
 // Both sinks that answer on a socket share it; it is the last hand that touches
 // the bytes.
 package wire
@@ -6,12 +6,12 @@ package wire
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"time"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/sink"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/local"
 )
 
 // patience is how long a peer that does not read is waited for: values must not
@@ -19,7 +19,7 @@ import (
 const patience = 10 * time.Second
 
 // Send writes one reply: header, then each value.
-func Send(ctx context.Context, conn *net.UnixConn, d sink.Delivery) error {
+func Send(ctx context.Context, conn *local.Conn, d sink.Delivery) error {
 	deadline := time.Now().Add(patience)
 	if t, ok := ctx.Deadline(); ok && t.Before(deadline) {
 		deadline = t

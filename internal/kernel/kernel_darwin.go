@@ -1,4 +1,4 @@
-package identity
+package kernel
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 // counts as under one, and a process is held by its start time alone.
 type kernel struct{ self Self }
 
-// Kernel is the Source of this machine.
-func Kernel() (Source, error) {
+// New is the Source of this machine.
+func New() (Source, error) {
 	boot, err := unix.Sysctl("kern.bootsessionuuid")
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "identify", "", err)
@@ -55,8 +55,8 @@ func (k kernel) Process(pid int) (Process, error) {
 	if err != nil {
 		return Process{}, err
 	}
-	return Process{PID: pid, Start: now.Start, UID: -1, GID: -1, Exe: Exe{State: stateUnreadable},
-		Unreadable: []string{unStatus, unArgv, unExe, unCwd, unEnviron, unNS, unChain}}, nil
+	return Process{PID: pid, Start: now.Start, UID: -1, GID: -1, Exe: Exe{State: StateUnreadable},
+		Unreadable: []string{UnStatus, UnArgv, UnExe, UnCwd, UnEnviron, UnNS, UnChain}}, nil
 }
 
 // Pulse gives no parent and no image: see kernel.
@@ -73,7 +73,7 @@ func (kernel) Pulse(pid int) (Pulse, error) {
 }
 
 func (kernel) Digest(context.Context, int, Exe) (string, error) {
-	return "", errors.New("identity: executables cannot be read on this platform")
+	return "", errors.New("kernel: executables cannot be read on this platform")
 }
 
 // held is a process by pid and start time.
