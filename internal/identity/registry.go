@@ -348,12 +348,21 @@ func (r *Registry) MarkTest(c Caller) error {
 	return r.mark(c, true)
 }
 
+// Markable refuses, with fault.Denied, a caller whose session could not be marked
+// as a person's; waived as in MarkTest.
+func Markable(c Caller, waived bool) error {
+	if why := c.at().view.flaw(waived); why != "" {
+		return fault.New(fault.Denied, "mark", c.Root().String(), why)
+	}
+	return nil
+}
+
 func (r *Registry) mark(c Caller, waived bool) error {
 	if err := r.Recheck(c); err != nil {
 		return err
 	}
-	if why := c.f.view.flaw(waived); why != "" {
-		return fault.New(fault.Denied, "mark", c.f.root.String(), why)
+	if err := Markable(c, waived); err != nil {
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
