@@ -48,13 +48,13 @@ type floor struct {
 }
 
 var floors = []floor{
-	{"0", []string{".", "ref", "api", "internal/fault", "internal/mask", "internal/dotenv", "internal/atomicfile", "internal/digest", "internal/recipe",
+	{"0", []string{".", "ref", "api", "internal/fault", "internal/mask", "internal/dotenv", "internal/atomicfile", "internal/digest", "internal/recipe", "internal/local",
 		"internal/term", "internal/strict", "internal/ptytest", "internal/term/ptytest"},
 		nil, "words import nothing of ours"},
 	{"1", []string{"internal/policy", "internal/sealed", "internal/canon", "internal/proof", "internal/agent", "internal/project", "internal/foreign", "internal/archive"},
 		[]string{"0"}, "rules are pure and know only words"},
-	{"2a", []string{"internal/store", "internal/store/sqlite", "internal/store/storetest"},
-		[]string{"0", "1"}, "the store holds ciphertext and hashes and knows no caller, no ledger and no key"},
+	{"2a", []string{"internal/kernel", "internal/store", "internal/store/sqlite", "internal/store/storetest"},
+		[]string{"0", "1"}, "what the system and the disk hold knows no caller, no ledger and no key"},
 	{"2b", []string{"internal/identity", "internal/approve", "internal/ledger", "internal/device"},
 		[]string{"0", "1", "2a"}, "durable facts stand side by side; the broker alone brings them together"},
 	{"3", []string{"internal/broker", "internal/broker/into", "internal/broker/sign", "internal/broker/handoff",

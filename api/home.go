@@ -1,10 +1,13 @@
 package api
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 )
 
 // Home is where Thumbturn keeps things. Data and Config go into a backup; Run
@@ -69,5 +72,16 @@ func FindHome(getenv func(string) string) (Home, error) {
 // of its state among the XDG places.
 func (h Home) Folder() string { return filepath.Dir(h.Device) }
 
-// Socket is the path of the daemon's socket.
-func (h Home) Socket() string { return filepath.Join(h.Run, "thumbturn.sock") }
+// Socket is the path of the daemon's socket; on Windows, the name of its pipe.
+func (h Home) Socket() string {
+	if runtime.GOOS == "windows" {
+		return pipeName(h.Run)
+	}
+	return filepath.Join(h.Run, "thumbturn.sock")
+}
+
+// pipeName makes a name from the run folder, which is written in any case there.
+func pipeName(run string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(run)))
+	return `\\.\pipe\thumbturn-` + hex.EncodeToString(sum[:16])
+}

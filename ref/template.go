@@ -30,7 +30,7 @@ type piece struct {
 // Other braces are text, and there are no comments. The error joins one *Error
 // for every bad reference, each with its byte offset in Pos.
 func ParseTemplate(text string) (Template, error) {
-	return parseTemplate(scanner{text: text})
+	return parseTemplate(&scanner{text: text})
 }
 
 // Syntax reads templates with more than references in them. The zero Syntax
@@ -45,10 +45,16 @@ type Syntax struct {
 	Comments []string
 }
 
-// Parse is ParseTemplate under x.
+// Parse is ParseTemplate under x. Beside an error comes a Template of the good
+// references alone, so that all that is wrong with a text can be told at once.
 func (x Syntax) Parse(text string) (Template, error) {
 	comments := slices.DeleteFunc(slices.Clone(x.Comments), func(c string) bool { return c == "" })
-	return parseTemplate(scanner{text: text, vars: x.Vars, inRefs: true, comments: comments})
+	s := scanner{text: text, vars: x.Vars, inRefs: true, comments: comments}
+	t, err := parseTemplate(&s)
+	if err != nil {
+		t.pieces = slices.DeleteFunc(s.pieces, func(p piece) bool { return p.ref == nil })
+	}
+	return t, err
 }
 
 // ParseTemplateVars is ParseTemplate for text with variables: $NAME, ${NAME}
@@ -58,7 +64,7 @@ func (x Syntax) Parse(text string) (Template, error) {
 // not set and has no default is an error in a reference; elsewhere it stays as
 // it is written.
 func ParseTemplateVars(text string, vars func(name string) (string, bool)) (Template, error) {
-	return parseTemplate(scanner{text: text, vars: vars})
+	return parseTemplate(&scanner{text: text, vars: vars})
 }
 
 // ParseValue reads the value of an environment variable. If all of it is one
@@ -76,7 +82,7 @@ func ParseValue(text string) (Template, error) {
 	return t, err
 }
 
-func parseTemplate(s scanner) (Template, error) {
+func parseTemplate(s *scanner) (Template, error) {
 	s.run()
 	if len(s.errs) > 0 {
 		return Template{}, errors.Join(s.errs...)

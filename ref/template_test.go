@@ -181,7 +181,10 @@ func TestSyntax(t *testing.T) {
 			t.Errorf("%q renders %q, want %q", tt.in, got, tt.want)
 		}
 	}
-	_, err := Syntax{Comments: hash}.Parse("# op://a\nop://b")
+	good, err := Syntax{Comments: hash}.Parse("# op://a\nop://b op://v/i/f\n")
+	if refs := good.Refs(); len(refs) != 1 || refs[0].String() != "op://v/i/f" || len(good.pieces) != 1 {
+		t.Errorf("beside the error: %v", good)
+	}
 	if diff := cmp.Diff([]string{"too-few-parts@15"}, places(err)); diff != "" {
 		t.Error(diff)
 	}

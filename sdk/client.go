@@ -2,7 +2,7 @@
 // secrets, and for values only where a policy lets the caller hold them.
 //
 // Before anything is sent, Dial makes sure of who answers: the folder of the
-// socket belongs to us, to root, or to a service below folders that only root
+// socket (which is a named pipe of our own user's process on Windows) belongs to us, to root, or to a service below folders that only root
 // can write; the serving process runs under that same identity; and it signs a
 // fresh nonce with the device key. A caller wipes every value that it passes or
 // receives; the package keeps none.
@@ -99,20 +99,11 @@ func dial(ctx context.Context, home api.Home, opts Options) (*Client, error) {
 func connect(ctx context.Context, home api.Home) (net.Conn, Server, error) {
 	fail := func(err error) (net.Conn, Server, error) { return nil, Server{}, err }
 	socket := home.Socket()
-	owner, err := checkFolder(filepath.Dir(socket), home.System)
+	owner, err := checkFolder(home.Run, home.System)
 	if err != nil {
 		return fail(err)
 	}
-	var d net.Dialer
-	name, done, err := socketName(socket)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fail(absent())
-	}
-	if err != nil {
-		return fail(&api.Error{Kind: kindUnavailable, Op: "connect", Ref: socket, Msg: "the socket's folder cannot be opened"})
-	}
-	conn, err := d.DialContext(ctx, "unix", name)
-	done()
+	conn, err := open(ctx, socket)
 	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
 		return fail(absent())
 	}

@@ -3,8 +3,10 @@
 package sdk
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -48,6 +50,17 @@ func checkFolder(path string, system bool) (folder, error) {
 		}
 	}
 	return f, nil
+}
+
+// open opens the socket.
+func open(ctx context.Context, socket string) (net.Conn, error) {
+	name, done, err := socketName(socket)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", name)
 }
 
 // rooted reports whether path and all above it can be changed by root alone.

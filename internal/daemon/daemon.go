@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/door/socket"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
+	"github.com/thumbturn/thumbturn/internal/local"
 	"github.com/thumbturn/thumbturn/internal/store/sqlite"
 )
 
@@ -41,7 +41,7 @@ type process struct {
 	mode    mode
 	blind   string // why nobody can be told from an agent; empty if it is not so
 	lock    *device.Lock
-	listen  *net.UnixListener
+	listen  *local.Listener
 	device  *device.Device
 	db      *sqlite.DB
 	account *account.Account
@@ -286,7 +286,7 @@ func (p *process) serve() ending {
 }
 
 // quiet stops accepting; the descriptor stays open for the next image.
-func (p *process) quiet() { _ = p.listen.SetDeadline(time.Now()) }
+func (p *process) quiet() { local.Quiet(p.listen) }
 
 // release ends account, database and, when the process ends for good, the lock.
 func (p *process) release() error {

@@ -1,14 +1,10 @@
 package daemon
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
-	"github.com/thumbturn/thumbturn/internal/device"
-	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
 )
 
@@ -30,59 +26,6 @@ func cleanEnviron(getenv func(string) string) []string {
 		}
 	}
 	return env
-}
-
-// listenAt makes the socket, replacing a stale one: nobody answers on it, since
-// this process holds the home's lock.
-func listenAt(path string) (*net.UnixListener, error) {
-	if fi, err := os.Lstat(path); err == nil {
-		if fi.Mode()&os.ModeSocket == 0 {
-			return nil, fault.New(fault.Denied, "listen", path, "something that is no socket stands in its place")
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, fault.Wrap(fault.Unavailable, "listen", path, err)
-		}
-	}
-	l, err := bind(path)
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "listen", path, err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "listen", path, err)
-	}
-	return l, nil
-}
-
-// adopt takes over the descriptors the process image before this one left open:
-// "lock=N" and "listen=N".
-func adopt(args []string) (*device.Lock, *net.UnixListener, error) {
-	var lock *device.Lock
-	var listen *net.UnixListener
-	for _, a := range args {
-		k, v, _ := strings.Cut(a, "=")
-		fd, err := strconv.Atoi(v)
-		if err != nil || fd < 3 {
-			return nil, nil, fault.New(fault.Usage, "start", a, "not a descriptor")
-		}
-		switch k {
-		case "lock":
-			if lock, err = device.AdoptLock(uintptr(fd)); err != nil {
-				return nil, nil, err
-			}
-		case "listen":
-			f := os.NewFile(uintptr(fd), "listen")
-			l, err := net.FileListener(f)
-			_ = f.Close()
-			ul, ok := l.(*net.UnixListener)
-			if err != nil || !ok {
-				return nil, nil, fault.New(fault.Usage, "start", a, "not a Unix listener")
-			}
-			listen = ul
-		default:
-			return nil, nil, fault.New(fault.Usage, "start", a, "unknown argument")
-		}
-	}
-	return lock, listen, nil
 }
 
 // starter is who started the daemon, as far as can be seen.

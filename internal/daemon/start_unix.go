@@ -8,11 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbturn/thumbturn/internal/device"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/local"
 )
 
 // cleanStart replaces the process image by a clean one. Descriptors above 2 are
@@ -80,9 +83,62 @@ func (p *process) restart() error {
 	return fault.Wrap(fault.Unavailable, "lock", exe, syscall.Exec(exe, args, cleanEnviron(os.Getenv)))
 }
 
+// listenAt makes the socket, replacing a stale one: nobody answers on it, since
+// this process holds the home's lock.
+func listenAt(path string) (*local.Listener, error) {
+	if fi, err := os.Lstat(path); err == nil {
+		if fi.Mode()&os.ModeSocket == 0 {
+			return nil, fault.New(fault.Denied, "listen", path, "something that is no socket stands in its place")
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fault.Wrap(fault.Unavailable, "listen", path, err)
+		}
+	}
+	l, err := bind(path)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "listen", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "listen", path, err)
+	}
+	return l, nil
+}
+
+// adopt takes over the descriptors the process image before this one left open:
+// "lock=N" and "listen=N".
+func adopt(args []string) (*device.Lock, *local.Listener, error) {
+	var lock *device.Lock
+	var listen *local.Listener
+	for _, a := range args {
+		k, v, _ := strings.Cut(a, "=")
+		fd, err := strconv.Atoi(v)
+		if err != nil || fd < 3 {
+			return nil, nil, fault.New(fault.Usage, "start", a, "not a descriptor")
+		}
+		switch k {
+		case "lock":
+			if lock, err = device.AdoptLock(uintptr(fd)); err != nil {
+				return nil, nil, err
+			}
+		case "listen":
+			f := os.NewFile(uintptr(fd), "listen")
+			l, err := net.FileListener(f)
+			_ = f.Close()
+			ul, ok := l.(*local.Listener)
+			if err != nil || !ok {
+				return nil, nil, fault.New(fault.Usage, "start", a, "not a Unix listener")
+			}
+			listen = ul
+		default:
+			return nil, nil, fault.New(fault.Usage, "start", a, "unknown argument")
+		}
+	}
+	return lock, listen, nil
+}
+
 // bind listens on a path of any length: a socket name has room for about 100
 // bytes, so a longer path is reached through an open descriptor of its folder.
-func bind(path string) (*net.UnixListener, error) {
+func bind(path string) (*local.Listener, error) {
 	name := path
 	if len(path) > 100 {
 		d, err := os.Open(filepath.Dir(path))

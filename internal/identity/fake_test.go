@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"testing"
+
+	"github.com/thumbturn/thumbturn/internal/kernel"
+	"github.com/thumbturn/thumbturn/internal/local"
 )
 
 // world is a Source of made-up processes. Tests change it between calls.
@@ -23,15 +25,15 @@ type fakeHandle struct{ dead bool }
 func (h *fakeHandle) Alive() bool  { return !h.dead }
 func (h *fakeHandle) Close() error { h.dead = true; return nil }
 
-func (w *world) Self() Self                       { return w.self }
-func (w *world) Peer(*net.UnixConn) (Peer, error) { return w.peer, nil }
+func (w *world) Self() Self                     { return w.self }
+func (w *world) Peer(*local.Conn) (Peer, error) { return w.peer, nil }
 func (w *world) Pulse(pid int) (Pulse, error) {
 	p, ok := w.procs[pid]
 	if !ok {
 		return Pulse{}, errors.New("no such process")
 	}
 	p.Exe.Image = fmt.Sprint(p.Exe.Path, p.Exe.Inode)
-	return p.pulse(), nil
+	return p.Pulse(), nil
 }
 
 func (w *world) Process(pid int) (Process, error) {
@@ -87,13 +89,13 @@ func terminal() *world {
 	tty := Terminal{Nr: 136 << 8, Name: "/dev/pts/0", Foreground: askPID}
 	procs := []Process{
 		{PID: 1, Start: 1, SID: 1, PGID: 1, Exe: Exe{Path: "/usr/lib/systemd/systemd"}, Argv: []string{"/sbin/init"}},
-		{PID: sshdPID, PPID: 1, Start: 50, SID: sshdPID, PGID: sshdPID, Exe: Exe{State: stateUnreadable}, Argv: []string{"sshd: u"},
-			Unreadable: []string{unExe, unEnviron, unNS, unCwd}},
+		{PID: sshdPID, PPID: 1, Start: 50, SID: sshdPID, PGID: sshdPID, Exe: Exe{State: kernel.StateUnreadable}, Argv: []string{"sshd: u"},
+			Unreadable: []string{kernel.UnExe, kernel.UnEnviron, kernel.UnNS, kernel.UnCwd}},
 		{PID: shellPID, PPID: sshdPID, Start: 60, UID: human, GID: human, SID: shellPID, PGID: shellPID, TTY: tty,
 			NS: home(), Exe: Exe{Path: "/usr/bin/bash", Inode: 7}, Argv: []string{"-bash"}, Cwd: "/home/u"},
 		{PID: askPID, PPID: shellPID, Start: 70, UID: human, GID: human, SID: shellPID, PGID: askPID, TTY: tty,
-			NS: Namespaces{Alike: true}, Exe: Exe{State: stateUnreadable}, Argv: []string{"thumbturn", "read"},
-			Unreadable: []string{unExe, unCwd, unEnviron, unNS}},
+			NS: Namespaces{Alike: true}, Exe: Exe{State: kernel.StateUnreadable}, Argv: []string{"thumbturn", "read"},
+			Unreadable: []string{kernel.UnExe, kernel.UnCwd, kernel.UnEnviron, kernel.UnNS}},
 	}
 	w := &world{self: Self{UID: human, BootID: "boot", Namespaces: home()}, procs: map[int]Process{}}
 	w.peer = Peer{PID: askPID, UID: human, Handle: &fakeHandle{}}

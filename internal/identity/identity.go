@@ -117,7 +117,7 @@ func (c Caller) UnderAgent() (string, bool) { return c.at().view.underAgent() }
 func (c Caller) HasTerminal() bool { return c.at().view.asker().TTY.Nr != 0 }
 
 // Foreground reports whether the asker's process group owns its terminal.
-func (c Caller) Foreground() bool { return c.at().view.asker().foreground() }
+func (c Caller) Foreground() bool { return c.at().view.asker().Foreground() }
 
 // ParentIsLeader reports whether the session leader itself started the asker;
 // the ten-minute reveal needs it, because an unknown agent in the terminal is

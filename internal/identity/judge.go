@@ -4,17 +4,12 @@ import (
 	"slices"
 
 	"github.com/thumbturn/thumbturn/internal/agent"
+	"github.com/thumbturn/thumbturn/internal/kernel"
 )
 
 const (
 	maxDepth     = 128 // ancestors read before the ancestry counts as unreadable
 	ancestorArgs = 16  // arguments of an ancestor kept in Evidence
-)
-
-// The values of Exe.State.
-const (
-	stateDeleted    = "deleted"
-	stateUnreadable = "unreadable"
 )
 
 // view is one reading of the world around a caller.
@@ -76,7 +71,7 @@ func (v view) topAgent() int {
 
 func agentOf(p Process) (string, bool) { return agent.Of(p.Exe.Path, p.Argv, p.Marks) }
 
-func editor(p Process) bool { return p.Exe.State != stateUnreadable && agent.Editor(p.Exe.Path) }
+func editor(p Process) bool { return p.Exe.State != kernel.StateUnreadable && agent.Editor(p.Exe.Path) }
 
 // last is the index of the topmost process of a kind, -1 without one.
 func last(chain []Process, is func(Process) bool) int {
@@ -153,8 +148,11 @@ func (v view) judge(marked, waived bool) *finding {
 // session is marked or not; empty if there is none.
 func (v view) flaw(waived bool) string {
 	a := v.asker()
-	if slices.Contains(a.Unreadable, unChain) {
+	if slices.Contains(a.Unreadable, kernel.UnChain) {
 		return "this platform does not show the chain of parents"
+	}
+	if slices.Contains(a.Unreadable, kernel.UnSession) {
+		return "this platform has no terminal sessions by which a person could be told from an agent"
 	}
 	if label, ok := v.nearAgent(); ok {
 		return label + " in the chain"
@@ -175,7 +173,7 @@ func (v view) flaw(waived bool) string {
 		return "no terminal"
 	case a.TTY.Nr != lead.TTY.Nr:
 		return "not in its session's terminal"
-	case !a.foreground():
+	case !a.Foreground():
 		return "in the background of its terminal"
 	}
 	return ""
@@ -187,7 +185,7 @@ func (v view) flaw(waived bool) string {
 func (v view) flawOf(i int, p Process, boxed bool) string {
 	has := func(what string) bool { return slices.Contains(p.Unreadable, what) }
 	switch {
-	case has(unStatus):
+	case has(kernel.UnStatus):
 		return "a process of the chain cannot be read"
 	case p.UID != v.human:
 		return "another user in the chain"
@@ -197,17 +195,17 @@ func (v view) flawOf(i int, p Process, boxed bool) string {
 		return "NoNewPrivs set"
 	// Our own client makes itself unreadable against its own user. For the
 	// asker alone that is evidence; in its parents it hides an agent.
-	case i > 0 && (has(unExe) || has(unEnviron) || has(unNS) || len(p.Argv) == 0):
+	case i > 0 && (has(kernel.UnExe) || has(kernel.UnEnviron) || has(kernel.UnNS) || len(p.Argv) == 0):
 		return "a process of the chain cannot be read"
-	case !v.ref.holds(p.NS, i == 0):
+	case !holds(v.ref, p.NS, i == 0):
 		return "in other namespaces"
 	}
 	return ""
 }
 
-// holds reports whether other is the same mount, pid and user namespace. Links
+// holds reports whether other is n, the same mount, pid and user namespace. Links
 // that cannot be read match only where weaker facts are allowed to stand in.
-func (n Namespaces) holds(other Namespaces, weak bool) bool {
+func holds(n, other Namespaces, weak bool) bool {
 	if n.Mnt == "" || n.PID == "" || n.User == "" {
 		return false
 	}

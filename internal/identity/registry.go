@@ -2,12 +2,13 @@ package identity
 
 import (
 	"context"
-	"net"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/kernel"
+	"github.com/thumbturn/thumbturn/internal/local"
 )
 
 // Options say whom a Registry serves. The zero Options serve the daemon's own
@@ -69,7 +70,7 @@ func (r *Registry) TestHome() bool {
 // for the record. The caller of Caller closes it.
 //
 // The evidence is of the moment of this call: call it at accept.
-func (r *Registry) Caller(ctx context.Context, conn *net.UnixConn) (Caller, error) {
+func (r *Registry) Caller(ctx context.Context, conn *local.Conn) (Caller, error) {
 	peer, err := r.src.Peer(conn)
 	if err != nil {
 		return Caller{}, unidentified(err)
@@ -153,7 +154,7 @@ func (r *Registry) climb(v *view) bool {
 		v.chain = append(v.chain, parent)
 		p = parent
 	}
-	return !slices.Contains(v.asker().Unreadable, unChain)
+	return !slices.Contains(v.asker().Unreadable, kernel.UnChain)
 }
 
 // far reads a process, or takes it as it was read lately if it has not executed
@@ -163,7 +164,7 @@ func (r *Registry) far(pid int) (Process, error) {
 	old, ok := r.known[pid]
 	r.mu.Unlock()
 	if ok && r.opts.Now().Sub(old.at) < knownFor {
-		if now, err := r.src.Pulse(pid); err == nil && now == old.p.pulse() {
+		if now, err := r.src.Pulse(pid); err == nil && now == old.p.Pulse() {
 			return old.p, nil
 		}
 	}
@@ -189,7 +190,7 @@ func (r *Registry) settle(v *view) bool {
 			v.chain = v.chain[:max(i, 1)] // the peer's handle tells about the asker
 			return false
 		}
-		if now != p.pulse() {
+		if now != p.Pulse() {
 			v.chain = v.chain[:i+1]
 			return false
 		}
@@ -221,7 +222,7 @@ func (r *Registry) digest(ctx context.Context, f *finding) {
 	lead := f.view.leader()
 	for i := range f.view.chain {
 		p := &f.view.chain[i]
-		if i != 0 && i != lead && p.PID != f.root.PID || p.Exe.Path == "" || p.Exe.State == stateUnreadable {
+		if i != 0 && i != lead && p.PID != f.root.PID || p.Exe.Path == "" || p.Exe.State == kernel.StateUnreadable {
 			continue
 		}
 		if sum, err := r.src.Digest(ctx, p.PID, p.Exe); err == nil {
@@ -280,7 +281,7 @@ func (r *Registry) again(old *finding) (v view, steady bool, err error) {
 	same := asker.PPID == chain[0].PPID
 	for _, p := range chain[1:max(top, 1)] {
 		now, err := r.src.Pulse(p.PID)
-		same = same && err == nil && now == p.pulse()
+		same = same && err == nil && now == p.Pulse()
 	}
 	if !same {
 		v, err = r.read(peer)
@@ -347,12 +348,21 @@ func (r *Registry) MarkTest(c Caller) error {
 	return r.mark(c, true)
 }
 
+// Markable refuses, with fault.Denied, a caller whose session could not be marked
+// as a person's; waived as in MarkTest.
+func Markable(c Caller, waived bool) error {
+	if why := c.at().view.flaw(waived); why != "" {
+		return fault.New(fault.Denied, "mark", c.Root().String(), why)
+	}
+	return nil
+}
+
 func (r *Registry) mark(c Caller, waived bool) error {
 	if err := r.Recheck(c); err != nil {
 		return err
 	}
-	if why := c.f.view.flaw(waived); why != "" {
-		return fault.New(fault.Denied, "mark", c.f.root.String(), why)
+	if err := Markable(c, waived); err != nil {
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/kernel"
 )
 
 func TestZeroCallerIsNobody(t *testing.T) {
@@ -24,12 +25,45 @@ func TestZeroCallerIsNobody(t *testing.T) {
 		t.Error("the zero Caller passes for a person's")
 	}
 	r := New(terminal(), Options{TestHome: true})
-	for name, err := range map[string]error{"Recheck": r.Recheck(c), "Mark": r.Mark(c), "MarkTest": r.MarkTest(c)} {
+	for name, err := range map[string]error{"Recheck": r.Recheck(c), "Mark": r.Mark(c), "MarkTest": r.MarkTest(c), "Markable": Markable(c, true)} {
 		if !fault.Is(err, fault.Denied) {
 			t.Errorf("%s of nobody: %v", name, err)
 		}
 	}
 	c.Close()
+}
+
+// What the kernels of other systems say is enough for a person, or never.
+func TestOtherSystems(t *testing.T) {
+	mac := terminal() // no namespaces, no working directories, all of our own user's processes readable
+	none := Namespaces{Mnt: "none", PID: "none", User: "none"}
+	mac.self.Namespaces = none
+	for pid := range mac.procs {
+		mac.edit(pid, func(p *Process) { p.NS, p.Cwd, p.Unreadable = none, "", []string{kernel.UnCwd} })
+	}
+	r := New(mac, Options{})
+	if err := r.Mark(caller(t, r)); err != nil {
+		t.Errorf("macOS: %v", err)
+	}
+	if c := caller(t, r); c.Kind() != Person || r.Recheck(c) != nil {
+		t.Errorf("macOS: %s, %s", c.Kind(), c.Why())
+	}
+
+	windows := terminal()
+	for pid := range windows.procs {
+		windows.edit(pid, func(p *Process) {
+			p.SID, p.PGID, p.TTY, p.Cwd, p.Argv, p.NS = 0, 0, Terminal{}, "", nil, Namespaces{SID: "S-1-5-21-1-2-3-1001"}
+			p.Unreadable = []string{kernel.UnArgv, kernel.UnCwd, kernel.UnEnviron, kernel.UnNS, kernel.UnSession}
+		})
+	}
+	r = New(windows, Options{TestHome: true})
+	c := caller(t, r)
+	if c.Kind() != Agent || !strings.Contains(c.Why(), "no terminal sessions") || Markable(c, true) == nil || r.MarkTest(c) == nil {
+		t.Errorf("Windows: %s, %s", c.Kind(), c.Why())
+	}
+	if c.Root() == (Root{}) || r.Recheck(c) != nil {
+		t.Errorf("Windows: %v, %v", c.Root(), r.Recheck(c))
+	}
 }
 
 func TestPerson(t *testing.T) {
@@ -108,12 +142,14 @@ func TestMarkedSessionStillLowers(t *testing.T) {
 		}, "claude in the chain", "claude", 250},
 		{"unreadable parent", func(w *world) {
 			w.insert(250, askPID, "")
-			w.edit(250, func(p *Process) { p.Exe.State, p.Unreadable = stateUnreadable, []string{unExe, unEnviron} })
+			w.edit(250, func(p *Process) {
+				p.Exe.State, p.Unreadable = kernel.StateUnreadable, []string{kernel.UnExe, kernel.UnEnviron}
+			})
 		}, "a process of the chain cannot be read", "", shellPID},
 		{"environment of the leader unreadable", func(w *world) {
-			w.edit(shellPID, func(p *Process) { p.Unreadable = []string{unEnviron} })
+			w.edit(shellPID, func(p *Process) { p.Unreadable = []string{kernel.UnEnviron} })
 		}, "a process of the chain cannot be read", "", shellPID},
-		{"status unreadable", func(w *world) { w.edit(askPID, func(p *Process) { p.Unreadable = []string{unStatus} }) },
+		{"status unreadable", func(w *world) { w.edit(askPID, func(p *Process) { p.Unreadable = []string{kernel.UnStatus} }) },
 			"a process of the chain cannot be read", "", shellPID},
 		{"NoNewPrivs", func(w *world) { w.edit(askPID, func(p *Process) { p.NoNewPrivs = true }) }, "NoNewPrivs set", "", shellPID},
 		{"other mount namespace", func(w *world) { w.edit(askPID, func(p *Process) { p.NS = home(); p.NS.Mnt = "mnt:[9]" }) },
@@ -156,7 +192,7 @@ func TestMarkedSessionStillLowers(t *testing.T) {
 		{"session led from outside", func(w *world) { w.edit(askPID, func(p *Process) { p.SID = 0 }) },
 			"the leader of its session is not among its parents", "", askPID},
 		{"no parents shown", func(w *world) {
-			w.edit(askPID, func(p *Process) { p.PPID = 0; p.Unreadable = append(p.Unreadable, unChain) })
+			w.edit(askPID, func(p *Process) { p.PPID = 0; p.Unreadable = append(p.Unreadable, kernel.UnChain) })
 		}, "this platform does not show the chain of parents", "", askPID},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

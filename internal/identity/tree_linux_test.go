@@ -20,6 +20,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/digest"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/kernel"
 )
 
 // The tests of this file look at real processes over a real socket: the test's
@@ -267,7 +268,7 @@ func TestRealTerminal(t *testing.T) {
 	if c.Kind() != Person || !c.ParentIsLeader() {
 		t.Errorf("our own client is %s: %s\n%+v", c.Kind(), c.Why(), c.Evidence().Asker)
 	}
-	if un := c.Evidence().Asker.Unreadable; os.Geteuid() != 0 && !slices.Equal(un, []string{unExe, unCwd, unEnviron, unNS}) {
+	if un := c.Evidence().Asker.Unreadable; os.Geteuid() != 0 && !slices.Equal(un, []string{kernel.UnExe, kernel.UnCwd, kernel.UnEnviron, kernel.UnNS}) {
 		t.Errorf("unreadable: %v", un)
 	}
 	conn.Close()
@@ -408,42 +409,6 @@ func denied(r *Registry, c Caller) string {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return "not at all"
-}
-
-// TestHandle: a handle tells the end of its process, and nothing once closed.
-func TestHandle(t *testing.T) {
-	cmd := exec.Command("/bin/sleep", "20")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	fd, err := unix.PidfdOpen(cmd.Process.Pid, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := pidfdHandle{os.NewFile(uintptr(fd), "pidfd")}
-	defer h.Close()
-	if !h.Alive() {
-		t.Error("not alive")
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Wait()
-	if h.Alive() {
-		t.Error("alive after its end")
-	}
-	self, err := unix.PidfdOpen(os.Getpid(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	own := pidfdHandle{os.NewFile(uintptr(self), "pidfd")}
-	if !own.Alive() {
-		t.Error("the test is not alive")
-	}
-	own.Close()
-	if own.Alive() {
-		t.Error("alive after Close")
-	}
 }
 
 // TestDigestOfSelf: the hash is of the file that was described, or none.

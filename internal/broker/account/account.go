@@ -205,6 +205,9 @@ func (a *Account) Init(ctx context.Context, who identity.Caller, test bool, sour
 	if err := a.human("init", who, source, test); err != nil {
 		return nil, err
 	}
+	if err := identity.Markable(who, test); err != nil { // before there is an account whose recovery code nobody saw
+		return nil, err
+	}
 	id, err := canon.NewID(a.o.Rand)
 	if err != nil {
 		return nil, err

@@ -1,10 +1,11 @@
+//go:build unix
+
 package account_test
 
 import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +26,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/ledger"
+	"github.com/thumbturn/thumbturn/internal/local"
 	"github.com/thumbturn/thumbturn/internal/store"
 	"github.com/thumbturn/thumbturn/ref"
 )
@@ -76,7 +78,7 @@ func (s *stage) Self() identity.Self {
 	return identity.Self{UID: os.Getuid(), BootID: "boot", Namespaces: s.procs[initPID].NS}
 }
 
-func (s *stage) Peer(*net.UnixConn) (identity.Peer, error) {
+func (s *stage) Peer(*local.Conn) (identity.Peer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return identity.Peer{PID: s.next, UID: s.procs[s.next].UID, Handle: present{}}, nil

@@ -6,17 +6,17 @@ package handoff
 
 import (
 	"context"
-	"net"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/sink"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/wire"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/local"
 )
 
 // To returns the sink that answers on conn. names are the variables the values
 // go into, one for each reference; shown is the command as it may be displayed.
-func To(conn *net.UnixConn, p api.Program, shown, names []string) sink.Sink {
+func To(conn *local.Conn, p api.Program, shown, names []string) sink.Sink {
 	place := canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: p.Path,
 		Argv: canon.ArgvDigest(p.Argv), Shown: shown, Dir: p.Dir, Names: names}
 	return sink.New(place, func(ctx context.Context, d sink.Delivery) error { return wire.Send(ctx, conn, d) })

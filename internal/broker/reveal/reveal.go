@@ -5,17 +5,17 @@ package reveal
 
 import (
 	"context"
-	"net"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/sink"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/wire"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/local"
 )
 
 // To returns the sink that answers on conn. With stream, which is for one
 // reference alone, it takes a value that is too long to be held.
-func To(conn *net.UnixConn, p api.Program, shown []string, stream bool) sink.Sink {
+func To(conn *local.Conn, p api.Program, shown []string, stream bool) sink.Sink {
 	place := canon.Place{Sink: "reveal", Grade: canon.GradeReveal, Program: p.Path,
 		Argv: canon.ArgvDigest(p.Argv), Shown: shown, Dir: p.Dir}
 	if stream {

@@ -7,9 +7,9 @@ func (o Options) platform() []Finding {
 	case "linux":
 		return []Finding{{check, OK, "linux: everything of this release is there", ""}}
 	case "darwin":
-		return []Finding{{check, Warning, "darwin: the ancestry of a process is not read, so that everybody counts as an agent", "use a test home to try things"}}
+		return []Finding{{check, Warning, "darwin: it compiles, and nobody has tried it", "keep no real secret here yet"}}
 	case "windows":
-		return []Finding{{check, Problem, "windows: the daemon does not run yet", "use Linux"}}
+		return []Finding{{check, Problem, "windows: nobody can be told from an agent, so that nobody can unlock; `run` starts no programs; never tried", "use Linux"}}
 	}
 	return []Finding{{check, Warning, o.OS + ": never tried", ""}}
 }

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -14,7 +15,11 @@ import (
 func parse(text string, comments ...string) (template, error) {
 	var errs bytes.Buffer
 	o := Options{Console: &console.Console{In: strings.NewReader(text), Err: &errs}, Environ: []string{"V=dev"}, Comments: comments}
-	return o.template()
+	t, err := o.template()
+	if err == nil && len(t.bad) > 0 {
+		err = errors.New(t.bad[0].msg)
+	}
+	return t, err
 }
 
 // FuzzFill: what is no reference comes out byte for byte, and a reference takes

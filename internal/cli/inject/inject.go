@@ -3,7 +3,8 @@
 // same leave as read.
 //
 // It is all or nothing: every reference is parsed, then all are asked for in
-// one request, and only when the whole text is made is any of it written.
+// one request, and only when the whole text is made is any of it written. What
+// is wrong with the references is told all at once, each with its place.
 package inject
 
 import (
@@ -46,8 +47,9 @@ or {{ op://vault/item/field }} for names with spaces. {{ "text" }} stands for th
 text itself. In references, $NAME, ${NAME} and ${NAME:-default} are variables of
 the environment. All other bytes stay as they are.
 
-Every bad reference is reported with its place, and then nothing is written. All
-references are one request. Agents are refused: they use "thumbturn run" instead.
+Every bad reference, also one that leads nowhere, is reported with its place, and
+then nothing is written. All references are one request. Agents are refused: they
+use "thumbturn run" instead.
 
 A reference in a comment is filled in too, unless --comments says what begins a
 comment in the template's format.`,
@@ -80,6 +82,9 @@ func Inject(ctx context.Context, o Options) error {
 	t, err := o.template()
 	if err != nil {
 		return err
+	}
+	if len(t.bad) > 0 {
+		return o.refused(ctx, t)
 	}
 	text, err := o.filled(ctx, t)
 	if err != nil {
@@ -118,7 +123,7 @@ func (o Options) filled(ctx context.Context, t template) ([]byte, error) {
 	err := o.Console.Session(ctx, func(s *sdk.Client) error {
 		_, values, err := s.Release(ctx, want, o.Console.Waiting)
 		if err != nil {
-			return o.Console.Parked(o.located(ctx, s, t, err))
+			return o.Console.Parked(o.astray(ctx, s, t, err))
 		}
 		defer sdk.Wipe(values...)
 		text, err = t.fill(values, index)

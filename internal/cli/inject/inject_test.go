@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -161,15 +160,16 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "x.tpl"), filepath.Join(dir, "out")
 	write(t, in, "\xef\xbb\xbfa: op://X/Y\r\nb: op://a/b/c\r\n  c: {{ op://a/b/c\r\nd: {{ op://a/it's/c }} op://$NONE/a/b\n\n e: op://$BAD/a/b op://a/b/c/d/e")
-	got := inject(t, nil, nobody{}, "", "-i", in, "-o", out)
+	s := sdktest.Start(t, catalogued(t))
+	got := inject(t, s, nobody{}, "", "-i", in, "-o", out)
 	want := strings.ReplaceAll(`IN:1:12: invalid secret reference: too few '/': secret references should have at least vault, item and field specified
+IN:2:4: "a" isn't a vault in this account
 IN:3:6: invalid secret reference: '{{' has no matching '}}'
-IN:4:16: invalid secret reference: invalid character in secret reference: '''
+IN:4:16: invalid secret reference: invalid character in secret reference: ''' (write it as %27 or use the id of that part)
 IN:4:24: invalid secret reference: a variable in it is not set and has no default
 IN:6:5: invalid secret reference: invalid character in secret reference
 IN:6:31: invalid secret reference: too many '/': secret references should match op://<vault>/<item>[/<section>]/<field>
-thumbturn: inject IN: 6 bad references; nothing was written
-hint: write it as %27 or use the id of that part
+thumbturn: inject IN: 7 bad references; nothing was written
 `, "IN", in)
 	if diff := cmp.Diff(want, got.err); diff != "" || got.code != 2 || got.out != "" {
 		t.Errorf("%+v\n%s", got, diff)
@@ -186,77 +186,6 @@ hint: write it as %27 or use the id of that part
 	}
 	if one := inject(t, nil, nobody{}, "op://a"); !strings.HasSuffix(one.err, "inject stdin: nothing was written\n") {
 		t.Errorf("%+v", one)
-	}
-}
-
-func TestErrorsOfTheDaemonNameThePlace(t *testing.T) {
-	var answer atomic.Pointer[api.Error]
-	s := sdktest.Start(t, func(c sdktest.Call) []sdktest.Message {
-		if c.Op == api.OpItemGet {
-			return []sdktest.Message{{Body: api.Item{}}}
-		}
-		return []sdktest.Message{{Error: answer.Load()}}
-	})
-	const text = "a: op://dev/one/x\nb: op://dev/none/x {{ op://Dev/None/y }}\n"
-	for _, tt := range []struct {
-		e    api.Error
-		code int
-		want string
-	}{
-		{api.Error{Kind: "not-found", Op: "reveal", Ref: "dev/none", Msg: "isn't there", Hint: "look"}, 1,
-			"thumbturn: stdin:2:4: dev/none: isn't there\nhint: look\n"},
-		{api.Error{Kind: "not-found", Op: "reveal", Ref: "op://dev/none/y", Msg: "no field"}, 1,
-			"thumbturn: stdin:2:23: op://dev/none/y: no field\n"},
-		{api.Error{Kind: "not-found", Op: "reveal", Ref: "dev", Msg: "no vault"}, 1, "thumbturn: stdin:1:4: dev: no vault\n"},
-		{api.Error{Kind: "not-found", Op: "reveal", Ref: "else", Msg: "m"}, 1, "thumbturn: reveal else: m\n"},
-		{api.Error{Kind: "denied", Op: "reveal", Ref: "op://dev/one/x", Msg: "not for agents", Hint: "use thumbturn run"}, 3,
-			"thumbturn: reveal op://dev/one/x: not for agents\nhint: use thumbturn run\n"},
-		{api.Error{Kind: "locked", Msg: "locked"}, 4, "thumbturn: locked\nhint: unlock with: thumbturn unlock\n"},
-	} {
-		answer.Store(&tt.e)
-		if got := inject(t, s, nobody{}, text); got != (result{tt.code, "", tt.want}) {
-			t.Errorf("%+v: %+v", tt.e, got)
-		}
-	}
-	answer.Store(&api.Error{Kind: "pending", Ref: "r9"})
-	if got := inject(t, s, nobody{}, text, "--no-wait"); got.code != 5 || got.out != "r9\n" || !strings.Contains(got.err, "--request r9") {
-		t.Errorf("%+v", got)
-	}
-}
-
-// The daemon names the first reference that leads nowhere; the others are found.
-func TestAllLostReferencesAtOnce(t *testing.T) {
-	var lookup atomic.Value
-	lookup.Store("not-found")
-	s := sdktest.Start(t, func(c sdktest.Call) []sdktest.Message {
-		if c.Op == api.OpRelease {
-			return []sdktest.Message{{Error: &api.Error{Kind: "not-found", Op: "reveal", Ref: "dev/b", Msg: "no item b", Hint: "look"}}}
-		}
-		var in api.ItemGet
-		c.Into(t, &in)
-		switch {
-		case in.Vault == "none":
-			return []sdktest.Message{{Error: &api.Error{Kind: lookup.Load().(string), Op: "item get", Ref: "none", Msg: "no vault"}}}
-		case in.Item == "b" || !in.NoWait:
-			t.Errorf("asked for %+v", in)
-		case in.Item == "c":
-			return []sdktest.Message{{Error: &api.Error{Kind: lookup.Load().(string), Op: "item get", Ref: "dev/c", Msg: "no item c"}}}
-		}
-		return []sdktest.Message{{Body: api.Item{}}}
-	})
-	const text = "op://dev/a/x\n op://dev/c/x op://dev/b/x\nop://Dev/B/y op://none/a/x op://none/b/x op://dev/a/y"
-	want := "stdin:2:2: dev/c: no item c\nstdin:2:15: dev/b: no item b (look)\nstdin:3:14: none: no vault\n" +
-		"thumbturn: inject stdin: 3 references lead nowhere; nothing was written\n"
-	if got := inject(t, s, nobody{}, text); got != (result{1, "", want}) {
-		t.Errorf("%+v", got)
-	}
-	if n := len(s.Calls()); n != 4 { // the request, a, c and none
-		t.Errorf("%d calls", n)
-	}
-	lookup.Store("locked")
-	want = "thumbturn: stdin:2:15: dev/b: no item b\nhint: look\n"
-	if got := inject(t, s, nobody{}, text); got != (result{1, "", want}) {
-		t.Errorf("%+v", got)
 	}
 }
 

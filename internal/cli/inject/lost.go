@@ -3,7 +3,6 @@ package inject
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sort"
 	"strings"
 
@@ -15,67 +14,75 @@ import (
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
-// maxLookups bounds how many items are looked for after a request failed.
-const maxLookups = 500
-
-// lost is a reference that leads nowhere.
-type lost struct {
-	pos int
-	err *fault.Error
+// mistake is one thing that is wrong with a template.
+type mistake struct {
+	pos  int // bytes from its start
+	kind fault.Kind
+	msg  string
+	hint string
 }
 
-// located turns the error of a request into one that says where in the template
-// the reference stands. The daemon stops at the first that leads nowhere; whoever
-// mends a template wants them all, so the other items are looked for by name.
-func (o Options) located(ctx context.Context, s *sdk.Client, t template, err error) error {
+// refused tells what is wrong with a template whose references do not all
+// parse: also which of the others lead nowhere, if the daemon can say.
+func (o Options) refused(ctx context.Context, t template) error {
+	all, note := t.bad, ""
+	if refs, _ := distinct(t.parsed.Refs()); len(refs) > 0 {
+		note = "; the other references were not looked up"
+		if len(refs) <= api.MaxValues {
+			_ = o.Console.Session(ctx, func(s *sdk.Client) error {
+				lost, err := look(ctx, s, t)
+				if err == nil {
+					all, note = append(all, lost...), ""
+				}
+				return nil
+			})
+		}
+	}
+	return o.report(t, all, note)
+}
+
+// astray turns the error of a request into all that is wrong with the template:
+// the daemon stops at the first reference that leads nowhere, and whoever mends
+// a template wants them all. What cannot be looked up stays the one error.
+func (o Options) astray(ctx context.Context, s *sdk.Client, t template, err error) error {
 	first := console.Fault(err)
-	if first == nil || !astray(first) {
+	if first == nil || first.Kind != fault.NotFound && first.Kind != fault.Ambiguous && first.Kind != fault.Usage {
 		return err
 	}
-	where := t.firsts()
-	pos, ok := where.of(first.Ref)
-	if !ok {
-		return err
+	lost, failed := look(ctx, s, t)
+	if failed == nil && len(lost) > 0 {
+		return o.report(t, lost, "")
 	}
-	all := []lost{{pos, first}}
-	for i, x := range where.items {
-		if i == maxLookups {
-			break
-		}
-		if slices.ContainsFunc(all, func(l lost) bool { return names(l.err.Ref, x.ref) }) {
-			continue
-		}
-		_, err := s.ItemGet(ctx, api.ItemGet{Ask: api.Ask{NoWait: true}, Vault: x.ref.Vault, Item: x.ref.Item}, nil)
-		if e := console.Fault(err); e != nil && astray(e) {
-			all = append(all, lost{x.pos, e})
-		} else if e != nil {
-			break // locked, refused or gone: the first error has to do
+	for _, x := range t.stands() {
+		if names(first.Ref, x.ref) {
+			c := *first
+			c.Msg, c.Op, c.Ref, c.Err = without(c), "", t.places()(x.pos), nil
+			return &c
 		}
 	}
-	place := t.places()
-	if len(all) > 1 {
-		return o.report(t, place, all)
-	}
-	c := *first
-	c.Msg, c.Op, c.Ref, c.Err = without(c), "", place(pos), nil
-	return &c
+	return err
 }
 
-func (o Options) report(t template, place func(int) string, all []lost) error {
+// report prints every mistake with its place, or puts them into the error where
+// that is all that is printed.
+func (o Options) report(t template, all []mistake, note string) error {
 	sort.SliceStable(all, func(i, j int) bool { return all[i].pos < all[j].pos })
+	place, kind := t.places(), all[0].kind
 	lines := make([]string, len(all))
-	for i, l := range all {
-		lines[i] = place(l.pos) + ": " + without(*l.err)
-		if l.err.Hint != "" {
-			lines[i] += " (" + l.err.Hint + ")"
+	for i, m := range all {
+		lines[i] = place(m.pos) + ": " + m.msg
+		if m.hint != "" {
+			lines[i] += " (" + m.hint + ")"
+		}
+		if m.kind == fault.Usage || kind == fault.Ambiguous {
+			kind = m.kind
 		}
 	}
-	return o.fail(fault.NotFound, t, lines, fmt.Sprintf("%d references lead nowhere; nothing was written", len(all)), "")
-}
-
-// fail prints the lines, or puts them into the error where that is all that is
-// printed.
-func (o Options) fail(k fault.Kind, t template, lines []string, summary, hint string) error {
+	summary := fmt.Sprintf("%d bad references; nothing was written", len(lines))
+	if len(lines) == 1 {
+		summary = "nothing was written"
+	}
+	summary += note
 	if o.Console.JSON() {
 		summary = strings.Join(append(lines, summary), "\n")
 	} else {
@@ -83,10 +90,8 @@ func (o Options) fail(k fault.Kind, t template, lines []string, summary, hint st
 			o.Console.Say("%s", canon.Escape(l))
 		}
 	}
-	return fault.New(k, "inject", t.name, summary).WithHint(hint)
+	return fault.New(kind, "inject", t.name, summary)
 }
-
-func astray(e *fault.Error) bool { return e.Kind == fault.NotFound || e.Kind == fault.Ambiguous }
 
 // without is an error's text without what was being done.
 func without(e fault.Error) string {
@@ -94,43 +99,23 @@ func without(e fault.Error) string {
 	return e.Error()
 }
 
-// standing is where references stand first.
-type standing struct {
-	refs, items []stand // in order; items has one of each item
-}
-
+// stand is a reference and where it stands.
 type stand struct {
 	ref ref.Ref
 	pos int
 }
 
-func (t template) firsts() standing {
-	var all standing
-	refs, items := map[ref.Ref]bool{}, map[string]bool{}
+// stands returns the references of a template in order, each as often as it is
+// there.
+func (t template) stands() []stand {
+	var all []stand
 	_, missing := t.parsed.AppendTo(nil, func(ref.Ref) ([]byte, bool) { return nil, false })
 	for _, e := range each(missing) {
-		r, err := ref.Parse(e.Ref)
-		if err != nil || refs[r] {
-			continue
-		}
-		refs[r] = true
-		all.refs = append(all.refs, stand{r, e.Pos})
-		if item := strings.ToLower(r.Vault + "/" + r.Item); !items[item] {
-			items[item] = true
-			all.items = append(all.items, stand{r, e.Pos})
+		if r, err := ref.Parse(e.Ref); err == nil {
+			all = append(all, stand{r, e.Pos})
 		}
 	}
 	return all
-}
-
-// of returns where the first reference stands that the daemon can mean.
-func (s standing) of(what string) (int, bool) {
-	for _, x := range s.refs {
-		if names(what, x.ref) {
-			return x.pos, true
-		}
-	}
-	return 0, false
 }
 
 // names reports whether the daemon means r, or the item or vault of r, by what.

@@ -26,11 +26,11 @@ const (
 type template struct {
 	name   string // for messages
 	text   string
-	parsed ref.Template
+	parsed ref.Template // where bad is not empty, only the references that parse
+	bad    []mistake
 }
 
-// template reads and parses. What is wrong with the references is printed, all
-// of it, and the error only counts.
+// template reads and parses.
 func (o Options) template() (template, error) {
 	for _, c := range o.Comments {
 		if c == "" || strings.ContainsFunc(c, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -51,8 +51,13 @@ func (o Options) template() (template, error) {
 		return template{}, fault.New(fault.Usage, "inject", t.name, err.Error())
 	}
 	syntax := ref.Syntax{Vars: variables(o.Environ), Comments: o.Comments}
-	if t.parsed, err = syntax.Parse(t.text); err != nil {
-		return template{}, o.refused(t, err)
+	t.parsed, err = syntax.Parse(t.text)
+	for _, e := range each(err) {
+		msg := e.Msg
+		if e.Ref != "" { // not repeated: it may be a value that was pasted in the wrong place
+			msg = "invalid secret reference: " + msg
+		}
+		t.bad = append(t.bad, mistake{pos: e.Pos, kind: fault.Usage, msg: msg, hint: e.Hint})
 	}
 	return t, nil
 }
@@ -97,29 +102,6 @@ func variables(environ []string) func(string) (string, bool) {
 	return func(name string) (string, bool) { v, ok := m[name]; return v, ok }
 }
 
-// refused reports each bad reference by its place. The reference itself is not
-// repeated: it may be a value that was pasted in the wrong place.
-func (o Options) refused(t template, err error) error {
-	var lines []string
-	hint := ""
-	place := t.places()
-	for _, e := range each(err) {
-		msg := e.Msg
-		if e.Ref != "" {
-			msg = "invalid secret reference: " + msg
-		}
-		lines = append(lines, place(e.Pos)+": "+msg)
-		if hint == "" {
-			hint = e.Hint
-		}
-	}
-	summary := fmt.Sprintf("%d bad references; nothing was written", len(lines))
-	if len(lines) == 1 {
-		summary = "nothing was written"
-	}
-	return o.fail(fault.Usage, t, lines, summary, hint)
-}
-
 // each takes apart what the parser joined.
 func each(err error) []*ref.Error {
 	var out []*ref.Error
@@ -158,6 +140,9 @@ func (t template) places() func(pos int) string {
 
 // fill returns the text with the values put in; index says which value is whose.
 func (t template) fill(values [][]byte, index map[ref.Ref]int) ([]byte, error) {
+	if len(t.bad) > 0 {
+		return nil, fault.New(fault.Usage, "inject", t.name, "has bad references")
+	}
 	size, tooLarge := len(t.text), false
 	text, err := t.parsed.AppendTo(nil, func(r ref.Ref) ([]byte, bool) {
 		i, ok := index[r]

@@ -1,5 +1,5 @@
 // Package socket is the door for Thumbturn's own programs: length-prefixed
-// frames on a Unix socket (spec/socket.md). It turns a connection into a Caller,
+// frames on a local connection (spec/socket.md). It turns a connection into a Caller,
 // a message into a Want, and an answer into frames. It decides nothing.
 package socket
 
@@ -18,6 +18,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
+	"github.com/thumbturn/thumbturn/internal/local"
 )
 
 // maxConns bounds the connections served at once; more wait in the backlog.
@@ -42,19 +43,19 @@ type Server struct {
 
 	table map[api.Op]handler
 	mu    sync.Mutex
-	conns map[*net.UnixConn]bool
+	conns map[*local.Conn]bool
 	done  bool
 	wg    sync.WaitGroup
 }
 
 // Serve accepts until the listener is closed, and then waits for no one: Shut
 // does.
-func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
+func (s *Server) Serve(ctx context.Context, l *local.Listener) error {
 	s.table = handlers()
 	sem := make(chan struct{}, maxConns)
 	for {
 		sem <- struct{}{}
-		c, err := l.AcceptUnix()
+		c, err := local.Accept(l)
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return nil
@@ -72,11 +73,11 @@ func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
 	}
 }
 
-func (s *Server) track(c *net.UnixConn, in bool) bool {
+func (s *Server) track(c *local.Conn, in bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conns == nil {
-		s.conns = map[*net.UnixConn]bool{}
+		s.conns = map[*local.Conn]bool{}
 	}
 	if !in {
 		delete(s.conns, c)
@@ -92,7 +93,7 @@ func (s *Server) track(c *net.UnixConn, in bool) bool {
 }
 
 // Shut cuts every connection but one and waits until all are served out.
-func (s *Server) Shut(except *net.UnixConn) {
+func (s *Server) Shut(except *local.Conn) {
 	s.mu.Lock()
 	s.done = true
 	for c := range s.conns {
@@ -111,7 +112,7 @@ func (s *Server) Shut(except *net.UnixConn) {
 type call struct {
 	s      *Server
 	ctx    context.Context
-	conn   *net.UnixConn
+	conn   *local.Conn
 	who    identity.Caller
 	head   api.Header
 	values [][]byte
@@ -122,7 +123,7 @@ type call struct {
 // serve answers one connection. Who is at the other end is established once, at
 // accept; the broker reads the evidence again before a prompt and before
 // delivery.
-func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
+func (s *Server) serve(ctx context.Context, conn *local.Conn) {
 	who, err := s.Account.Who().Caller(ctx, conn)
 	if err != nil {
 		who.Close() // a stranger comes with his evidence
@@ -258,7 +259,7 @@ func (c *call) watch(cancel func()) func() {
 	_ = c.conn.SetReadDeadline(time.Time{})
 	go func() {
 		defer close(done)
-		if gone(c.conn) {
+		if local.Gone(c.conn) {
 			cancel()
 		}
 	}()

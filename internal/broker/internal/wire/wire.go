@@ -1,4 +1,4 @@
-// Package wire writes released values as frames to a peer on the Unix socket.
+// Package wire writes released values as frames to a peer on this machine.
 // Both sinks that answer on a socket share it; it is the last hand that touches
 // the bytes.
 package wire
@@ -6,12 +6,12 @@ package wire
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"time"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/sink"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/local"
 )
 
 // patience is how long a peer that does not read is waited for: values must not
@@ -19,13 +19,13 @@ import (
 const patience = 10 * time.Second
 
 // Send writes one reply: header, then each value.
-func Send(ctx context.Context, conn *net.UnixConn, d sink.Delivery) error {
+func Send(ctx context.Context, conn *local.Conn, d sink.Delivery) error {
 	return send(ctx, conn, d, api.Header{}, d.Values...)
 }
 
 // Stream is Send for a delivery of one value, which may be long. A peer that does
 // not read is waited for at each part.
-func Stream(ctx context.Context, conn *net.UnixConn, d sink.Delivery) error {
+func Stream(ctx context.Context, conn *local.Conn, d sink.Delivery) error {
 	if len(d.Long) != 1 || d.Long[0].Whole() {
 		return Send(ctx, conn, d)
 	}
@@ -45,7 +45,7 @@ func Stream(ctx context.Context, conn *net.UnixConn, d sink.Delivery) error {
 
 var errGone = fault.New(fault.Unavailable, "deliver", "", "the caller has gone")
 
-func send(ctx context.Context, conn *net.UnixConn, d sink.Delivery, h api.Header, values ...[]byte) error {
+func send(ctx context.Context, conn *local.Conn, d sink.Delivery, h api.Header, values ...[]byte) error {
 	deadline := time.Now().Add(patience)
 	if t, ok := ctx.Deadline(); ok && t.Before(deadline) {
 		deadline = t

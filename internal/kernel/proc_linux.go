@@ -1,4 +1,4 @@
-package identity
+package kernel
 
 import (
 	"bytes"
@@ -35,7 +35,7 @@ type stat struct {
 // parseStat reads /proc/pid/stat. The name in parentheses is the process's own
 // choice and may hold parentheses, blanks and newlines: the last ")" ends it.
 func parseStat(text string) (stat, error) {
-	bad := errors.New("identity: malformed stat")
+	bad := errors.New("kernel: malformed stat")
 	end := strings.LastIndexByte(text, ')')
 	if end < 0 {
 		return stat{}, bad
@@ -86,7 +86,7 @@ type status struct {
 // parseStatus demands every line it uses, each once: a missing one is not a
 // zero.
 func parseStatus(text string) (status, error) {
-	bad := errors.New("identity: malformed status")
+	bad := errors.New("kernel: malformed status")
 	var uid, gid, nnp, ns []string
 	for line := range strings.Lines(text) {
 		key, rest, _ := strings.Cut(line, ":")
@@ -201,23 +201,23 @@ func readProcess(pid int, self ground) (Process, error) {
 		}
 	}
 	st, err := procStatus(pid)
-	missing(unStatus, err != nil)
+	missing(UnStatus, err != nil)
 	if err == nil {
 		p.UID, p.GID, p.NoNewPrivs = st.uid, st.gid, st.noNewPrivs
 	}
 	var whole bool
 	p.Argv, whole = procArgv(pid)
-	missing(unArgv, !whole)
+	missing(UnArgv, !whole)
 	p.Exe = procExe(pid)
 	p.Exe.Image = imageOf(s, p.Exe.Dev, p.Exe.Inode)
-	missing(unExe, p.Exe.State == stateUnreadable)
+	missing(UnExe, p.Exe.State == StateUnreadable)
 	p.Cwd, err = os.Readlink(procPath(pid, "cwd"))
-	missing(unCwd, err != nil)
+	missing(UnCwd, err != nil)
 	p.Marks, err = procMarks(pid)
-	missing(unEnviron, err != nil)
+	missing(UnEnviron, err != nil)
 	p.NS = procNamespaces(pid)
 	if p.NS.Mnt == "" || p.NS.PID == "" || p.NS.User == "" {
-		missing(unNS, true)
+		missing(UnNS, true)
 		p.NS.Alike = self.alike(pid)
 	}
 	return p, nil
@@ -244,7 +244,7 @@ func procMarks(pid int) ([]string, error) {
 		return nil, err
 	}
 	if len(text) > maxEnviron {
-		return nil, errors.New("identity: environment too long")
+		return nil, errors.New("kernel: environment too long")
 	}
 	defer clear(text)
 	var marks []string
@@ -267,11 +267,11 @@ func procExe(pid int) Exe {
 		err = unix.Stat(link, &st)
 	}
 	if err != nil {
-		return Exe{State: stateUnreadable}
+		return Exe{State: StateUnreadable}
 	}
 	e := exeOf(name, &st)
 	if cut, ok := strings.CutSuffix(name, " (deleted)"); ok && st.Nlink == 0 {
-		e.Path, e.State = cut, stateDeleted
+		e.Path, e.State = cut, StateDeleted
 	}
 	return e
 }

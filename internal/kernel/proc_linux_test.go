@@ -1,4 +1,4 @@
-package identity
+package kernel
 
 import (
 	"fmt"
@@ -107,8 +107,8 @@ func TestPulse(t *testing.T) {
 	if again, err := k.Pulse(sh.Process.Pid); err != nil || again != first {
 		t.Errorf("the pulse of a process at rest: %+v, then %+v, %v", first, again, err)
 	}
-	if p, err := readProcess(sh.Process.Pid, ground{}); err != nil || p.pulse() != first {
-		t.Errorf("the process as read: %+v, its pulse %+v, %v", p.pulse(), first, err)
+	if p, err := readProcess(sh.Process.Pid, ground{}); err != nil || p.Pulse() != first {
+		t.Errorf("the process as read: %+v, its pulse %+v, %v", p.Pulse(), first, err)
 	}
 	if _, err := in.Write([]byte("\n")); err != nil {
 		t.Fatal(err)

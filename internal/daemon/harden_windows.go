@@ -1,5 +1,3 @@
-//go:build !linux
-
 package daemon
 
 import "time"
@@ -7,8 +5,6 @@ import "time"
 // harden does nothing here yet: memory of this process is as readable as the
 // system lets it be, and status says so.
 func harden() {}
-
-func closeFrom(int) {}
 
 // sinceBoot is the time since start here; it may stop in suspend, so the wall
 // clock alone bounds what lives through one.

@@ -1,4 +1,4 @@
-package identity
+package kernel
 
 import (
 	"context"
@@ -23,9 +23,9 @@ type kernel struct {
 	hashes *digest.Cache[Exe]
 }
 
-// Kernel is the Source of this machine. It reads its own namespaces once: the
+// New is the Source of this machine. It reads its own namespaces once: the
 // daemon does not change them.
-func Kernel() (Source, error) {
+func New() (Source, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	pid := os.Getpid()
 	g, err2 := readGround(pid)
@@ -78,7 +78,7 @@ func (k *kernel) Peer(conn *net.UnixConn) (Peer, error) {
 		if failed == nil {
 			_ = unix.Close(pidfd) // nothing was written to it
 		}
-		return Peer{}, errors.New("identity: the peer's process is not visible here")
+		return Peer{}, errors.New("kernel: the peer's process is not visible here")
 	}
 	if errors.Is(failed, unix.ENOPROTOOPT) || errors.Is(failed, unix.EINVAL) {
 		pidfd, failed = unix.PidfdOpen(int(cred.Pid), 0)
@@ -138,11 +138,11 @@ func digestFile(ctx context.Context, name string, key Exe) (string, error) {
 		return unix.Fstat(int(f.Fd()), &st) == nil && exeOf("", &st) == key
 	}
 	if !same() {
-		return "", errors.New("identity: the executable changed")
+		return "", errors.New("kernel: the executable changed")
 	}
 	sum, err := digest.Of(ctx, f)
 	if err == nil && !same() {
-		err = errors.New("identity: the executable changed")
+		err = errors.New("kernel: the executable changed")
 	}
 	return sum, err
 }

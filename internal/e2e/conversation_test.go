@@ -1,0 +1,181 @@
+//go:build linux
+
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/thumbturn/thumbturn/internal/term/ptytest"
+)
+
+// conversation is a person with terminals of their own, and an agent with one,
+// in a home as a person has it: nothing is a test home, everything is typed.
+type conversation struct {
+	t     *testing.T
+	top   string // HOME
+	dir   string // where all work
+	you   *screen
+	other *screen // yours as well, where you approve what you asked for in the first
+	bot   *screen
+
+	code, request, root string // what was printed last
+}
+
+// screen is one terminal with a shell in it.
+type screen struct {
+	c  *conversation
+	p  *ptytest.Terminal
+	at int // bytes of its output that were read
+}
+
+func converse(t *testing.T) *conversation {
+	t.Helper()
+	top, err := os.MkdirTemp("", "tt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &conversation{t: t, top: top, dir: filepath.Join(top, "shop")}
+	t.Cleanup(func() { c.stop(); _ = os.RemoveAll(top) })
+	for _, d := range []string{"shop", "usb", "bin"} {
+		if err := os.Mkdir(filepath.Join(top, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.you = c.open()
+	if out := c.you.run(t, "thumbturn whoami", -1); strings.Contains(out, "under agent") {
+		t.Skip("*** SKIP: an agent runs these tests, and a real home refuses it")
+	}
+	return c
+}
+
+func (c *conversation) env() []string {
+	return []string{"HOME=" + c.top, "PATH=" + bin + ":/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TERM=xterm",
+		"PROGRAMS=" + filepath.Join(c.top, "bin"), "PS1=<<$?>> ", "PS2=<<more>> "}
+}
+
+func (c *conversation) open() *screen {
+	c.t.Helper()
+	sh := exec.Command("sh", "-i")
+	sh.Dir, sh.Env = c.dir, c.env()
+	s := &screen{c: c, p: ptytest.Start(c.t, sh)}
+	s.wait(c.t, "a shell")
+	s.run(c.t, "stty -echo", 0)
+	return s
+}
+
+func (c *conversation) agent() *screen {
+	c.t.Helper()
+	if c.bot == nil {
+		c.bot = c.open()
+	}
+	return c.bot
+}
+
+// stop ends the daemon; the shells have ended by now.
+func (c *conversation) stop() {
+	r := command{Argv: []string{program("thumbturn"), "daemon", "stop"}, Env: c.env(), Limit: 10 * time.Second}.run()
+	if r.Code != 0 && !strings.Contains(r.Err, "not running") {
+		c.t.Errorf("stopping the daemon: %v", r)
+	}
+}
+
+// filled puts what only this run knows into a guide's words.
+func (c *conversation) filled(text string) string {
+	return strings.NewReplacer("/mnt/usb", filepath.Join(c.top, "usb"), "/usr/local/bin/backup.sh", filepath.Join(c.top, "bin", "backup.sh"),
+		"/srv/backup", c.dir, "REQUEST", c.request, "FINGERPRINT", c.root).Replace(text)
+}
+
+// answers are what a person types at the prompts. The longer ones come first.
+func (c *conversation) answer(prompt string) (string, bool) {
+	for _, a := range []struct{ end, say string }{
+		{"unlock passphrase: ", unlockPhrase}, {"unlock passphrase again: ", unlockPhrase},
+		{"presence passphrase: ", presencePhrase}, {"presence passphrase again: ", presencePhrase},
+		{"recovery code: ", c.code}, {"[y/N] ", "y"},
+		{"passphrase of the export: ", unlockPhrase}, {"passphrase again: ", unlockPhrase},
+	} {
+		if strings.HasSuffix(prompt, a.end) {
+			return a.say, true
+		}
+	}
+	return canary, strings.HasPrefix(prompt, "value of ")
+}
+
+var (
+	atPrompt  = regexp.MustCompile(`<<([0-9]+|more)>> $`)
+	approveIt = regexp.MustCompile(`hint: approve it with: thumbturn approve (\S+)\r\n`)
+	request   = regexp.MustCompile(`(?m)^(?:please approve )?([a-z0-9]{26})\r?$`)
+	rootKey   = regexp.MustCompile(`root key: +(\S+)`)
+	paperCode = regexp.MustCompile(`(?m)^ *((?:[0-9a-z]{4}-){8}[0-9a-z]{2})\r?$`)
+)
+
+// run types one line and returns what it printed once the shell is back. A
+// status other than the wanted one fails the test; -1 takes any.
+func (s *screen) run(t *testing.T, line string, want int) string {
+	t.Helper()
+	s.p.Send(s.c.filled(line) + "\r")
+	out, status := s.wait(t, line)
+	if status >= 0 && want >= 0 && status != want {
+		t.Fatalf("%q ended with status %d, not %d:\n%s", line, status, want, out)
+	}
+	if m := request.FindStringSubmatch(out); m != nil {
+		s.c.request = m[1]
+	}
+	if m := rootKey.FindStringSubmatch(out); m != nil {
+		s.c.root = m[1]
+	}
+	if m := paperCode.FindStringSubmatch(out); m != nil {
+		s.c.code = m[1]
+	}
+	return out
+}
+
+// wait answers until the shell asks for the next line, or for more of this one:
+// then the status is -1.
+func (s *screen) wait(t *testing.T, line string) (out string, status int) {
+	t.Helper()
+	seen, approved := s.at, map[string]bool{}
+	for end := time.Now().Add(waitLong); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		all := s.p.Output()
+		out = all[s.at:]
+		if m := atPrompt.FindStringSubmatch(out); m != nil {
+			s.at = len(all)
+			if status = -1; m[1] != "more" {
+				status, _ = strconv.Atoi(m[1])
+			}
+			return strings.TrimSuffix(out, m[0]), status
+		}
+		if len(all) == seen {
+			continue
+		}
+		for _, m := range approveIt.FindAllStringSubmatch(all[s.at:], -1) {
+			if id := m[1]; !approved[id] {
+				approved[id] = true
+				s.c.approve(t, id)
+			}
+		}
+		prompt := all[seen:]
+		if say, ok := s.c.answer(prompt[strings.LastIndexByte(prompt, '\n')+1:]); ok {
+			seen = len(all)
+			s.p.Send(say + "\r")
+		}
+	}
+	t.Fatalf("%q does not end:\n%s", line, out)
+	return "", 0
+}
+
+// approve is what you do about a request that a command waits for.
+func (c *conversation) approve(t *testing.T, id string) {
+	t.Helper()
+	if c.other == nil {
+		c.other = c.open()
+	}
+	c.other.run(t, "thumbturn unlock", 0)
+	c.other.run(t, "thumbturn approve "+id, 0)
+}
