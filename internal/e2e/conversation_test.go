@@ -109,7 +109,7 @@ func (c *conversation) answer(prompt string) (string, bool) {
 
 var (
 	atPrompt  = regexp.MustCompile(`<<([0-9]+|more)>> $`)
-	approveIt = regexp.MustCompile(`hint: approve it with: thumbturn approve (\S+)\r\n`)
+	waits     = regexp.MustCompile(`waiting for approval of request (\S+) \(`)
 	request   = regexp.MustCompile(`(?m)^(?:please approve )?([a-z0-9]{26})\r?$`)
 	rootKey   = regexp.MustCompile(`root key: +(\S+)`)
 	paperCode = regexp.MustCompile(`(?m)^ *((?:[0-9a-z]{4}-){8}[0-9a-z]{2})\r?$`)
@@ -154,7 +154,7 @@ func (s *screen) wait(t *testing.T, line string) (out string, status int) {
 		if len(all) == seen {
 			continue
 		}
-		for _, m := range approveIt.FindAllStringSubmatch(all[s.at:], -1) {
+		for _, m := range waits.FindAllStringSubmatch(all[s.at:], -1) {
 			if id := m[1]; !approved[id] {
 				approved[id] = true
 				s.c.approve(t, id)
