@@ -15,9 +15,9 @@ import (
 // RecoverySize is the entropy of a recovery code: 160 bits.
 const RecoverySize = 20
 
-// fresh makes a random seed in the arena.
-func (k *Keyring) fresh() (lend, func(), error) {
-	b := make([]byte, sealed.SeedSize)
+// fresh makes a random seed, or a code, in the arena.
+func (k *Keyring) fresh(size int) (lend, func(), error) {
+	b := make([]byte, size)
 	if _, err := io.ReadFull(k.rand, b); err != nil {
 		return nil, nil, err
 	}
@@ -85,18 +85,15 @@ func (k *Keyring) Found(account string, dev Device, testHome bool, unlock, prese
 	if subtle.ConstantTimeCompare(unlock, presence) == 1 {
 		return nil, errSame
 	}
-	var fresh [3]lend
-	var frees opened
-	defer func() { frees.failed(err) }()
-	for i := range fresh {
-		var free func()
-		if fresh[i], free, err = k.fresh(); err != nil {
-			return nil, err
-		}
-		frees = append(frees, free)
+	root, freeRoot, err1 := k.fresh(sealed.SeedSize)
+	session, freeSession, err2 := k.fresh(sealed.SeedSize)
+	ledger, freeLedger, err3 := k.fresh(sealed.SeedSize)
+	code, forget, err4 := k.fresh(RecoverySize)
+	defer func() { opened{freeRoot, freeSession, freeLedger, forget}.failed(err) }()
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return nil, err
 	}
-	root, session, ledger := fresh[0], fresh[1], fresh[2]
-	defer frees[2]()
+	defer freeLedger()
 	g := canon.Genesis{V: 1, Account: account, Device: dev.ID, DeviceKey: dev.Key, DeviceKEM: dev.KEM, TestHome: testHome, Created: now}
 	_ = root(func(s []byte) error { g.Root = canon.Bytes(ed25519.NewKeyFromSeed(s)[32:]); return nil })
 	if g.Session, err = kemPublic(session); err != nil {
@@ -105,33 +102,31 @@ func (k *Keyring) Found(account string, dev Device, testHome bool, unlock, prese
 	if g.LedgerKEM, err = kemPublic(ledger); err != nil {
 		return nil, err
 	}
-	ct, err := sealTo(g.Session, sealed.Context{Type: sealed.TypeLedgerSeed, Account: account}, ledger)
-	if err != nil {
+	if g.LedgerSeed, err = sealTo(g.Session, sealed.Context{Type: sealed.TypeLedgerSeed, Account: account}, ledger); err != nil {
 		return nil, err
 	}
-	g.LedgerSeed = ct
 	at := Place{Account: account, Device: dev.ID, Root: canon.RootFingerprint(g.Root), TestHome: testHome, Roster: 1, Created: now}
 	seeds := seedSet{session: session, root: root, rootPub: g.Root, sessionPub: g.Session}
-	roster, code, err := k.slots(seeds, unlock, presence, lend(share), at)
+	roster, err := k.slots(seeds, unlock, presence, code, lend(share), at)
 	if err != nil {
 		return nil, err
 	}
-	frees = append(frees, code.forget)
-	gest, err := k.gestureFrom(at, presence, lend(share), root, frees[0])
+	gest, err := k.gestureFrom(at, presence, lend(share), root, freeRoot)
 	if err != nil {
 		return nil, err
 	}
-	k.adopt(session, frees[1])
-	return &Account{Genesis: g, Roster: roster, Sign: gest.Root().Sign, Recovery: code.once, Gesture: gest}, nil
+	k.adopt(session, freeSession)
+	return &Account{Genesis: g, Roster: roster, Sign: gest.Root().Sign, Recovery: code.once(forget), Gesture: gest}, nil
 }
 
-// opened is how to forget what was opened on the way to something.
+// opened is how to forget what was opened on the way to something; nil for what
+// did not open.
 type opened []func()
 
 // failed forgets it all where err says that nothing came of it.
 func (o opened) failed(err error) {
-	if err != nil {
-		for _, forget := range o {
+	for _, forget := range o {
+		if err != nil && forget != nil {
 			forget()
 		}
 	}
@@ -145,51 +140,30 @@ type seedSet struct {
 	sessionPub, rootPub canon.Bytes
 }
 
-// recoveryCode is a recovery code for as long as nobody has seen it.
-type recoveryCode struct {
-	lend   lend
-	forget func()
-}
-
-// once lends the code and forgets it.
-func (c recoveryCode) once(use func(code []byte) error) error {
-	defer c.forget()
-	return c.lend(use)
-}
-
-// newCode makes a recovery code.
-func (k *Keyring) newCode() (c recoveryCode, err error) {
-	raw := make([]byte, RecoverySize)
-	if _, err := io.ReadFull(k.rand, raw); err != nil {
-		return c, err
-	}
-	c.lend, c.forget, err = k.arena.keep(raw)
-	return c, err
+// once lends a secret one time and forgets it.
+func (l lend) once(forget func()) func(use func([]byte) error) error {
+	return func(use func([]byte) error) error { defer forget(); return l(use) }
 }
 
 // slots makes the three basic slots (unlock, presence on "account", recovery)
 // and seals the session and root seeds to them.
-func (k *Keyring) slots(s seedSet, unlock, presence []byte, share lend, at Place) (r canon.Roster, code recoveryCode, err error) {
-	r.V = 1
-	if code, err = k.newCode(); err != nil {
-		return r, code, err
-	}
-	defer func() { opened{code.forget}.failed(err) }()
+func (k *Keyring) slots(s seedSet, unlock, presence []byte, code, share lend, at Place) (canon.Roster, error) {
+	r := canon.Roster{V: 1}
 	us, err1 := k.newSlot(canon.SlotUnlock, "session", unlock, share, at)
 	ps, err2 := k.newSlot(canon.SlotPresence, "account", presence, share, at)
 	var rs canon.Slot
-	err = code.lend(func(b []byte) (err error) {
+	err := code(func(b []byte) (err error) {
 		rs, err = k.newSlot(canon.SlotRecovery, "recovery", b, nil, at)
 		return err
 	})
 	if err := errors.Join(err1, err2, err); err != nil {
-		return r, code, err
+		return r, err
 	}
 	r.Slots = []canon.Slot{us, ps, rs}
 	sc, err1 := compartmentFor(at.Account, "session", s.sessionPub, s.session, us, rs)
 	ac, err2 := compartmentFor(at.Account, "account", s.rootPub, s.root, ps, rs)
 	r.Compartments = []canon.Compartment{sc, ac}
-	return r, code, errors.Join(err1, err2)
+	return r, errors.Join(err1, err2)
 }
 
 // NewVault makes the keys of a vault. A presence vault gets a compartment of its
@@ -198,12 +172,12 @@ func (k *Keyring) slots(s seedSet, unlock, presence []byte, share lend, at Place
 func (g *Gesture) NewVault(r canon.Roster, id, name string, tier canon.Tier) (canon.Vault, canon.Roster, error) {
 	k := g.k
 	v := canon.Vault{V: 1, ID: id, Epoch: 1, Tier: tier, MinApproval: "unlock"}
-	seed, free, err := k.fresh()
+	seed, free, err := k.fresh(sealed.SeedSize)
 	if err != nil {
 		return v, r, err
 	}
 	defer free()
-	index, freeIndex, err := k.fresh()
+	index, freeIndex, err := k.fresh(sealed.SeedSize)
 	if err != nil {
 		return v, r, err
 	}
@@ -250,7 +224,7 @@ func (g *Gesture) NewVault(r canon.Roster, id, name string, tier canon.Tier) (ca
 // roster; the recovery slot reaches it by its public key.
 func (g *Gesture) newCompartment(r canon.Roster, name string) (canon.Compartment, canon.Roster, error) {
 	var c canon.Compartment
-	seed, free, err := g.k.fresh()
+	seed, free, err := g.k.fresh(sealed.SeedSize)
 	if err != nil {
 		return c, r, err
 	}
@@ -327,7 +301,7 @@ func (k *Keyring) gestureFrom(at Place, presence []byte, share, root lend, freeR
 // Gesture checks the presence passphrase and opens the named compartments:
 // "account" for the root key, vault ids for presence vaults. With none named the
 // passphrase is only checked, against the commitment, and nothing is opened.
-func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, compartments []string) (*Gesture, error) {
+func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, compartments []string) (_ *Gesture, err error) {
 	at.Roster = r.Version + 1 // slots made inside it are first listed by the next roster
 	g := &Gesture{k: k, at: at, share: lend(share), seeds: map[string]lend{}}
 	secret, free, err := k.arena.keep(append([]byte(nil), passphrase...))
@@ -335,6 +309,7 @@ func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, co
 		return nil, err
 	}
 	g.secret, g.free = secret, []func(){free}
+	defer func() { opened{g.Close}.failed(err) }()
 	names := compartments
 	if len(names) == 0 {
 		names = []string{"account"}
@@ -342,12 +317,10 @@ func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, co
 	for _, name := range names {
 		s, h, ok := r.find(canon.SlotPresence, name)
 		if !ok {
-			g.Close()
 			return nil, tampered("roster", name)
 		}
 		slot, freeSlot, err := k.openSlot(s, h, passphrase, lend(share), at, r.Version)
 		if err != nil {
-			g.Close()
 			return nil, wrong(err, "approve", "presence passphrase")
 		}
 		g.free = append(g.free, freeSlot)
@@ -356,7 +329,6 @@ func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, co
 		}
 		seed, freeSeed, err := k.compartmentSeed(r, name, h.ID, slot, at.Account)
 		if err != nil {
-			g.Close()
 			return nil, err
 		}
 		g.free = append(g.free, freeSeed)

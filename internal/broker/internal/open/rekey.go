@@ -71,16 +71,16 @@ func (g *Gesture) reseal(c canon.Compartment, replaced map[string]canon.Slot) (c
 
 // Renew is Rekey with a recovery code that it makes, and lends once.
 func (g *Gesture) Renew(r Roster) (out canon.Roster, once func(func([]byte) error) error, err error) {
-	code, err := g.k.newCode()
+	code, forget, err := g.k.fresh(RecoverySize)
 	if err != nil {
 		return out, nil, err
 	}
-	err = code.lend(func(b []byte) (err error) {
+	err = code(func(b []byte) (err error) {
 		out, err = g.Rekey(r, map[canon.SlotKind][]byte{canon.SlotRecovery: b})
 		return err
 	})
-	opened{code.forget}.failed(err)
-	return out, code.once, err
+	opened{forget}.failed(err)
+	return out, code.once(forget), err
 }
 
 // SameAsUnlock reports whether a passphrase is the unlock passphrase: the two
@@ -126,34 +126,30 @@ func (k *Keyring) Recover(r Roster, vaults []canon.Vault, code, unlock, presence
 	defer freeSlot()
 	var frees opened
 	defer func() { frees.failed(err) }()
-	session, freeSession, err := k.compartmentSeed(r, "session", h.ID, slot, at.Account)
-	if err != nil {
+	session, freeSession, err1 := k.compartmentSeed(r, "session", h.ID, slot, at.Account)
+	root, freeRoot, err2 := k.compartmentSeed(r, "account", h.ID, slot, at.Account)
+	newCode, forget, err3 := k.fresh(RecoverySize)
+	frees = append(frees, freeSession, freeRoot, forget)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	frees = append(frees, freeSession)
-	root, freeRoot, err := k.compartmentSeed(r, "account", h.ID, slot, at.Account)
-	if err != nil {
-		return nil, err
-	}
-	frees = append(frees, freeRoot)
 	at.Roster = r.Version + 1
 	sc, _ := r.compartment("session")
 	ac, _ := r.compartment("account")
 	set := seedSet{session: session, root: root, sessionPub: sc.Public, rootPub: ac.Public}
-	roster, newCode, err := k.slots(set, unlock, presence, lend(share), at)
+	roster, err := k.slots(set, unlock, presence, newCode, lend(share), at)
 	if err != nil {
 		return nil, err
 	}
-	frees = append(frees, newCode.forget)
 	g, err := k.gestureFrom(at, presence, lend(share), root, freeRoot)
 	if err != nil {
 		return nil, err
 	}
-	out := &Recovered{Gesture: g, Recovery: newCode.once}
+	frees = append(frees, g.Close)
+	out := &Recovered{Gesture: g, Recovery: newCode.once(forget)}
 	for _, v := range vaults {
 		if v.Tier == canon.TierPresence {
 			if v, roster, err = g.repeat(r, roster, v, h.ID, slot); err != nil {
-				g.Close()
 				return nil, err
 			}
 			out.Vaults = append(out.Vaults, v)
