@@ -217,7 +217,6 @@ func TestNotDumpable(t *testing.T) {
 	t.Parallel()
 	h := founded(t)
 	uid, dir := os.Getuid(), h.dir
-	env := []string{"THUMBTURN_HOME=" + dir}
 	if uid == 0 { // to whom everything belongs: the same program under another uid
 		uid, dir = 65534, h.file("nobody")
 		if err := os.Mkdir(dir, 0o700); err != nil {
@@ -229,7 +228,7 @@ func TestNotDumpable(t *testing.T) {
 		if err := os.Chown(dir, uid, uid); err != nil {
 			t.Fatal(err)
 		}
-		env = []string{"THUMBTURN_HOME=" + dir}
+		env := []string{"THUMBTURN_HOME=" + dir}
 		r := h.do(command{Argv: []string{program("thumbturn"), "daemon", "start"}, Env: env, UID: uid})
 		wantCode(t, r, 0)
 		defer h.do(command{Argv: []string{program("thumbturn"), "daemon", "stop"}, Env: env, UID: uid})
