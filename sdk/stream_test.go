@@ -72,12 +72,15 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func TestReleaseTo(t *testing.T) {
 	text := long(longSize)
-	answer := sdktest.Message{Body: api.Released{Receipt: 4}, Long: text}
 	s := sdktest.Start(t, func(c sdktest.Call) []sdktest.Message {
 		if c.Op == api.OpItemGet {
 			return []sdktest.Message{{Body: api.Item{Title: "i", Fields: []api.Field{{Label: "f", Size: 7}}}}}
 		}
-		return []sdktest.Message{answer}
+		var w api.Want
+		if c.Into(t, &w); len(w.Refs) == 1 && w.Refs[0] == "op://v/i/short" {
+			return []sdktest.Message{{Body: api.Released{}, Values: [][]byte{[]byte("short")}}}
+		}
+		return []sdktest.Message{{Body: api.Released{Receipt: 4}, Long: text}}
 	})
 	c := dial(t, s)
 	var out bytes.Buffer
@@ -93,8 +96,7 @@ func TestReleaseTo(t *testing.T) {
 		t.Error("it does not say that it takes a stream")
 	}
 	out.Reset()
-	answer = sdktest.Message{Body: api.Released{}, Values: [][]byte{[]byte("short")}}
-	if _, err := c.ReleaseTo(t.Context(), want, to, nil); err != nil || out.String() != "short" || size != 5 {
+	if _, err := c.ReleaseTo(t.Context(), api.Want{Refs: []string{"op://v/i/short"}}, to, nil); err != nil || out.String() != "short" || size != 5 {
 		t.Errorf("a short value: %q, %d, %v", out.String(), size, err)
 	}
 	out.Reset()
@@ -105,7 +107,6 @@ func TestReleaseTo(t *testing.T) {
 		t.Errorf("two references: %v", err)
 	}
 	// Not asked for as a stream.
-	answer = sdktest.Message{Body: api.Released{}, Long: text}
 	other := dial(t, s)
 	if _, _, err := other.Release(t.Context(), want, nil); kind(t, err) != "protocol" {
 		t.Errorf("a stream for a value: %v", err)

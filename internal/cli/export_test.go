@@ -31,6 +31,7 @@ func hoard(n int) func(sdktest.Call) []sdktest.Message {
 			{ID: "f", Label: "key", Type: "CONCEALED", Concealed: true, Value: true, Reference: "op://dev/same title/key"},
 			{ID: "g", Label: "none yet", Type: "CONCEALED", Concealed: true},
 			{ID: "h", Label: "user", Type: "STRING", Text: "ada"},
+			{ID: "l", Label: "disk", Type: "FILE", Concealed: true, Value: true, Size: api.MaxValue + 1, Reference: "op://dev/same title/disk"},
 		}}
 	}
 	return func(c sdktest.Call) []sdktest.Message {
@@ -131,8 +132,8 @@ func TestExport(t *testing.T) {
 			t.Errorf("%+v", w)
 		}
 	}
-	if asked != n+1 {
-		t.Errorf("%d values were asked for", asked)
+	if asked != n+1 || strings.Count(got.err, "left out") != n+1 { // long values are not
+		t.Errorf("%d values were asked for:\n%.300s", asked, got.err)
 	}
 	b, _ := os.ReadFile(to)
 	if fi, err := os.Stat(to); err != nil || fi.Mode().Perm() != 0o600 || bytes.Contains(b, []byte("value of")) {

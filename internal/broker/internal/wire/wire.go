@@ -18,6 +18,10 @@ import (
 // stay open for a client that hangs.
 const patience = 10 * time.Second
 
+// stall is how long the next part of a stream may take: one chunk is open then,
+// and what reads on the other side may be slow.
+const stall = 30 * time.Second
+
 // Send writes one reply: header, then each value.
 func Send(ctx context.Context, conn *local.Conn, d sink.Delivery) error {
 	return send(ctx, conn, d, api.Header{}, d.Values...)
@@ -35,7 +39,7 @@ func Stream(ctx context.Context, conn *local.Conn, d sink.Delivery) error {
 	}
 	defer func() { _ = conn.SetWriteDeadline(time.Time{}) }()
 	return text.Each(func(chunk []byte) error {
-		_ = conn.SetWriteDeadline(time.Now().Add(patience))
+		_ = conn.SetWriteDeadline(time.Now().Add(stall))
 		if ctx.Err() != nil || api.WritePart(conn, chunk) != nil {
 			return errGone
 		}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -37,8 +38,10 @@ func (a Attached) Add(field, name string) ([]byte, error) {
 	if fi.Size() > api.MaxStream {
 		return nil, fault.New(fault.Usage, "item", canon.Escape(name), "the file is larger than 256 MiB")
 	}
-	b := make([]byte, fi.Size())
-	if _, err := io.ReadFull(f, b); err != nil {
+	b := make([]byte, fi.Size()+1)
+	n, err := io.ReadFull(f, b)
+	if b = b[:n]; int64(n) != fi.Size() || !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		clear(b)
 		return nil, fault.New(fault.Unavailable, "item", canon.Escape(name), "the file changed while it was read")
 	}
 	return b, nil
