@@ -286,7 +286,10 @@ func (p *process) serve() ending {
 }
 
 // quiet stops accepting; the descriptor stays open for the next image.
-func (p *process) quiet() { local.Quiet(p.listen) }
+func (p *process) quiet() {
+	p.server.Quiet()
+	local.Quiet(p.listen)
+}
 
 // release ends account, database and, when the process ends for good, the lock.
 func (p *process) release() error {

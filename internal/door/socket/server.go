@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -44,12 +45,13 @@ type Server struct {
 	table map[api.Op]handler
 	mu    sync.Mutex
 	conns map[*local.Conn]bool
+	quiet bool // nobody is let in any more
 	done  bool
 	wg    sync.WaitGroup
 }
 
-// Serve accepts until the listener is closed, and then waits for no one: Shut
-// does.
+// Serve accepts until the listener is closed or its deadline is over, and then
+// waits for no one: Shut does.
 func (s *Server) Serve(ctx context.Context, l *local.Listener) error {
 	s.table = handlers()
 	sem := make(chan struct{}, maxConns)
@@ -64,7 +66,7 @@ func (s *Server) Serve(ctx context.Context, l *local.Listener) error {
 		}
 		if !s.track(c, true) {
 			_ = c.Close()
-			return nil
+			return os.ErrDeadlineExceeded
 		}
 		go func() {
 			defer func() { s.track(c, false); _ = c.Close(); <-sem }()
@@ -84,12 +86,21 @@ func (s *Server) track(c *local.Conn, in bool) bool {
 		s.wg.Done()
 		return true
 	}
-	if s.done {
+	if s.done || s.quiet {
 		return false
 	}
 	s.conns[c] = true
 	s.wg.Add(1)
 	return true
+}
+
+// Quiet lets nobody in any more. The deadline of a listener does not do that by
+// itself: who comes after it, and before the goroutine that it wakes runs, is
+// accepted all the same. Such a one is sent away unanswered, and dials again.
+func (s *Server) Quiet() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quiet = true
 }
 
 // Shut cuts every connection but one and waits until all are served out.
