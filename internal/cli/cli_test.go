@@ -134,10 +134,23 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// Each command is found under the name by which it is made alone.
+func TestMakers(t *testing.T) {
+	p, c := Program{Version: "1.2.3"}, &console.Console{Format: "human"}
+	for _, m := range p.commands(c) {
+		if got := m.make().Name(); got != m.name {
+			t.Errorf("%q makes %q", m.name, got)
+		}
+		if cmd, _, err := p.tree(c, []string{m.name}).Find([]string{m.name}); err != nil || cmd.Name() != m.name {
+			t.Errorf("%s: %v", m.name, err)
+		}
+	}
+}
+
 // everyCommand visits the whole tree, what cobra puts there included.
 func everyCommand(t *testing.T, visit func(*cobra.Command)) {
 	t.Helper()
-	root := Program{Version: "1.2.3"}.tree(&console.Console{Format: "human"})
+	root := Program{Version: "1.2.3"}.tree(&console.Console{Format: "human"}, nil)
 	seen := 0
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {

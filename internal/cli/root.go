@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,7 +143,7 @@ func (p Program) Run(ctx context.Context, args []string) int {
 	c := &console.Console{In: p.In, Out: p.Out, Err: p.Err, Prompt: p.Prompt, Getenv: p.getenv,
 		Home: p.home, Dial: p.dial, InputIsTerminal: p.InputIsTerminal, Format: wantedFormat(args),
 		OutIsTerminal: p.OutIsTerminal, ErrIsTerminal: p.ErrIsTerminal, Now: p.Now, Rand: p.Rand}
-	root := p.tree(c)
+	root := p.tree(c, args)
 	if complete.Asked(args) {
 		root.SetErr(io.Discard) // a shell shows what comes there beside the prompt
 		complete.Source{Running: p.running, Tasks: p.tasks}.Attach(root)
@@ -169,7 +170,7 @@ func wantedFormat(args []string) string {
 	return "human"
 }
 
-func (p Program) tree(c *console.Console) *cobra.Command {
+func (p Program) tree(c *console.Console, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "thumbturn",
 		Short: "Secrets that agents can use and never see",
@@ -202,34 +203,76 @@ person.`,
 	root.PersistentFlags().StringVar(&c.Format, "format", c.Format, "print results as `FORMAT`: json or human")
 	root.PersistentFlags().BoolVar(&c.Yes, "yes", false, "answer yes to questions; approves nothing")
 
-	s := session.Options{Console: c, Running: p.running}
-	a := audit.Options{Console: c, Version: p.Version, Offline: p.VerifyOffline}
-	root.AddCommand(
-		initialize.New(c, p.Rand), initialize.NewRecover(c, p.Rand, openBackup), initialize.NewPassphrase(c, p.Rand), initialize.NewRecovery(c),
-		session.NewUnlock(s), session.NewLock(s), session.NewStatus(s), session.NewWhoami(s),
-		run.New(run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd, Exit: os.Exit}),
-		item.NewSet(c), items(c), vault.New(c), read.New(c, os.Getwd),
-		inject.New(inject.Options{Console: c, Environ: p.Environ, Dir: os.Getwd}),
-		grant.New(grant.Options{Console: c, Dir: os.Getwd, Path: p.getenv("PATH"), Describe: run.Describe}),
-		importer.New(importer.Options{Console: c, Dir: os.Getwd, GPG: "gpg"}),
-		export.New(c, os.Getwd),
-		request.NewList(c), request.NewApprove(c), request.NewDeny(c),
-		audit.New(a), backup.New(c), backup.NewRestore(c), backup.NewDevice(c),
-		policy.New(policy.Options{Console: c}),
-		project.New(project.Options{Console: c, Dir: os.Getwd}),
-		daemon.New(daemon.Options{Console: c, Running: p.running}),
-		doctor.New(doctor.Options{Console: c, Version: p.Version, OS: runtime.GOOS, Environ: p.Environ, Dir: os.Getwd,
-			Executable: p.Executable, Now: p.Now, Built: p.built, Running: p.running}),
-		man.New(man.Options{Console: c, Version: p.Version}),
-		uninstall.New(uninstall.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable}),
-		service.New(service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable, UID: os.Geteuid(), Host: service.ThisHost(p.Err)}),
-		p.versionCommand(c),
-	)
+	wanted := p.commands(c)
+	if len(args) > 0 && args[0] != "man" { // which writes of all; any other needs but itself to be made
+		if i := slices.IndexFunc(wanted, func(m maker) bool { return m.name == args[0] }); i >= 0 {
+			wanted = wanted[i : i+1]
+		}
+	}
+	for _, m := range wanted {
+		root.AddCommand(m.make())
+	}
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	complete.Explain(root)
 	strict(root)
 	return root
+}
+
+// maker makes the command of a name.
+type maker struct {
+	name string
+	make func() *cobra.Command
+}
+
+// commands is the whole tree. Making all of it takes longer than what most commands
+// do.
+func (p Program) commands(c *console.Console) []maker {
+	type cmd = *cobra.Command
+	s := session.Options{Console: c, Running: p.running}
+	return []maker{
+		{"init", func() cmd { return initialize.New(c, p.Rand) }},
+		{"recover", func() cmd { return initialize.NewRecover(c, p.Rand, openBackup) }},
+		{"passphrase", func() cmd { return initialize.NewPassphrase(c, p.Rand) }},
+		{"recovery", func() cmd { return initialize.NewRecovery(c) }},
+		{"unlock", func() cmd { return session.NewUnlock(s) }},
+		{"lock", func() cmd { return session.NewLock(s) }},
+		{"status", func() cmd { return session.NewStatus(s) }},
+		{"whoami", func() cmd { return session.NewWhoami(s) }},
+		{"run", func() cmd { return run.New(run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd, Exit: os.Exit}) }},
+		{"set", func() cmd { return item.NewSet(c) }},
+		{"item", func() cmd { return items(c) }},
+		{"vault", func() cmd { return vault.New(c) }},
+		{"read", func() cmd { return read.New(c, os.Getwd) }},
+		{"inject", func() cmd { return inject.New(inject.Options{Console: c, Environ: p.Environ, Dir: os.Getwd}) }},
+		{"grant", func() cmd {
+			return grant.New(grant.Options{Console: c, Dir: os.Getwd, Path: p.getenv("PATH"), Describe: run.Describe})
+		}},
+		{"import", func() cmd { return importer.New(importer.Options{Console: c, Dir: os.Getwd, GPG: "gpg"}) }},
+		{"export", func() cmd { return export.New(c, os.Getwd) }},
+		{"requests", func() cmd { return request.NewList(c) }},
+		{"approve", func() cmd { return request.NewApprove(c) }},
+		{"deny", func() cmd { return request.NewDeny(c) }},
+		{"audit", func() cmd { return audit.New(audit.Options{Console: c, Version: p.Version, Offline: p.VerifyOffline}) }},
+		{"backup", func() cmd { return backup.New(c) }},
+		{"restore", func() cmd { return backup.NewRestore(c) }},
+		{"device", func() cmd { return backup.NewDevice(c) }},
+		{"policy", func() cmd { return policy.New(policy.Options{Console: c}) }},
+		{"project", func() cmd { return project.New(project.Options{Console: c, Dir: os.Getwd}) }},
+		{"daemon", func() cmd { return daemon.New(daemon.Options{Console: c, Running: p.running}) }},
+		{"doctor", func() cmd {
+			return doctor.New(doctor.Options{Console: c, Version: p.Version, OS: runtime.GOOS, Environ: p.Environ, Dir: os.Getwd,
+				Executable: p.Executable, Now: p.Now, Built: p.built, Running: p.running})
+		}},
+		{"man", func() cmd { return man.New(man.Options{Console: c, Version: p.Version}) }},
+		{"uninstall", func() cmd {
+			return uninstall.New(uninstall.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable})
+		}},
+		{"service", func() cmd {
+			return service.New(service.Options{Console: c, OS: runtime.GOOS, Executable: p.Executable, UID: os.Geteuid(), Host: service.ThisHost(p.Err)})
+		}},
+		{"version", func() cmd { return p.versionCommand(c) }},
+	}
 }
 
 func (p Program) versionCommand(c *console.Console) *cobra.Command {

@@ -1,5 +1,5 @@
 // Package vault is what callers do with items, vaults and the policy, short of
-// opening a value: writing, proposing, listing, deleting, release, applying.
+// opening a value: writing, proposing, listing, deleting, creating, applying.
 // Writers seal to public keys; what needs the root key's signature needs a
 // person's gesture.
 package vault
