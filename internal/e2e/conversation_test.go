@@ -24,15 +24,31 @@ type conversation struct {
 	you   *screen
 	other *screen // yours as well, where you approve what you asked for in the first
 	bot   *screen
+	away  map[string]*screen // other computers of yours, by name: homes of their own
 
-	code, request, root string // what was printed last
+	request, root string // what was printed last
+}
+
+// knows is what you remember for one home.
+type knows struct {
+	unlock, presence, code string
+	again                  bool // you chose passphrases before: the next ones are others
+}
+
+// next is a passphrase in the place of old.
+func (k *knows) next(old string) string {
+	if k.again {
+		return old + " anew"
+	}
+	return old
 }
 
 // screen is one terminal with a shell in it.
 type screen struct {
-	c  *conversation
-	p  *ptytest.Terminal
-	at int // bytes of its output that were read
+	c     *conversation
+	p     *ptytest.Terminal
+	at    int // bytes of its output that were read
+	knows *knows
 }
 
 func converse(t *testing.T) *conversation {
@@ -41,7 +57,7 @@ func converse(t *testing.T) *conversation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &conversation{t: t, top: top, dir: filepath.Join(top, "shop")}
+	c := &conversation{t: t, top: top, dir: filepath.Join(top, "shop"), away: map[string]*screen{}}
 	t.Cleanup(func() { c.stop(); _ = os.RemoveAll(top) })
 	for _, d := range []string{"shop", "usb", "bin"} {
 		if err := os.Mkdir(filepath.Join(top, d), 0o700); err != nil {
@@ -55,16 +71,26 @@ func converse(t *testing.T) *conversation {
 	return c
 }
 
-func (c *conversation) env() []string {
-	return []string{"HOME=" + c.top, "PATH=" + bin + ":/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TERM=xterm",
+func (c *conversation) env() []string { return c.envAt(c.top) }
+
+func (c *conversation) envAt(home string) []string {
+	return []string{"HOME=" + home, "PATH=" + bin + ":/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TERM=xterm",
 		"PROGRAMS=" + filepath.Join(c.top, "bin"), "PS1=<<$?>> ", "PS2=<<more>> "}
 }
 
 func (c *conversation) open() *screen {
+	k := &knows{unlock: unlockPhrase, presence: presencePhrase}
+	if c.you != nil {
+		k = c.you.knows
+	}
+	return c.openAt(c.top, k)
+}
+
+func (c *conversation) openAt(home string, k *knows) *screen {
 	c.t.Helper()
 	sh := exec.Command("sh", "-i")
-	sh.Dir, sh.Env = c.dir, c.env()
-	s := &screen{c: c, p: ptytest.Start(c.t, sh)}
+	sh.Dir, sh.Env = c.dir, c.envAt(home)
+	s := &screen{c: c, knows: k, p: ptytest.Start(c.t, sh)}
 	s.wait(c.t, "a shell")
 	s.run(c.t, "stty -echo", 0)
 	return s
@@ -78,11 +104,32 @@ func (c *conversation) agent() *screen {
 	return c.bot
 }
 
-// stop ends the daemon; the shells have ended by now.
+// computer is another one, which has the folder of the work as a disk would bring
+// it.
+func (c *conversation) computer(name string) *screen {
+	c.t.Helper()
+	if c.away[name] == nil {
+		home := filepath.Join(c.top, name)
+		if err := os.Mkdir(home, 0o700); err != nil {
+			c.t.Fatal(err)
+		}
+		k := *c.you.knows // of the vault that comes there
+		c.away[name] = c.openAt(home, &k)
+	}
+	return c.away[name]
+}
+
+// stop ends the daemons; the shells have ended by now.
 func (c *conversation) stop() {
-	r := command{Argv: []string{program("thumbturn"), "daemon", "stop"}, Env: c.env(), Limit: 10 * time.Second}.run()
-	if r.Code != 0 && !strings.Contains(r.Err, "not running") {
-		c.t.Errorf("stopping the daemon: %v", r)
+	homes := []string{c.top}
+	for name := range c.away {
+		homes = append(homes, filepath.Join(c.top, name))
+	}
+	for _, home := range homes {
+		r := command{Argv: []string{program("thumbturn"), "daemon", "stop"}, Env: c.envAt(home), Limit: 10 * time.Second}.run()
+		if r.Code != 0 && !strings.Contains(r.Err, "not running") {
+			c.t.Errorf("stopping the daemon: %v", r)
+		}
 	}
 }
 
@@ -92,13 +139,20 @@ func (c *conversation) filled(text string) string {
 		"/srv/backup", c.dir, "REQUEST", c.request, "FINGERPRINT", c.root).Replace(text)
 }
 
-// answers are what a person types at the prompts. The longer ones come first.
-func (c *conversation) answer(prompt string) (string, bool) {
+// answer is what a person types at a prompt. The longer ones come first.
+func (k *knows) answer(prompt string) (string, bool) {
+	switch {
+	case strings.HasSuffix(prompt, "new unlock passphrase: "):
+		k.unlock = k.next(k.unlock)
+	case strings.HasSuffix(prompt, "new presence passphrase: "):
+		k.presence = k.next(k.presence)
+		k.again = true
+	}
 	for _, a := range []struct{ end, say string }{
-		{"unlock passphrase: ", unlockPhrase}, {"unlock passphrase again: ", unlockPhrase},
-		{"presence passphrase: ", presencePhrase}, {"presence passphrase again: ", presencePhrase},
-		{"recovery code: ", c.code}, {"[y/N] ", "y"},
-		{"passphrase of the export: ", unlockPhrase}, {"passphrase again: ", unlockPhrase},
+		{"unlock passphrase: ", k.unlock}, {"unlock passphrase again: ", k.unlock},
+		{"presence passphrase: ", k.presence}, {"presence passphrase again: ", k.presence},
+		{"recovery code: ", k.code}, {"[y/N] ", "y"},
+		{"passphrase of the export: ", k.unlock}, {"passphrase again: ", k.unlock},
 	} {
 		if strings.HasSuffix(prompt, a.end) {
 			return a.say, true
@@ -131,7 +185,7 @@ func (s *screen) run(t *testing.T, line string, want int) string {
 		s.c.root = m[1]
 	}
 	if m := paperCode.FindStringSubmatch(out); m != nil {
-		s.c.code = m[1]
+		s.knows.code = m[1]
 	}
 	return out
 }
@@ -161,7 +215,7 @@ func (s *screen) wait(t *testing.T, line string) (out string, status int) {
 			}
 		}
 		prompt := all[seen:]
-		if say, ok := s.c.answer(prompt[strings.LastIndexByte(prompt, '\n')+1:]); ok {
+		if say, ok := s.knows.answer(prompt[strings.LastIndexByte(prompt, '\n')+1:]); ok {
 			seen = len(all)
 			s.p.Send(say + "\r")
 		}

@@ -19,6 +19,7 @@ import (
 //	sh              typed at your terminal; each command ends with status 0, or
 //	                with N where its comment says "status N"
 //	sh agent        typed in a session that nobody unlocked
+//	sh NAME         typed at another computer, called NAME
 //	text            what the block before printed, in that order, among other
 //	                things; … stands for anything
 //	LANGUAGE file=F the content of the file F
@@ -81,7 +82,7 @@ func blocks(t *testing.T, name string) []block {
 var before = map[string]string{
 	"agents.md": `printf '#!/bin/sh\nexit 0\n' > deploy.sh; printf '#!/bin/sh\necho a-new-key\n' > make-key; chmod 700 deploy.sh make-key
 echo a-token | thumbturn set op://dev/github/token`,
-	"items.md": `printf 'a key' > key.pem; thumbturn item create --vault dev --title mail 'seed[otp]=otpauth://totp/x?secret=JBSWY3DPEHPK3PXP'
+	"items.md": `printf 'a key' > key.pem; head -c 18000000 /dev/urandom > disk.img; thumbturn item create --vault dev --title mail 'seed[otp]=otpauth://totp/x?secret=JBSWY3DPEHPK3PXP'
 printf -- '-----BEGIN %s-----\nMC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n-----END %s-----\n' 'PRIVATE KEY' 'PRIVATE KEY' | thumbturn set 'op://dev/deploy/private key'`,
 	"policy.md": `echo a-token | thumbturn set op://dev/github/token`,
 	"project.md": `mkdir backend; printf 'test:\n\ttest -n "$$DATABASE_URL"\n' > backend/Makefile; printf '#!/bin/sh\nexit 0\n' > serve; chmod 700 serve
@@ -156,6 +157,8 @@ func guide(t *testing.T, name string, all []block) {
 			printed, ran = c.you.runAll(t, at, b.text), true
 		case b.is("sh", "agent"):
 			printed, ran = c.agent().runAll(t, at, b.text), true
+		case len(b.info) == 2 && b.info[0] == "sh":
+			printed, ran = c.computer(b.info[1]).runAll(t, at, b.text), true
 		case b.is("text"):
 			if bad := unprinted(strings.Split(c.filled(strings.Join(b.text, "\n")), "\n"), printed); ran && bad != "" {
 				t.Errorf("%s: %q is not what was printed:\n%s", at, bad, printed)
