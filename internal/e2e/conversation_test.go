@@ -71,9 +71,7 @@ func converse(t *testing.T) *conversation {
 	return c
 }
 
-func (c *conversation) env() []string { return c.envAt(c.top) }
-
-func (c *conversation) envAt(home string) []string {
+func (c *conversation) env(home string) []string {
 	return []string{"HOME=" + home, "PATH=" + bin + ":/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TERM=xterm",
 		"PROGRAMS=" + filepath.Join(c.top, "bin"), "PS1=<<$?>> ", "PS2=<<more>> "}
 }
@@ -89,7 +87,7 @@ func (c *conversation) open() *screen {
 func (c *conversation) openAt(home string, k *knows) *screen {
 	c.t.Helper()
 	sh := exec.Command("sh", "-i")
-	sh.Dir, sh.Env = c.dir, c.envAt(home)
+	sh.Dir, sh.Env = c.dir, c.env(home)
 	s := &screen{c: c, knows: k, p: ptytest.Start(c.t, sh)}
 	s.wait(c.t, "a shell")
 	s.run(c.t, "stty -echo", 0)
@@ -126,7 +124,7 @@ func (c *conversation) stop() {
 		homes = append(homes, filepath.Join(c.top, name))
 	}
 	for _, home := range homes {
-		r := command{Argv: []string{program("thumbturn"), "daemon", "stop"}, Env: c.envAt(home), Limit: 10 * time.Second}.run()
+		r := command{Argv: []string{program("thumbturn"), "daemon", "stop"}, Env: c.env(home), Limit: 10 * time.Second}.run()
 		if r.Code != 0 && !strings.Contains(r.Err, "not running") {
 			c.t.Errorf("stopping the daemon: %v", r)
 		}

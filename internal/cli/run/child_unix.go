@@ -146,8 +146,8 @@ func (s *stream) copy() {
 }
 
 func (s *stream) pass() error {
-	buf := make([]byte, copyBuffer)
-	defer clear(buf)
+	buf, filled := make([]byte, copyBuffer), 0
+	defer func() { clear(buf[:filled]) }()
 	left := pipeful
 	for {
 		end := s.end.Load()
@@ -160,6 +160,7 @@ func (s *stream) pass() error {
 			read = s.readNow // waiting even a little would follow whoever prints a little
 		}
 		n, err := read(buf)
+		filled = max(filled, n)
 		if end != nil {
 			left -= n
 		}
