@@ -23,7 +23,6 @@ type Writer struct {
 	// buf is the end of the stream that a match may still begin in, with its
 	// capacity for one chunk more. It is never grown, so Close can wipe it.
 	buf    []byte
-	filled int    // how far buf was ever written: what there is to wipe
 	done   int    // buf[:done] has been written or replaced
 	masked int    // buf[:masked], where above 0, ends a replaced stretch
 	firm   bool   // what is held is held without limit
@@ -105,7 +104,7 @@ func (w *Writer) Close() error {
 // fail makes err the answer to every later call, and forgets what is held.
 func (w *Writer) fail(err error) error {
 	w.err = err
-	clear(w.buf[:w.filled])
+	clear(w.buf[:cap(w.buf)])
 	w.eye.wipe()
 	w.buf, w.done, w.masked = w.buf[:0], 0, 0
 	return err
@@ -123,7 +122,6 @@ func (w *Writer) take(p []byte) error {
 		return w.emit(p)
 	}
 	w.buf = append(w.buf, p...)
-	w.filled = max(w.filled, len(w.buf))
 	return w.advance(holdAll)
 }
 

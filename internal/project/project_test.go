@@ -218,7 +218,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for _, v := range file.Variables() {
-			if !variableName().MatchString(v.Name) || strings.IndexByte(v.Value, 0) >= 0 {
+			if !variableName.MatchString(v.Name) || strings.IndexByte(v.Value, 0) >= 0 {
 				t.Fatalf("variable %q=%q", v.Name, v.Value)
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"unicode"
 
 	"github.com/thumbturn/thumbturn/ref"
@@ -24,9 +23,9 @@ const (
 )
 
 var (
-	variableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) })
-	taskName     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]*$`) })
-	hostName     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`) })
+	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	taskName     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]*$`)
+	hostName     = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
 )
 
 func (r *reader) read(root *node) {
@@ -70,7 +69,7 @@ func (r *reader) env(n *node) []Variable {
 	}
 	var out []Variable
 	for _, e := range n.entries {
-		if !variableName().MatchString(e.name) {
+		if !variableName.MatchString(e.name) {
 			r.fail(e.at, "not the name of a variable: letters, digits and '_', no digit in front", "")
 			continue
 		}
@@ -108,7 +107,7 @@ func (r *reader) tasks(n *node) {
 		return
 	}
 	for _, e := range n.entries {
-		if len(e.name) > maxTask || !taskName().MatchString(e.name) {
+		if len(e.name) > maxTask || !taskName.MatchString(e.name) {
 			r.fail(e.at, "not the name of a task: letters, digits and - _ . : , at most 64", "")
 		}
 		if !r.is(e.value, table, "a task") {
@@ -220,7 +219,7 @@ func (r *reader) host(n *node) string {
 	if !r.is(n, text, "host") {
 		return ""
 	}
-	if len(n.text) > maxHost || !hostName().MatchString(n.text) {
+	if len(n.text) > maxHost || !hostName.MatchString(n.text) {
 		r.fail(n.at, "not a host: lower-case letters, digits, '-' and '.', then a port after ':' or nothing", "")
 	}
 	return n.text

@@ -4,19 +4,16 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/thumbturn/thumbturn/ref"
 )
 
 var (
-	number = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[+-]?[0-9][0-9.,:_]*(ms|s|m|h|d|k|kb|mb|gb|%)?$`) })
-	word   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([a-z]{1,12}|[A-Z]{1,12}|[A-Z][a-z]{1,11})$`) })
+	number = regexp.MustCompile(`^[+-]?[0-9][0-9.,:_]*(ms|s|m|h|d|k|kb|mb|gb|%)?$`)
+	word   = regexp.MustCompile(`^([a-z]{1,12}|[A-Z]{1,12}|[A-Z][a-z]{1,11})$`)
 	// secretive finds keys whose values are secrets even where they look like a
 	// word or a number.
-	secretive = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)(pass|pwd|secret|token|key|cred|auth|private|salt|pin|otp|seed|signature|cookie|session|license)`)
-	})
+	secretive = regexp.MustCompile(`(?i)(pass|pwd|secret|token|key|cred|auth|private|salt|pin|otp|seed|signature|cookie|session|license)`)
 )
 
 // reason tells why a value of an env file stays where it is; empty, it is taken
@@ -33,11 +30,11 @@ func reason(key, value string, all bool) string {
 	case lower == "true" || lower == "false" || lower == "yes" || lower == "no" || lower == "on" || lower == "off" ||
 		lower == "null" || lower == "none":
 		return "is a switch"
-	case secretive().MatchString(key):
+	case secretive.MatchString(key):
 		return ""
-	case number().MatchString(lower):
+	case number.MatchString(lower):
 		return "is a number"
-	case word().MatchString(value):
+	case word.MatchString(value):
 		return "is a plain word"
 	case localURL(value):
 		return "is a local address without a password"

@@ -17,7 +17,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,7 +86,7 @@ func Explain(root *cobra.Command) {
 
 // placeholder is a word of a usage line that stands for an argument; those of
 // flags are told by the flag.
-var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b[A-Z][A-Z-]*\b(?:\]?\.\.\.)?`) })
+var placeholder = regexp.MustCompile(`\b[A-Z][A-Z-]*\b(?:\]?\.\.\.)?`)
 
 // words are the arguments of a usage line: of its first form where it shows more
 // than one, and what follows "--" where a command does.
@@ -96,7 +95,7 @@ func words(use string) []string {
 	if _, rest, ok := strings.Cut(use, " -- "); ok {
 		use = rest
 	}
-	return placeholder().FindAllString(use, -1)
+	return placeholder.FindAllString(use, -1)
 }
 
 // arguments completes arguments by the words of a usage line.
