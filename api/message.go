@@ -301,6 +301,8 @@ type Program struct {
 	Hash        string   `json:"hash,omitempty"` // SHA-256, hex
 	Interpreter string   `json:"interpreter,omitempty"`
 	IntHash     string   `json:"interpreter_hash,omitempty"`
+	File        string   `json:"file,omitempty"` // "device:inode" of the program and of its interpreter
+	IntFile     string   `json:"interpreter_file,omitempty"`
 	Argv        []string `json:"argv,omitempty"`
 	Dir         string   `json:"dir,omitempty"`
 	Writable    bool     `json:"writable,omitempty"` // by the caller
@@ -320,6 +322,12 @@ type Waiting struct {
 	Why     string `json:"why"`
 }
 
+// Lease is leave for more uses, given with an approval.
+type Lease struct {
+	Until int64 `json:"until"` // unix milliseconds
+	Uses  int   `json:"uses"`
+}
+
 // Pending is one request that waits for a person, or an answered one.
 type Pending struct {
 	ID      string   `json:"id"`
@@ -333,7 +341,8 @@ type Pending struct {
 	Expires int64    `json:"expires"`
 	Rules   []string `json:"rules,omitempty"`
 	Why     string   `json:"why,omitempty"`
-	Raw     []byte   `json:"raw,omitempty"` // canonical bytes; request.get only
+	Lease   int64    `json:"lease_ms,omitempty"` // the longest lease that its approval may give
+	Raw     []byte   `json:"raw,omitempty"`      // canonical bytes; request.get only
 }
 
 // RequestList filters a list of requests: those that wait, or all that are
@@ -346,6 +355,7 @@ type RequestList struct {
 type RequestID struct {
 	ID     string `json:"id"`
 	Source string `json:"source,omitempty"` // see Auth
+	Lease  *Lease `json:"lease,omitempty"`  // approve: also give this
 }
 
 // AuditFilter selects events; empty fields select all. Times are unix

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -162,6 +163,45 @@ func TestApprove(t *testing.T) {
 	call := s.Calls()[1]
 	if string(call.Values[0]) != presencePass || who.asked[0] != "presence passphrase: " {
 		t.Errorf("%q, %q", call.Values, who.asked)
+	}
+}
+
+// What a lease gives is shown before the passphrase is asked for, and sent as it
+// was shown; one that the policy does not give is refused without asking.
+func TestApproveLease(t *testing.T) {
+	r, p := exampleRequest(t)
+	p.Lease = (30 * time.Minute).Milliseconds()
+	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpRequest: one(p), api.OpApprove: {{}}}))
+	who := &person{answers: []string{presencePass}}
+	got := runCLI(t, s, who, "", "approve", "--lease", "30m", "--uses", "7", r.ID)
+	if got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	var sent api.RequestID
+	s.Calls()[1].Into(t, &sent)
+	if sent.Lease == nil || sent.Lease.Uses != 7 || time.Until(time.UnixMilli(sent.Lease.Until)) > 30*time.Minute {
+		t.Fatalf("sent %+v", sent.Lease)
+	}
+	enforced, _, _ := strings.Cut(got.err, string(canon.Reported))
+	for _, want := range []string{"7 times at most", time.UnixMilli(sent.Lease.Until).UTC().Format(time.RFC3339)} {
+		if !strings.Contains(enforced, want) {
+			t.Errorf("%q is not shown as enforced:\n%s", want, got.err)
+		}
+	}
+	for _, c := range []struct {
+		args    string
+		longest time.Duration
+		code    int
+	}{
+		{"--lease 30m", 0, 3}, {"--lease 30m1s", 30 * time.Minute, 3}, {"--lease -1m", 30 * time.Minute, 2},
+		{"--lease 1m --uses 0", 30 * time.Minute, 2}, {"--uses 3", 30 * time.Minute, 2},
+	} {
+		p.Lease = c.longest.Milliseconds()
+		s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpRequest: one(p)}))
+		who := &person{}
+		if got := runCLI(t, s, who, "", strings.Fields("approve "+c.args+" "+r.ID)...); got.code != c.code || len(who.asked) > 0 {
+			t.Errorf("%s: %+v, asked %q", c.args, got, who.asked)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,9 @@ type Options struct {
 	Console *console.Console
 	All     bool   // requests
 	File    string // approve: the presence passphrase
+	Lease   time.Duration
+	Uses    int
+	Now     func() time.Time
 }
 
 // NewList returns the requests command.
@@ -64,17 +68,30 @@ func List(ctx context.Context, o Options) error {
 
 // NewApprove returns the approve command.
 func NewApprove(c *console.Console) *cobra.Command {
-	o := Options{Console: c}
+	o := Options{Console: c, Now: time.Now}
 	cmd := &cobra.Command{
 		Use:   "approve ID",
 		Short: "Read a request and approve it with the presence passphrase",
 		Long: `Show exactly what a request asks for, and approve it with the presence
 passphrase. Compare the code with the one that the asking program shows. To
-refuse, press Ctrl-C or use "thumbturn deny".`,
-		Example: "  thumbturn requests\n  thumbturn approve 5k3d…",
+refuse, press Ctrl-C or use "thumbturn deny".
+
+--lease also lets the same session run exactly the same again without asking, for
+that long and --uses times at most. It is for an agent's "thumbturn run" in
+standard vaults, where the policy gives a lease, and no longer than it says; a
+lock, "thumbturn deny" with the same id, and any change of values, program,
+command, directory or policy end it sooner.`,
+		Example: "  thumbturn requests\n  thumbturn approve 5k3d…\n  thumbturn approve --lease 30m 5k3d…",
 		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return Approve(cmd.Context(), o, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("uses") && o.Lease == 0 {
+				return console.Usage("--uses goes with --lease")
+			}
+			return Approve(cmd.Context(), o, args[0])
+		},
 	}
+	cmd.Flags().DurationVar(&o.Lease, "lease", 0, "let the session run the same again without asking, for `DURATION` such as 30m")
+	cmd.Flags().IntVar(&o.Uses, "uses", 100, "with --lease: `N` times at most")
 	cmd.Flags().StringVar(&o.File, "passphrase-file", "", "read the presence passphrase from `FILE` (test homes only)")
 	return cmd
 }
@@ -95,17 +112,49 @@ func Approve(ctx context.Context, o Options, id string) error {
 		if err != nil {
 			return err
 		}
+		var lease *api.Lease
+		if o.Lease != 0 {
+			if lease, err = o.lease(p); err != nil {
+				return err
+			}
+			lines = withLease(lines, *lease)
+		}
 		show(o.Console.Err, lines, code)
 		pass, auth, err := o.Console.Passphrase("presence passphrase: ", o.File)
 		if err != nil {
 			return err
 		}
 		defer clear(pass)
-		if err := s.Approve(ctx, api.RequestID{ID: id, Source: auth.Source}, pass); err != nil {
+		if err := s.Approve(ctx, api.RequestID{ID: id, Source: auth.Source, Lease: lease}, pass); err != nil {
 			return err
 		}
 		return answered(o.Console, id, "approved")
 	})
+}
+
+// lease is what is given with the approval: its end is a moment, so that what is
+// read is what holds, however long the reading takes.
+func (o Options) lease(p api.Pending) (*api.Lease, error) {
+	longest := time.Duration(p.Lease) * time.Millisecond
+	switch {
+	case o.Lease < 0 || o.Uses < 1:
+		return nil, console.Usage("--lease wants a duration such as 30m, and --uses at least 1")
+	case longest <= 0:
+		return nil, fault.New(fault.Denied, "approve", p.ID, "this request can have no lease").
+			WithHint("a policy may give one to an agent's `thumbturn run` in standard vaults: see docs/agents.md")
+	case o.Lease > longest:
+		return nil, fault.New(fault.Denied, "approve", p.ID, "the policy gives a lease of "+longest.String()+" at most")
+	}
+	return &api.Lease{Until: o.Now().Add(o.Lease).UnixMilli(), Uses: o.Uses}, nil
+}
+
+// withLease puts what a lease gives behind what else is enforced.
+func withLease(lines []canon.Line, l api.Lease) []canon.Line {
+	at := slices.IndexFunc(lines, func(l canon.Line) bool { return l.Group != canon.Enforced })
+	if at < 0 {
+		at = len(lines)
+	}
+	return slices.Insert(lines, at, canon.LeaseLines(time.UnixMilli(l.Until), l.Uses)...)
 }
 
 // decode reads the canonical bytes and checks that all that names the request

@@ -221,7 +221,7 @@ func pending(t approve.Ticket) (api.Pending, error) {
 		return api.Pending{}, fault.Wrap(fault.Internal, "requests", t.ID, err)
 	}
 	p := api.Pending{ID: t.ID, Code: canon.ShortCode(t.Digest), State: string(t.State), Action: r.Action, Caller: r.Caller.Kind,
-		Label: r.Caller.Label, Issued: r.Issued, Expires: r.Expires, Rules: t.Rules, Why: t.Why, Raw: t.Raw}
+		Label: r.Caller.Label, Issued: r.Issued, Expires: r.Expires, Rules: t.Rules, Why: t.Why, Lease: t.Lease.Milliseconds(), Raw: t.Raw}
 	for _, s := range r.Subjects {
 		p.Refs = append(p.Refs, s.Ref)
 	}
@@ -236,8 +236,12 @@ func (c *call) approve() error {
 	if in.Source == "file" && !c.s.Account.TestHome() {
 		return fault.New(fault.Denied, "approve", in.ID, "a passphrase from a file is accepted in test homes only").WithHint("type it at a terminal")
 	}
+	var given approve.Lease
+	if in.Lease != nil {
+		given = approve.Lease{Until: in.Lease.Until, Uses: in.Lease.Uses}
+	}
 	err = c.s.Account.Slowly(func() error {
-		return c.s.Broker.Approve(c.ctx, c.who, in.ID, source(in.Source), c.values[0])
+		return c.s.Broker.Approve(c.ctx, c.who, in.ID, source(in.Source), given, c.values[0])
 	})
 	if err != nil {
 		return err

@@ -161,12 +161,15 @@ func (b *Gate) Await(ctx context.Context, a Ask, t approve.Ticket, who string, m
 // Approve answers a request with the presence passphrase. Only a person may:
 // never an agent, nor anybody below one. What the gesture opens is exactly what
 // the request names.
-func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source string, passphrase []byte) error {
+func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source string, l approve.Lease, passphrase []byte) error {
 	if err := b.approver(who); err != nil {
 		return err
 	}
 	t, err := b.Desk.Get(id)
 	if err != nil {
+		return err
+	}
+	if err := b.Desk.MayGive(t, l); err != nil { // before the passphrase costs a second
 		return err
 	}
 	g, err := b.Book.Keys.Gesture(b.Book.Roster(), passphrase, b.Book.Share, b.Book.Place(), t.Needs)
@@ -175,7 +178,7 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source stri
 			Kind: string(who.Kind()), Root: who.Root().String(), Reason: "wrong presence passphrase"})
 		return err
 	}
-	proof, err := b.Desk.Answer(id, t.Digest, source, g, g.Close)
+	proof, err := b.Desk.Answer(id, t.Digest, approve.Gesture{Source: source, Lease: l, Opened: g, Release: g.Close})
 	if err != nil {
 		g.Close()
 		return err
