@@ -332,7 +332,7 @@ type Lease struct {
 type Pending struct {
 	ID      string   `json:"id"`
 	Code    string   `json:"code"`
-	State   string   `json:"state"` // pending, approved, denied, expired, used
+	State   string   `json:"state"` // pending, approved, denied, expired, used; leased: its approval gave a lease that lives
 	Action  string   `json:"action"`
 	Caller  string   `json:"caller"`
 	Label   string   `json:"label,omitempty"`
@@ -341,8 +341,10 @@ type Pending struct {
 	Expires int64    `json:"expires"`
 	Rules   []string `json:"rules,omitempty"`
 	Why     string   `json:"why,omitempty"`
-	Lease   int64    `json:"lease_ms,omitempty"` // the longest lease that its approval may give
-	Raw     []byte   `json:"raw,omitempty"`      // canonical bytes; request.get only
+	Lease   int64    `json:"lease_ms,omitempty"`  // the longest lease that its approval may give
+	Left    int      `json:"uses_left,omitempty"` // leased; none where uses are not counted
+	Root    string   `json:"root,omitempty"`      // the session that asked: "pid.start.boot"
+	Raw     []byte   `json:"raw,omitempty"`       // canonical bytes; request.get only
 }
 
 // RequestList filters a list of requests: those that wait, or all that are

@@ -247,6 +247,15 @@ func TestRequestsAndDeny(t *testing.T) {
 	if got := runCLI(t, s, nil, "", "requests", "--all"); got.code != 0 || strings.Contains(got.out, "\x1b") || !strings.HasPrefix(got.out, "r1  c  pending") {
 		t.Errorf("%+v", got)
 	}
+	leased := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpRequests: one([]api.Pending{
+		{ID: "r2", Code: "c", State: "leased", Action: "hold", Caller: "agent", Refs: []string{"op://a/b/c"}, Expires: 1_800_000_000_000, Left: 7, Root: "3.4.boot"},
+		{ID: "r3", State: "leased", Action: "reveal", Caller: "person", Root: "5.6.boot"}})}))
+	got := runCLI(t, leased, nil, "", "requests")
+	for _, want := range []string{"leased    until 2027-01-15T08:00:00Z  hold by agent  op://a/b/c  7 uses left  session 3.4.boot\n", "reveal by person    session 5.6.boot\n"} {
+		if got.code != 0 || !strings.Contains(got.out, want) {
+			t.Errorf("%q is not in %+v", want, got)
+		}
+	}
 	var in api.RequestList
 	s.Calls()[1].Into(t, &in)
 	if !in.All {

@@ -33,8 +33,11 @@ type Options struct {
 func NewList(c *console.Console) *cobra.Command {
 	o := Options{Console: c}
 	cmd := &cobra.Command{
-		Use:     "requests",
-		Short:   "List the requests that wait for a person",
+		Use:   "requests",
+		Short: "List the requests that wait for a person",
+		Long: `List the requests that wait for a person, and the leases that live: what each is
+for, for how long, and how many uses are left. "thumbturn deny" refuses a request
+and ends a lease.`,
 		Example: "  thumbturn requests\n  thumbturn requests --all --format json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return List(cmd.Context(), o) },
@@ -58,12 +61,24 @@ func List(ctx context.Context, o Options) error {
 				fmt.Fprintln(w, "no requests")
 			}
 			for _, p := range ps {
-				fmt.Fprintf(w, "%s  %s  %-8s  until %s  %s by %s  %s\n", canon.Escape(p.ID), canon.Escape(p.Code),
-					canon.Escape(p.State), time.UnixMilli(p.Expires).UTC().Format(time.RFC3339), canon.Escape(p.Action),
-					canon.Escape(strings.TrimSpace(p.Caller+" "+p.Label)), canon.Escape(strings.Join(p.Refs, " ")))
+				fmt.Fprintln(w, line(p))
 			}
 		})
 	})
+}
+
+// line is a request, or a lease, on one line.
+func line(p api.Pending) string {
+	s := fmt.Sprintf("%s  %s  %-8s  until %s  %s by %s  %s", canon.Escape(p.ID), canon.Escape(p.Code),
+		canon.Escape(p.State), time.UnixMilli(p.Expires).UTC().Format(time.RFC3339), canon.Escape(p.Action),
+		canon.Escape(strings.TrimSpace(p.Caller+" "+p.Label)), canon.Escape(strings.Join(p.Refs, " ")))
+	if p.State != "leased" {
+		return s
+	}
+	if p.Left > 0 {
+		s += fmt.Sprintf("  %d uses left", p.Left)
+	}
+	return s + "  session " + canon.Escape(p.Root)
 }
 
 // NewApprove returns the approve command.
@@ -197,7 +212,7 @@ func show(w io.Writer, lines []canon.Line, code string) {
 func NewDeny(c *console.Console) *cobra.Command {
 	return &cobra.Command{
 		Use:     "deny ID",
-		Short:   "Refuse a request",
+		Short:   "Refuse a request, or end a lease",
 		Example: "  thumbturn deny 5k3d…",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

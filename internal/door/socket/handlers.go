@@ -186,12 +186,18 @@ func (c *call) requests() error {
 		return err
 	}
 	out := []api.Pending{}
+	leased := map[string]bool{}
+	for _, l := range c.s.Broker.Leases(c.ctx) {
+		p := described(l.Request)
+		p.State, p.Expires, p.Left = "leased", l.Until.UnixMilli(), l.Left
+		out, leased[p.ID] = append(out, p), true
+	}
 	for _, t := range c.s.Broker.Requests() {
 		p, err := pending(t)
 		if err != nil {
 			return err
 		}
-		if p.Raw = nil; !in.All && t.State != approve.Pending {
+		if p.Raw = nil; leased[p.ID] || !in.All && t.State != approve.Pending {
 			continue
 		}
 		out = append(out, p)
@@ -220,12 +226,19 @@ func pending(t approve.Ticket) (api.Pending, error) {
 	if err := canon.Decode(t.Raw, &r); err != nil {
 		return api.Pending{}, fault.Wrap(fault.Internal, "requests", t.ID, err)
 	}
-	p := api.Pending{ID: t.ID, Code: canon.ShortCode(t.Digest), State: string(t.State), Action: r.Action, Caller: r.Caller.Kind,
-		Label: r.Caller.Label, Issued: r.Issued, Expires: r.Expires, Rules: t.Rules, Why: t.Why, Lease: t.Lease.Milliseconds(), Raw: t.Raw}
+	p := described(r)
+	p.State, p.Rules, p.Why, p.Lease, p.Raw = string(t.State), t.Rules, t.Why, t.Lease.Milliseconds(), t.Raw
+	return p, nil
+}
+
+// described is what a list tells of a request.
+func described(r canon.Request) api.Pending {
+	p := api.Pending{ID: r.ID, Code: canon.ShortCode(canon.RequestDigest(canon.Encode(r))), Action: r.Action, Caller: r.Caller.Kind,
+		Label: r.Caller.Label, Root: r.Caller.Root, Issued: r.Issued, Expires: r.Expires}
 	for _, s := range r.Subjects {
 		p.Refs = append(p.Refs, s.Ref)
 	}
-	return p, nil
+	return p
 }
 
 func (c *call) approve() error {
