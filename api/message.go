@@ -38,6 +38,7 @@ const (
 	OpRequest  Op = "request.get"
 	OpApprove  Op = "request.approve" // value: presence passphrase
 	OpDeny     Op = "request.deny"
+	OpUnmute   Op = "request.unmute"
 
 	OpAuditList   Op = "audit.list"   // streamed
 	OpAuditVerify Op = "audit.verify" //
@@ -332,7 +333,7 @@ type Lease struct {
 type Pending struct {
 	ID      string   `json:"id"`
 	Code    string   `json:"code"`
-	State   string   `json:"state"` // pending, approved, denied, expired, used; leased: its approval gave a lease that lives
+	State   string   `json:"state"` // pending, approved, denied, expired, used; leased: its approval gave a lease that lives; muted: its session may not ask
 	Action  string   `json:"action"`
 	Caller  string   `json:"caller"`
 	Label   string   `json:"label,omitempty"`
@@ -343,6 +344,7 @@ type Pending struct {
 	Why     string   `json:"why,omitempty"`
 	Lease   int64    `json:"lease_ms,omitempty"`  // the longest lease that its approval may give
 	Left    int      `json:"uses_left,omitempty"` // leased; none where uses are not counted
+	Refused int      `json:"refused,omitempty"`   // muted: how often since
 	Root    string   `json:"root,omitempty"`      // the session that asked: "pid.start.boot"
 	Raw     []byte   `json:"raw,omitempty"`       // canonical bytes; request.get only
 }
@@ -356,8 +358,9 @@ type RequestList struct {
 // RequestID names a request.
 type RequestID struct {
 	ID     string `json:"id"`
-	Source string `json:"source,omitempty"` // see Auth
-	Lease  *Lease `json:"lease,omitempty"`  // approve: also give this
+	Source string `json:"source,omitempty"`  // see Auth
+	Lease  *Lease `json:"lease,omitempty"`   // approve: also give this
+	Mute   int64  `json:"mute_ms,omitempty"` // deny: and let the session ask nothing for that long
 }
 
 // AuditFilter selects events; empty fields select all. Times are unix

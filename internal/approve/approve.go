@@ -154,11 +154,12 @@ type Desk struct {
 	mu      sync.Mutex
 	entries map[string]*entry
 	cool    map[string]deadline
+	muted   map[string]*mute // by owner
 }
 
 // NewDesk returns an empty desk.
 func NewDesk(c Clock, l Limits) *Desk {
-	return &Desk{Clock: c, Limits: l, entries: map[string]*entry{}, cool: map[string]deadline{}}
+	return &Desk{Clock: c, Limits: l, entries: map[string]*entry{}, cool: map[string]deadline{}, muted: map[string]*mute{}}
 }
 
 func (d *Desk) after(t time.Duration) deadline {
@@ -176,6 +177,9 @@ func (d *Desk) Park(t Ticket) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sweep()
+	if err := d.silenced(t); err != nil {
+		return err
+	}
 	if c, ok := d.cool[t.Owner]; ok && !d.past(c) {
 		return fault.New(fault.Denied, "ask", t.ID, "a person has just denied a request of this session").WithHint("wait a few seconds, and do not ask for the same again")
 	}
@@ -214,6 +218,11 @@ func (d *Desk) sweep() {
 	for k, c := range d.cool {
 		if d.past(c) {
 			delete(d.cool, k)
+		}
+	}
+	for k, m := range d.muted {
+		if d.past(m.deadline) {
+			delete(d.muted, k)
 		}
 	}
 }
@@ -374,10 +383,11 @@ func (d *Desk) Take(id, owner string, match canon.Hash) (Ticket, Proof, any, err
 	return t, p, o, nil
 }
 
-// Clear ends every request that waits: at lock.
+// Clear ends every request that waits, and every mute: at lock.
 func (d *Desk) Clear() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	clear(d.muted)
 	for _, e := range d.entries {
 		if e.State == Pending || e.State == Approved {
 			d.finish(e, Expired)

@@ -303,7 +303,7 @@ func (b *Broker) intend(ctx context.Context, r *release) error {
 
 // refuse records a denial and returns the error, made alike for strangers.
 func (b *Broker) refuse(r *release, err error) error {
-	if b.book != nil && !fault.Is(err, fault.Pending) { // a request that waits is on record already
+	if b.book != nil && gate.Notable(err) {
 		b.book.Ledger.Later(b.event(r, canon.EventDenial, string(fault.KindOf(err)), gate.Shown(err.Error())))
 	}
 	return err
@@ -395,6 +395,19 @@ func (b *Broker) Deny(ctx context.Context, who identity.Caller, id string) error
 	_, err := b.book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{ev}})
 	return err
 }
+
+// Mute refuses a request and keeps its session from asking for a time.
+func (b *Broker) Mute(ctx context.Context, who identity.Caller, id string, life time.Duration) error {
+	return b.g.Mute(ctx, who, id, life)
+}
+
+// Unmute takes that back.
+func (b *Broker) Unmute(ctx context.Context, who identity.Caller, id string) error {
+	return b.g.Unmute(ctx, who, id)
+}
+
+// Muted lists the sessions that may not ask.
+func (b *Broker) Muted() []approve.Muted { return b.g.Desk.Muted() }
 
 // Leases lists the live leases.
 func (b *Broker) Leases(ctx context.Context) []lease.Listed { return b.leases.List(ctx) }

@@ -256,6 +256,25 @@ func TestRequestsAndDeny(t *testing.T) {
 			t.Errorf("%q is not in %+v", want, got)
 		}
 	}
+	muted := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpDeny: {{}}, api.OpUnmute: {{}}, api.OpRequests: one([]api.Pending{
+		{ID: "r4", State: "muted", Action: "hold", Caller: "agent", Refused: 3, Root: "3.4.boot"}})}))
+	for line, want := range map[string]string{"deny --mute 10m r4": "denied r4\n", "requests --unmute r4": "unmuted r4\n"} {
+		if got := runCLI(t, muted, nil, "", strings.Fields(line)...); got != (result{0, want, ""}) {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+	for _, c := range muted.Calls() {
+		var id api.RequestID
+		if c.Into(t, &id); id.ID != "r4" || (c.Op == api.OpDeny) != (id.Mute == 600_000) {
+			t.Errorf("%s: %+v", c.Op, id)
+		}
+	}
+	if got := runCLI(t, muted, nil, "", "requests"); !strings.Contains(got.out, "3 refused since  session 3.4.boot\n") {
+		t.Errorf("%+v", got)
+	}
+	if got := runCLI(t, muted, nil, "", "deny", "--mute", "0s", "r4"); got.code != 2 {
+		t.Errorf("%+v", got)
+	}
 	var in api.RequestList
 	s.Calls()[1].Into(t, &in)
 	if !in.All {

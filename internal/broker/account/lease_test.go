@@ -4,6 +4,7 @@ package account_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -350,4 +351,50 @@ func TestLeaseIsNotThePersons(t *testing.T) {
 			t.Errorf("whose: %+v", l.Request.Caller)
 		}
 	}
+}
+
+// A mute keeps one session from asking, and not from what needs no asking; only
+// a person may mute and unmute. Each refusal is an event.
+func TestMute(t *testing.T) {
+	h := leased(t)
+	ctx := context.Background()
+	h.lease(task(), 30*time.Minute, 100)
+	other := task()
+	other.prog.Dir = "/elsewhere"
+	park := func(j job) string {
+		t.Helper()
+		_, server := h.pair()
+		r, _ := ref.Parse(j.refs[0])
+		_, err := h.broker.Release(ctx, h.as(j.pid), broker.Want{Ask: broker.Ask{NoWait: true}, Refs: []ref.Ref{r}},
+			handoff.To(server, j.prog, nil, []string{"PASSWORD"}))
+		var e *fault.Error
+		if !errors.As(err, &e) || e.Kind != fault.Pending {
+			t.Fatal(err)
+		}
+		return e.Ref
+	}
+	id := park(other)
+	for who, pid := range map[string]int{"the agent": hiredPID, "a job": jobPID} {
+		if err := h.broker.Mute(ctx, h.as(pid), id, time.Minute); !fault.Is(err, fault.Denied) {
+			t.Errorf("%s mutes: %v", who, err)
+		}
+	}
+	from := h.events()
+	if err := h.broker.Mute(ctx, h.who, id, 10*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	h.refused("muted", other, fault.Denied)
+	h.given("what is leased", task())
+	h.refused("another session", backup(), fault.Pending)
+	if says := h.ledgerSays(from); says["decision/denied"] != 2 || says["denial/denied"] != 1 {
+		t.Errorf("the ledger says %v", says)
+	}
+	if err := h.broker.Unmute(ctx, h.as(hiredPID), id); !fault.Is(err, fault.Denied) {
+		t.Errorf("an agent unmutes itself: %v", err)
+	}
+	h.refused("still muted", other, fault.Denied)
+	if err := h.broker.Unmute(ctx, h.who, id); err != nil {
+		t.Error(err)
+	}
+	h.refused("unmuted", other, fault.Pending)
 }

@@ -27,6 +27,8 @@ type Options struct {
 	Lease   time.Duration
 	Uses    int
 	Now     func() time.Time
+	Mute    time.Duration // deny
+	Unmute  string        // requests
 }
 
 // NewList returns the requests command.
@@ -36,14 +38,30 @@ func NewList(c *console.Console) *cobra.Command {
 		Use:   "requests",
 		Short: "List the requests that wait for a person",
 		Long: `List the requests that wait for a person, and the leases that live: what each is
-for, for how long, and how many uses are left. "thumbturn deny" refuses a request
-and ends a lease.`,
-		Example: "  thumbturn requests\n  thumbturn requests --all --format json",
+for, for how long, and how many uses are left; and the sessions that may not ask
+for now. "thumbturn deny" refuses a request and ends a lease; --unmute lets a
+muted session ask again.`,
+		Example: "  thumbturn requests\n  thumbturn requests --all --format json\n  thumbturn requests --unmute 5k3d…",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return List(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Unmute != "" {
+				return o.unmute(cmd.Context())
+			}
+			return List(cmd.Context(), o)
+		},
 	}
+	cmd.Flags().StringVar(&o.Unmute, "unmute", "", "let the session that was muted with request `ID` ask again")
 	cmd.Flags().BoolVar(&o.All, "all", false, "also those that were answered or ran out")
 	return cmd
+}
+
+func (o Options) unmute(ctx context.Context) error {
+	return o.Console.Session(ctx, func(s *sdk.Client) error {
+		if err := s.Unmute(ctx, o.Unmute); err != nil {
+			return err
+		}
+		return answered(o.Console, o.Unmute, "unmuted")
+	})
 }
 
 // List prints requests.
@@ -67,16 +85,18 @@ func List(ctx context.Context, o Options) error {
 	})
 }
 
-// line is a request, or a lease, on one line.
+// line is a request, a lease or a mute on one line.
 func line(p api.Pending) string {
 	s := fmt.Sprintf("%s  %s  %-8s  until %s  %s by %s  %s", canon.Escape(p.ID), canon.Escape(p.Code),
 		canon.Escape(p.State), time.UnixMilli(p.Expires).UTC().Format(time.RFC3339), canon.Escape(p.Action),
 		canon.Escape(strings.TrimSpace(p.Caller+" "+p.Label)), canon.Escape(strings.Join(p.Refs, " ")))
-	if p.State != "leased" {
-		return s
-	}
-	if p.Left > 0 {
+	switch {
+	case p.State == "leased" && p.Left > 0:
 		s += fmt.Sprintf("  %d uses left", p.Left)
+	case p.State == "muted":
+		s += fmt.Sprintf("  %d refused since", p.Refused)
+	case p.State != "leased":
+		return s
 	}
 	return s + "  session " + canon.Escape(p.Root)
 }
@@ -210,20 +230,42 @@ func show(w io.Writer, lines []canon.Line, code string) {
 
 // NewDeny returns the deny command.
 func NewDeny(c *console.Console) *cobra.Command {
-	return &cobra.Command{
-		Use:     "deny ID",
-		Short:   "Refuse a request, or end a lease",
-		Example: "  thumbturn deny 5k3d…",
+	o := Options{Console: c}
+	cmd := &cobra.Command{
+		Use:   "deny ID",
+		Short: "Refuse a request, or end a lease",
+		Long: `Refuse a request, or end a lease.
+
+With --mute, whatever the same session asks a person for is refused at once, for
+that long; what needs no person is not touched. "thumbturn requests" lists it, and
+its --unmute takes it back.`,
+		Example: "  thumbturn deny 5k3d…\n  thumbturn deny --mute 10m 5k3d…",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.Session(cmd.Context(), func(s *sdk.Client) error {
-				if err := s.Deny(cmd.Context(), args[0]); err != nil {
-					return err
-				}
-				return answered(c, args[0], "denied")
-			})
+			if cmd.Flags().Changed("mute") && o.Mute < time.Millisecond {
+				return console.Usage("--mute wants a duration such as 10m")
+			}
+			return Deny(cmd.Context(), o, args[0])
 		},
 	}
+	cmd.Flags().DurationVar(&o.Mute, "mute", 0, "and refuse whatever its session asks for `DURATION` such as 10m")
+	return cmd
+}
+
+// Deny refuses a request.
+func Deny(ctx context.Context, o Options, id string) error {
+	return o.Console.Session(ctx, func(s *sdk.Client) error {
+		var err error
+		if o.Mute > 0 {
+			err = s.Mute(ctx, id, o.Mute)
+		} else {
+			err = s.Deny(ctx, id)
+		}
+		if err != nil {
+			return err
+		}
+		return answered(o.Console, id, "denied")
+	})
 }
 
 func answered(c *console.Console, id, state string) error {

@@ -1,6 +1,8 @@
 package socket
 
 import (
+	"time"
+
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/canon"
@@ -50,6 +52,7 @@ func handlers() map[api.Op]handler {
 		api.OpRequest:     {open, 0, (*call).request},
 		api.OpApprove:     {open, 1, (*call).approve},
 		api.OpDeny:        {open, 0, (*call).deny},
+		api.OpUnmute:      {open, 0, (*call).unmute},
 		api.OpAuditList:   {open, 0, (*call).auditList},
 		api.OpAuditVerify: {[]string{h, l, u}, 0, (*call).auditVerify},
 		api.OpAuditExport: {[]string{h, u}, 0, (*call).auditExport},
@@ -186,18 +189,26 @@ func (c *call) requests() error {
 		return err
 	}
 	out := []api.Pending{}
-	leased := map[string]bool{}
+	special := map[string]bool{} // told in another state
 	for _, l := range c.s.Broker.Leases(c.ctx) {
 		p := described(l.Request)
 		p.State, p.Expires, p.Left = "leased", l.Until.UnixMilli(), l.Left
-		out, leased[p.ID] = append(out, p), true
+		out, special[p.ID] = append(out, p), true
+	}
+	for _, m := range c.s.Broker.Muted() {
+		p, err := pending(m.Ticket)
+		if err != nil {
+			return err
+		}
+		p.State, p.Expires, p.Refused, p.Lease, p.Raw = "muted", m.Until.UnixMilli(), m.Refused, 0, nil
+		out, special[p.ID] = append(out, p), true
 	}
 	for _, t := range c.s.Broker.Requests() {
 		p, err := pending(t)
 		if err != nil {
 			return err
 		}
-		if p.Raw = nil; leased[p.ID] || !in.All && t.State != approve.Pending {
+		if p.Raw = nil; special[p.ID] || !in.All && t.State != approve.Pending {
 			continue
 		}
 		out = append(out, p)
@@ -267,7 +278,27 @@ func (c *call) deny() error {
 	if err != nil {
 		return err
 	}
-	if err := c.s.Broker.Deny(c.ctx, c.who, in.ID); err != nil {
+	const most = 1 << 43 // milliseconds: far above any limit, below what a duration holds
+	switch {
+	case in.Mute < 0 || in.Mute > most:
+		return fault.New(fault.Usage, "deny", in.ID, "no such time")
+	case in.Mute > 0:
+		err = c.s.Broker.Mute(c.ctx, c.who, in.ID, time.Duration(in.Mute)*time.Millisecond)
+	default:
+		err = c.s.Broker.Deny(c.ctx, c.who, in.ID)
+	}
+	if err != nil {
+		return err
+	}
+	return c.reply(struct{}{})
+}
+
+func (c *call) unmute() error {
+	in, err := body[api.RequestID](c)
+	if err != nil {
+		return err
+	}
+	if err := c.s.Broker.Unmute(c.ctx, c.who, in.ID); err != nil {
 		return err
 	}
 	return c.reply(struct{}{})
