@@ -179,7 +179,7 @@ func TestApproveLease(t *testing.T) {
 	}
 	var sent api.RequestID
 	s.Calls()[1].Into(t, &sent)
-	if sent.Lease == nil || sent.Lease.Uses != 7 || time.Until(time.UnixMilli(sent.Lease.Until)) > 30*time.Minute {
+	if sent.Lease == nil || sent.Lease.Uses != 7 || sent.Lease.Until != time.Unix(1_800_000_000, 0).Add(30*time.Minute).UnixMilli() {
 		t.Fatalf("sent %+v", sent.Lease)
 	}
 	enforced, _, _ := strings.Cut(got.err, string(canon.Reported))

@@ -26,32 +26,42 @@ type Options struct {
 	File    string // approve: the presence passphrase
 	Lease   time.Duration
 	Uses    int
-	Now     func() time.Time
 	Mute    time.Duration // deny
 	Unmute  string        // requests
+	Watch   bool
+	Every   time.Duration // between two looks of a watch
 }
 
 // NewList returns the requests command.
 func NewList(c *console.Console) *cobra.Command {
-	o := Options{Console: c}
+	o := Options{Console: c, Every: time.Second}
 	cmd := &cobra.Command{
 		Use:   "requests",
 		Short: "List the requests that wait for a person",
 		Long: `List the requests that wait for a person, and the leases that live: what each is
 for, for how long, and how many uses are left; and the sessions that may not ask
 for now. "thumbturn deny" refuses a request and ends a lease; --unmute lets a
-muted session ask again.`,
+muted session ask again.
+
+--watch goes on until Ctrl-C and prints a line, of JSON with --format json, for
+each that is new, answered, expired or ended.`,
 		Example: "  thumbturn requests\n  thumbturn requests --all --format json\n  thumbturn requests --unmute 5k3d…",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Unmute != "" {
 				return o.unmute(cmd.Context())
 			}
+			if o.Watch {
+				return Watch(cmd.Context(), o)
+			}
 			return List(cmd.Context(), o)
 		},
 	}
+	cmd.Flags().BoolVar(&o.Watch, "watch", false, "go on and tell what changes, until Ctrl-C")
 	cmd.Flags().StringVar(&o.Unmute, "unmute", "", "let the session that was muted with request `ID` ask again")
 	cmd.Flags().BoolVar(&o.All, "all", false, "also those that were answered or ran out")
+	cmd.MarkFlagsMutuallyExclusive("unmute", "watch")
+	cmd.MarkFlagsMutuallyExclusive("unmute", "all")
 	return cmd
 }
 
@@ -103,7 +113,7 @@ func line(p api.Pending) string {
 
 // NewApprove returns the approve command.
 func NewApprove(c *console.Console) *cobra.Command {
-	o := Options{Console: c, Now: time.Now}
+	o := Options{Console: c}
 	cmd := &cobra.Command{
 		Use:   "approve ID",
 		Short: "Read a request and approve it with the presence passphrase",
@@ -180,7 +190,7 @@ func (o Options) lease(p api.Pending) (*api.Lease, error) {
 	case o.Lease > longest:
 		return nil, fault.New(fault.Denied, "approve", p.ID, "the policy gives a lease of "+longest.String()+" at most")
 	}
-	return &api.Lease{Until: o.Now().Add(o.Lease).UnixMilli(), Uses: o.Uses}, nil
+	return &api.Lease{Until: o.Console.Now().Add(o.Lease).UnixMilli(), Uses: o.Uses}, nil
 }
 
 // withLease puts what a lease gives behind what else is enforced.

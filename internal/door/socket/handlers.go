@@ -188,12 +188,12 @@ func (c *call) requests() error {
 	if err != nil {
 		return err
 	}
-	out := []api.Pending{}
+	var lasting []api.Pending
 	special := map[string]bool{} // told in another state
 	for _, l := range c.s.Broker.Leases(c.ctx) {
 		p := described(l.Request)
 		p.State, p.Expires, p.Left = "leased", l.Until.UnixMilli(), l.Left
-		out, special[p.ID] = append(out, p), true
+		lasting, special[p.ID] = append(lasting, p), true
 	}
 	for _, m := range c.s.Broker.Muted() {
 		p, err := pending(m.Ticket)
@@ -201,8 +201,9 @@ func (c *call) requests() error {
 			return err
 		}
 		p.State, p.Expires, p.Refused, p.Lease, p.Raw = "muted", m.Until.UnixMilli(), m.Refused, 0, nil
-		out, special[p.ID] = append(out, p), true
+		lasting, special[p.ID] = append(lasting, p), true
 	}
+	out := []api.Pending{}
 	for _, t := range c.s.Broker.Requests() {
 		p, err := pending(t)
 		if err != nil {
@@ -213,7 +214,7 @@ func (c *call) requests() error {
 		}
 		out = append(out, p)
 	}
-	return c.reply(out)
+	return c.reply(append(out, lasting...))
 }
 
 func (c *call) request() error {
