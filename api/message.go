@@ -38,6 +38,7 @@ const (
 	OpRequest  Op = "request.get"
 	OpApprove  Op = "request.approve" // value: presence passphrase
 	OpDeny     Op = "request.deny"
+	OpUnmute   Op = "request.unmute"
 
 	OpAuditList   Op = "audit.list"   // streamed
 	OpAuditVerify Op = "audit.verify" //
@@ -301,6 +302,8 @@ type Program struct {
 	Hash        string   `json:"hash,omitempty"` // SHA-256, hex
 	Interpreter string   `json:"interpreter,omitempty"`
 	IntHash     string   `json:"interpreter_hash,omitempty"`
+	File        string   `json:"file,omitempty"` // "device:inode" of the program and of its interpreter
+	IntFile     string   `json:"interpreter_file,omitempty"`
 	Argv        []string `json:"argv,omitempty"`
 	Dir         string   `json:"dir,omitempty"`
 	Writable    bool     `json:"writable,omitempty"` // by the caller
@@ -320,11 +323,17 @@ type Waiting struct {
 	Why     string `json:"why"`
 }
 
+// Lease is leave for more uses, given with an approval.
+type Lease struct {
+	Until int64 `json:"until"` // unix milliseconds
+	Uses  int   `json:"uses"`
+}
+
 // Pending is one request that waits for a person, or an answered one.
 type Pending struct {
 	ID      string   `json:"id"`
 	Code    string   `json:"code"`
-	State   string   `json:"state"` // pending, approved, denied, expired, used
+	State   string   `json:"state"` // pending, approved, denied, expired, used; leased: its approval gave a lease that lives; muted: its session may not ask
 	Action  string   `json:"action"`
 	Caller  string   `json:"caller"`
 	Label   string   `json:"label,omitempty"`
@@ -333,7 +342,11 @@ type Pending struct {
 	Expires int64    `json:"expires"`
 	Rules   []string `json:"rules,omitempty"`
 	Why     string   `json:"why,omitempty"`
-	Raw     []byte   `json:"raw,omitempty"` // canonical bytes; request.get only
+	Lease   int64    `json:"lease_ms,omitempty"`  // the longest lease that its approval may give
+	Left    int      `json:"uses_left,omitempty"` // leased; none where uses are not counted
+	Refused int      `json:"refused,omitempty"`   // muted: how often since
+	Root    string   `json:"root,omitempty"`      // the session that asked: "pid.start.boot"
+	Raw     []byte   `json:"raw,omitempty"`       // canonical bytes; request.get only
 }
 
 // RequestList filters a list of requests: those that wait, or all that are
@@ -345,7 +358,9 @@ type RequestList struct {
 // RequestID names a request.
 type RequestID struct {
 	ID     string `json:"id"`
-	Source string `json:"source,omitempty"` // see Auth
+	Source string `json:"source,omitempty"`  // see Auth
+	Lease  *Lease `json:"lease,omitempty"`   // approve: also give this
+	Mute   int64  `json:"mute_ms,omitempty"` // deny: and let the session ask nothing for that long
 }
 
 // AuditFilter selects events; empty fields select all. Times are unix

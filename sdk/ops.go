@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/thumbturn/thumbturn/api"
 )
@@ -183,9 +184,19 @@ func (c *Client) Approve(ctx context.Context, in api.RequestID, presence []byte)
 	return c.call(ctx, api.OpApprove, in, [][]byte{presence}, reply{})
 }
 
-// Deny refuses a request.
+// Deny refuses a request, or ends a lease.
 func (c *Client) Deny(ctx context.Context, id string) error {
 	return c.call(ctx, api.OpDeny, api.RequestID{ID: id}, nil, reply{})
+}
+
+// Mute refuses a request, and whatever else its session asks for a time.
+func (c *Client) Mute(ctx context.Context, id string, life time.Duration) error {
+	return c.call(ctx, api.OpDeny, api.RequestID{ID: id, Mute: life.Milliseconds()}, nil, reply{})
+}
+
+// Unmute lets the session of a refused request ask again.
+func (c *Client) Unmute(ctx context.Context, id string) error {
+	return c.call(ctx, api.OpUnmute, api.RequestID{ID: id}, nil, reply{})
 }
 
 // Events calls f for each event that the filter selects.

@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/canon"
 )
 
@@ -42,6 +44,12 @@ func makeRequests() []requestVector {
 		add(name, want, string(canon.Encode(r)))
 	}
 	edit("hold by an agent", "ok", func(*canon.Request) {})
+	edit("hold by an exact program", "ok", func(r *canon.Request) {
+		r.Place.Image = &canon.Image{Hash: strings.Repeat("ab", 32), File: "2049:77"}
+	})
+	edit("hold by an exact script", "ok", func(r *canon.Request) {
+		r.Place.Image = &canon.Image{Hash: strings.Repeat("ab", 32), File: "2049:77", Interpreter: "/bin/\x1bsh", IntHash: strings.Repeat("cd", 32), IntFile: "2049:78"}
+	})
 	edit("reveal in a test home", "ok", func(r *canon.Request) {
 		r.TestHome, r.Action, r.Place.Sink, r.Place.Grade, r.Place.Names = true, "reveal", "reveal", canon.GradeReveal, nil
 	})
@@ -60,8 +68,12 @@ func makeRequests() []requestVector {
 		edit(name, "incomplete", f)
 	}
 	good := string(canon.Encode(example()))
+	exact := example()
+	exact.Place.Image = &canon.Image{Hash: "h"}
 	texts := map[string]string{
-		"white space": strings.Replace(good, ":", ": ", 1), "line break at the end": good + "\n", "two messages": good + good, "empty": "",
+		"image without a member": strings.Replace(string(canon.Encode(exact)), `,"interpreter_file":""`, "", 1),
+		"image of null":          strings.Replace(good, `"names":["GITHUB_TOKEN"]`, `"names":["GITHUB_TOKEN"],"image":null`, 1),
+		"white space":            strings.Replace(good, ":", ": ", 1), "line break at the end": good + "\n", "two messages": good + good, "empty": "",
 		"unknown member": strings.Replace(good, `"uses"`, `"any":1,"uses"`, 1), "member missing": strings.Replace(good, `"uses":1,`, "", 1),
 		"repeated member": strings.Replace(good, `"uses":1`, `"uses":1,"uses":1`, 1), "other case": strings.Replace(good, `"uses"`, `"Uses"`, 1),
 		"float": strings.Replace(good, `"uses":1`, `"uses":1.0`, 1), "exponent": strings.Replace(good, `"uses":1`, `"uses":1e0`, 1),
@@ -124,6 +136,52 @@ func TestVectorRequests(t *testing.T) {
 	for _, c := range []string{"ok", "canonical", "incomplete"} {
 		if count[c] == 0 {
 			t.Errorf("no vector of class %s", c)
+		}
+	}
+}
+
+type leaseVector struct {
+	Until    int64        `json:"until"`
+	Uses     int          `json:"uses"`
+	Evidence string       `json:"evidence"`
+	Lines    []canon.Line `json:"lines"`
+}
+
+// clock stands still, a minute before the lease of the vectors ends.
+type clock struct{}
+
+func (clock) Now() time.Time           { return time.UnixMilli(1795539465988) }
+func (clock) SinceBoot() time.Duration { return time.Hour }
+
+func makeLeases() []leaseVector {
+	var out []leaseVector
+	for _, l := range []approve.Lease{{}, {Until: 1795539525988, Uses: 20}} {
+		d := approve.NewDesk(clock{}, approve.DefaultLimits())
+		t := approve.Ticket{ID: itemID, Digest: canon.RequestDigest(canon.Encode(example())), Lease: time.Minute}
+		if err := d.Park(t); err != nil {
+			panic(err)
+		}
+		p, err := d.Answer(t.ID, t.Digest, approve.Gesture{Source: "terminal", Lease: l})
+		if err != nil {
+			panic(err)
+		}
+		v := leaseVector{Until: l.Until, Uses: l.Uses, Evidence: string(canon.Encode(p.Evidence())), Lines: []canon.Line{}}
+		if l.Uses > 0 {
+			v.Lines = canon.LeaseLines(time.UnixMilli(l.Until), l.Uses)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func TestVectorLeases(t *testing.T) {
+	if diff := cmp.Diff(vectors(t, "request/lease.json", makeLeases), makeLeases()); diff != "" {
+		t.Error(diff)
+	}
+	for _, v := range vectors(t, "request/lease.json", makeLeases) {
+		var e approve.Evidence
+		if err := canon.Decode([]byte(v.Evidence), &e); err != nil || (e.Lease != nil) != (v.Uses > 0) {
+			t.Errorf("%s: %v", v.Evidence, err)
 		}
 	}
 }

@@ -10,6 +10,7 @@ package approve
 import (
 	"context"
 	"sort"
+	"strconv"
 	"sync"
 	"time"
 
@@ -59,12 +60,35 @@ type Clock interface {
 	SinceBoot() time.Duration // does not stop in suspend, cannot be set
 }
 
+// Lease is leave for many uses of one kind, as a person gave it with an
+// approval. The zero Lease gives none.
+type Lease struct {
+	Until int64 `json:"until"` // unix milliseconds
+	Uses  int   `json:"uses"`
+	boot  time.Duration
+}
+
+// End is when the lease ends, by both clocks. Only one out of a Proof has one.
+func (l Lease) End() (wall time.Time, boot time.Duration) { return time.UnixMilli(l.Until), l.boot }
+
+// MaxUses bounds the uses of a lease.
+const MaxUses = 1000
+
+// Gesture is a person's yes to a request, once its caller has checked it.
+type Gesture struct {
+	Source  string // terminal, or file in a test home
+	Lease   Lease  // what the person gives beyond the request
+	Opened  any    // travels to Take
+	Release func() // called when the request ends without being taken
+}
+
 // Proof is one gesture over one digest. Only this package makes one; the zero
 // Proof covers no digest.
 type Proof struct {
 	digest canon.Hash
 	tier   Tier
 	source string
+	lease  Lease
 	at     int64
 	ok     bool
 }
@@ -72,16 +96,26 @@ type Proof struct {
 // Covers reports whether the proof is of at least a tier and over a digest.
 func (p Proof) Covers(d canon.Hash) bool { return p.ok && p.digest == d && p.tier == TierPresence }
 
+// Lease is the leave for more uses that came with the approval of a digest.
+func (p Proof) Lease(d canon.Hash) (Lease, bool) { return p.lease, p.Covers(d) && p.lease.Uses > 0 }
+
 // Evidence is what the ledger records of a proof.
 type Evidence struct {
 	Digest canon.Hash `json:"digest"`
 	Tier   Tier       `json:"tier"`
 	Source string     `json:"source"` // terminal, or file in a test home
 	Time   int64      `json:"time"`
+	Lease  *Lease     `json:"lease,omitempty"`
 }
 
 // Evidence returns the record of the gesture.
-func (p Proof) Evidence() Evidence { return Evidence{p.digest, p.tier, p.source, p.at} }
+func (p Proof) Evidence() Evidence {
+	e := Evidence{p.digest, p.tier, p.source, p.at, nil}
+	if p.lease.Uses > 0 {
+		e.Lease = &p.lease
+	}
+	return e
+}
 
 // Ticket is a request on the desk, as shown.
 type Ticket struct {
@@ -95,6 +129,7 @@ type Ticket struct {
 	State  State
 	Needs  []string // compartments the gesture must open
 	Issued int64
+	Lease  time.Duration // the longest lease that may come with its approval; 0 is none
 }
 
 type entry struct {
@@ -119,11 +154,12 @@ type Desk struct {
 	mu      sync.Mutex
 	entries map[string]*entry
 	cool    map[string]deadline
+	muted   map[string]*mute // by owner
 }
 
 // NewDesk returns an empty desk.
 func NewDesk(c Clock, l Limits) *Desk {
-	return &Desk{Clock: c, Limits: l, entries: map[string]*entry{}, cool: map[string]deadline{}}
+	return &Desk{Clock: c, Limits: l, entries: map[string]*entry{}, cool: map[string]deadline{}, muted: map[string]*mute{}}
 }
 
 func (d *Desk) after(t time.Duration) deadline {
@@ -141,6 +177,9 @@ func (d *Desk) Park(t Ticket) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sweep()
+	if err := d.silenced(t); err != nil {
+		return err
+	}
 	if c, ok := d.cool[t.Owner]; ok && !d.past(c) {
 		return fault.New(fault.Denied, "ask", t.ID, "a person has just denied a request of this session").WithHint("wait a few seconds, and do not ask for the same again")
 	}
@@ -179,6 +218,11 @@ func (d *Desk) sweep() {
 	for k, c := range d.cool {
 		if d.past(c) {
 			delete(d.cool, k)
+		}
+	}
+	for k, m := range d.muted {
+		if d.past(m.deadline) {
+			delete(d.muted, k)
 		}
 	}
 }
@@ -228,10 +272,26 @@ func (d *Desk) List() []Ticket {
 	return out
 }
 
+// MayGive refuses a lease that a request cannot have, or not so long.
+func (d *Desk) MayGive(t Ticket, l Lease) error {
+	left := time.UnixMilli(l.Until).Sub(d.Clock.Now())
+	switch {
+	case l == Lease{}:
+		return nil
+	case t.Lease <= 0:
+		return fault.New(fault.Denied, "approve", t.ID, "this request can have no lease").
+			WithHint("a policy may give one to an agent's `thumbturn run` in standard vaults: see docs/agents.md")
+	case l.Uses < 1 || l.Uses > MaxUses:
+		return fault.New(fault.Usage, "approve", t.ID, "a lease is for 1 to "+strconv.Itoa(MaxUses)+" uses")
+	case left <= 0 || left > t.Lease:
+		return fault.New(fault.Denied, "approve", t.ID, "the policy gives a lease of "+t.Lease.String()+" at most")
+	}
+	return nil
+}
+
 // Answer approves a pending request with a gesture that its caller has checked
-// to be over this digest. opened travels to Take; release is called when the
-// request ends without being taken.
-func (d *Desk) Answer(id string, digest canon.Hash, source string, opened any, release func()) (Proof, error) {
+// to be over this digest.
+func (d *Desk) Answer(id string, digest canon.Hash, g Gesture) (Proof, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sweep()
@@ -242,8 +302,13 @@ func (d *Desk) Answer(id string, digest canon.Hash, source string, opened any, r
 	if e.State != Pending || e.Digest != digest {
 		return Proof{}, fault.New(fault.Conflict, "approve", id, "the request is "+string(e.State))
 	}
-	e.proof = Proof{digest: digest, tier: TierPresence, source: source, at: d.Clock.Now().UnixMilli(), ok: true}
-	e.gesture, e.opened = release, opened
+	if err := d.MayGive(e.Ticket, g.Lease); err != nil {
+		return Proof{}, err
+	}
+	now := d.Clock.Now()
+	g.Lease.boot = d.Clock.SinceBoot() + time.UnixMilli(g.Lease.Until).Sub(now)
+	e.proof = Proof{digest: digest, tier: TierPresence, source: g.Source, lease: g.Lease, at: now.UnixMilli(), ok: true}
+	e.gesture, e.opened = g.Release, g.Opened
 	e.deadline = d.after(d.Limits.Proof)
 	d.finish(e, Approved)
 	return e.proof, nil
@@ -318,10 +383,11 @@ func (d *Desk) Take(id, owner string, match canon.Hash) (Ticket, Proof, any, err
 	return t, p, o, nil
 }
 
-// Clear ends every request that waits: at lock.
+// Clear ends every request that waits, and every mute: at lock.
 func (d *Desk) Clear() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	clear(d.muted)
 	for _, e := range d.entries {
 		if e.State == Pending || e.State == Approved {
 			d.finish(e, Expired)

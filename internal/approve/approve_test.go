@@ -47,14 +47,14 @@ func TestAnswerOnceTakeOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	released := 0
-	if _, err := d.Answer("a", canon.Hash{}, "terminal", nil, func() { released++ }); !fault.Is(err, fault.Conflict) {
+	if _, err := d.Answer("a", canon.Hash{}, Gesture{Source: "terminal", Release: func() { released++ }}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("an answer to another digest: %v", err)
 	}
-	p, err := d.Answer("a", a.Digest, "terminal", "opened", func() { released++ })
+	p, err := d.Answer("a", a.Digest, Gesture{Source: "terminal", Opened: "opened", Release: func() { released++ }})
 	if err != nil || !p.Covers(a.Digest) || p.Covers(canon.Hash{}) {
 		t.Fatalf("answer: %v", err)
 	}
-	if _, err := d.Answer("a", a.Digest, "terminal", nil, nil); !fault.Is(err, fault.Conflict) {
+	if _, err := d.Answer("a", a.Digest, Gesture{Source: "terminal"}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("answered twice: %v", err)
 	}
 	for name, c := range map[string]struct {
@@ -84,7 +84,7 @@ func TestProofExpires(t *testing.T) {
 		a := ticket("a", "me")
 		released := 0
 		_ = d.Park(a)
-		if _, err := d.Answer("a", a.Digest, "terminal", nil, func() { released++ }); err != nil {
+		if _, err := d.Answer("a", a.Digest, Gesture{Source: "terminal", Release: func() { released++ }}); err != nil {
 			t.Fatal(err)
 		}
 		h.move(move[0], move[1])

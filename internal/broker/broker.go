@@ -10,7 +10,7 @@ import (
 	"context"
 	"io"
 	"path/filepath"
-	"sync"
+	"time"
 
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker/grant"
@@ -19,6 +19,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/sink"
+	"github.com/thumbturn/thumbturn/internal/broker/lease"
 	"github.com/thumbturn/thumbturn/internal/broker/vault"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -45,17 +46,19 @@ type Broker struct {
 	g      *gate.Gate
 	book   *book.Book
 	grants *grant.Keeper
-
-	mu     sync.Mutex
-	leases map[string]*lease
+	leases *lease.Keeper
 }
+
+// windowLife is how long standard vaults stay readable in a terminal after a
+// gesture for a reveal.
+const windowLife = 10 * time.Minute
 
 // New returns a broker over a book. It is called by the account package alone:
 // nobody else can name a book.
 func New(b *book.Book, desk *approve.Desk, who *identity.Registry, clock Clock, rand io.Reader) *Broker {
 	g := &gate.Gate{Book: b, Desk: desk, Who: who, Clock: clock, Rand: rand}
 	keeper, office := grant.New(g)
-	return &Broker{Custody: vault.New(g), Office: office, g: g, book: b, grants: keeper, leases: map[string]*lease{}}
+	return &Broker{Custody: vault.New(g), Office: office, g: g, book: b, grants: keeper, leases: lease.New(g)}
 }
 
 // Want names the secrets of one release.
@@ -63,13 +66,18 @@ type Want struct {
 	Ask
 	Refs  []ref.Ref
 	Agent bool // the place is a program known to be an agent
-	Image grant.Image
 }
 
 // Receipt is the place of a release in the ledger.
 type Receipt struct {
 	Request string
 	Intent  int64
+}
+
+// leave is what a person gave before this release, of which this is a use.
+type leave struct {
+	grants []grant.Grant
+	lease  *lease.Lease
 }
 
 // release is one pass through the waist.
@@ -85,7 +93,7 @@ type release struct {
 	request  canon.Request // before describe only its Change, which a delivery has not
 	digest   canon.Hash
 	verdict  policy.Verdict
-	grants   []grant.Grant // that the verdict rests on; none if it needs none
+	under    leave // what the verdict rests on, if it does
 	proof    approve.Proof
 	gesture  *open.Gesture
 	intent   ledger.Intent
@@ -110,7 +118,7 @@ func (b *Broker) pass(ctx context.Context, r *release) (Receipt, error) {
 		return Receipt{}, b.refuse(r, err)
 	}
 	// 2 policy.
-	if err := b.decide(r); err != nil {
+	if err := b.decide(ctx, r); err != nil {
 		return Receipt{}, b.refuse(r, err)
 	}
 	// 3 a human's proof over that digest, where asked.
@@ -129,7 +137,7 @@ func (b *Broker) pass(ctx context.Context, r *release) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, b.outcome(r, err)
 	}
-	b.openWindow(r)
+	b.lease(ctx, r)
 	// 6 check each record against its manifest and open it; 7 deliver all or none.
 	err = b.lend(ctx, permit, r.records, sink.Delivery{Request: r.request.ID, Receipt: r.intent.Index()}, r.to)
 	// 8 outcome.
@@ -243,6 +251,9 @@ func (b *Broker) human(ctx context.Context, r *release) error {
 		return nil
 	}
 	t := b.g.Ticket(r.who, r.request, r.raw, r.verdict, append(canon.PresenceVaults(r.subjects), r.needs...))
+	if lease.Leasable(r.who, r.request) && b.ask(b.book.Policy(), r, leave{lease: &lease.Lease{}}).Decision == policy.Allow {
+		t.Lease = r.verdict.Lease
+	}
 	proof, opened, err := b.g.Ask(ctx, r.who, r.want.Ask, t)
 	if err != nil {
 		return err
@@ -274,22 +285,25 @@ func (b *Broker) unchanged(ctx context.Context, r *release) error {
 // no sync of its own; its event follows.
 func (b *Broker) intend(ctx context.Context, r *release) error {
 	ev := b.event(r, canon.EventIntent, "allowed", "")
-	if in, ok := b.leaseUse(ctx, r); ok {
+	if r.under.lease != nil {
+		in, err := b.leases.Use(ctx, r.under.lease, &ev)
+		if err == nil {
+			b.book.Ledger.Later(ev)
+		}
 		r.intent = in
-		b.book.Ledger.Later(ev)
-		return nil
+		return err
 	}
 	if r.proof.Covers(r.digest) {
 		ev.Proof = canon.Encode(r.proof.Evidence())
 	}
-	in, err := b.grants.Intend(ctx, r.grants, ev, r.request.ID)
+	in, err := b.grants.Intend(ctx, r.under.grants, ev, r.request.ID)
 	r.intent = in
 	return err
 }
 
 // refuse records a denial and returns the error, made alike for strangers.
 func (b *Broker) refuse(r *release, err error) error {
-	if b.book != nil && !fault.Is(err, fault.Pending) { // a request that waits is on record already
+	if b.book != nil && gate.Notable(err) {
 		b.book.Ledger.Later(b.event(r, canon.EventDenial, string(fault.KindOf(err)), gate.Shown(err.Error())))
 	}
 	return err
@@ -307,24 +321,46 @@ func (b *Broker) outcome(r *release, err error) error {
 	return err
 }
 
-// decide asks the policy. What is not allowed as it is, may be under a grant.
-func (b *Broker) decide(r *release) error {
+// decide asks the policy. What is not allowed as it is, may be under a grant;
+// and what a person would be asked, under the lease that this session has.
+func (b *Broker) decide(ctx context.Context, r *release) error {
 	set := b.book.Policy() // none denies
-	r.verdict = b.ask(set, r, false)
+	window := b.leases.Window(r.who)
+	r.verdict = b.ask(set, r, leave{})
+	if r.action == "reveal" && window != nil && r.verdict.Decision == policy.Allow && len(canon.PresenceVaults(r.subjects)) == 0 {
+		r.under.lease = window
+	}
 	if r.verdict.Decision != policy.Allow && r.want.Request == "" {
-		covering := b.grants.Covering(r.who, grant.Use{Action: r.action, Place: r.to.Place(), Image: r.want.Image, Subjects: r.subjects})
-		if v := b.ask(set, r, true); len(covering) > 0 && v.Decision == policy.Allow {
-			r.verdict, r.grants = v, covering
+		covering := leave{grants: b.grants.Covering(r.who, grant.Use{Action: r.action, Place: r.to.Place(), Subjects: r.subjects})}
+		if v := b.ask(set, r, covering); len(covering.grants) > 0 && v.Decision == policy.Allow {
+			r.verdict, r.under = v, covering
+		}
+	}
+	if r.verdict.Decision == policy.Ask && r.want.Request == "" {
+		covering := leave{lease: b.leases.Task(ctx, r.who, r.request)}
+		if v := b.ask(set, r, covering); covering.lease != nil && v.Decision == policy.Allow {
+			r.verdict, r.under = v, covering
 		}
 	}
 	return gate.Refusal(r.verdict, r.action, canon.Refs(r.subjects))
 }
 
+// lease gives what a person's approval of this release gives beyond it.
+func (b *Broker) lease(ctx context.Context, r *release) {
+	given, ok := r.proof.Lease(r.digest)
+	switch {
+	case ok:
+		b.leases.OpenTask(ctx, r.who, r.request, given)
+	case r.action == "reveal" && r.proof.Covers(r.digest) && len(canon.PresenceVaults(r.subjects)) == 0:
+		b.leases.OpenWindow(r.who, r.request, windowLife)
+	}
+}
+
 // ask asks the policy about every subject; the strictest answer counts.
-func (b *Broker) ask(set *policy.Set, r *release, granted bool) (out policy.Verdict) {
+func (b *Broker) ask(set *policy.Set, r *release, under leave) (out policy.Verdict) {
 	for i, s := range r.subjects {
 		f := b.g.Facts(r.who, r.action, r.want.Ask)
-		f.Digest, f.Vault, f.Tier, f.Item, f.Field, f.Grant = r.digest, s.Vault, string(s.Tier), s.Item, s.Field, granted
+		f.Digest, f.Vault, f.Tier, f.Item, f.Field, f.Grant, f.Lease = r.digest, s.Vault, string(s.Tier), s.Item, s.Field, len(under.grants) > 0, under.lease != nil
 		f.Program, f.Grade, f.Sink = filepath.Base(r.to.Place().Program), string(r.to.Place().Grade), r.to.Place().Sink
 		if r.action == actionMove { // the policy knows it as an act of government, not as a delivery
 			f.Grade = ""
@@ -332,7 +368,7 @@ func (b *Broker) ask(set *policy.Set, r *release, granted bool) (out policy.Verd
 		if v, err := b.book.Vault(r.action, s.Vault); err == nil {
 			f.Name = v.Title
 		}
-		f.Window = r.action == "reveal" && s.Tier == canon.TierStandard && b.window(r.who)
+		f.Window = r.action == "reveal" && s.Tier == canon.TierStandard && b.leases.Window(r.who) != nil
 		if v := set.Decide(f); i == 0 {
 			out = v
 		} else {
@@ -342,17 +378,44 @@ func (b *Broker) ask(set *policy.Set, r *release, granted bool) (out policy.Verd
 	return out
 }
 
-// Approve answers a request with the presence passphrase, for a person.
-func (b *Broker) Approve(ctx context.Context, who identity.Caller, id, source string, passphrase []byte) error {
-	return b.g.Approve(ctx, who, id, source, passphrase)
+// Approve answers a request with the presence passphrase, for a person, who may
+// give a lease with it.
+func (b *Broker) Approve(ctx context.Context, who identity.Caller, id, source string, l approve.Lease, passphrase []byte) error {
+	return b.g.Approve(ctx, who, id, source, l, passphrase)
 }
 
-// Deny refuses a request, or ends a lease.
+// Deny refuses a request, or ends a lease. Both are always safe, so anybody of
+// this user may.
 func (b *Broker) Deny(ctx context.Context, who identity.Caller, id string) error {
-	if b.Revoke(id) {
-		return nil
+	if !b.leases.End(id) {
+		return b.g.Deny(ctx, who, id)
 	}
-	return b.g.Deny(ctx, who, id)
+	ev := gate.Did(who, canon.EventDecision, "", "denied", "", "", "")
+	ev.Request, ev.Lease = id, id
+	_, err := b.book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{ev}})
+	return err
+}
+
+// Mute refuses a request and keeps its session from asking for a time.
+func (b *Broker) Mute(ctx context.Context, who identity.Caller, id string, life time.Duration) error {
+	return b.g.Mute(ctx, who, id, life)
+}
+
+// Unmute takes that back.
+func (b *Broker) Unmute(ctx context.Context, who identity.Caller, id string) error {
+	return b.g.Unmute(ctx, who, id)
+}
+
+// Muted lists the sessions that may not ask.
+func (b *Broker) Muted() []approve.Muted { return b.g.Desk.Muted() }
+
+// Leases lists the live leases.
+func (b *Broker) Leases(ctx context.Context) []lease.Listed { return b.leases.List(ctx) }
+
+// Ended drops every lease and every waiting request: at lock.
+func (b *Broker) Ended() {
+	b.leases.EndAll()
+	b.g.Desk.Clear()
 }
 
 // Requests lists what waits for a person and what was answered lately.

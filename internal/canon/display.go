@@ -57,6 +57,12 @@ func Lines(r Request) []Line {
 	}
 	add(Reported, "asked by", who+fmt.Sprintf(" (uid %d, session %s)", r.Caller.UID, Escape(r.Caller.Root)))
 	add(Reported, "program", Escape(r.Place.Program))
+	if i := r.Place.Image; i != nil {
+		add(Reported, "content", imageWords(i.Hash, i.File))
+		if i.Interpreter != "" {
+			add(Reported, "run by", Escape(i.Interpreter)+"  ("+imageWords(i.IntHash, i.IntFile)+")")
+		}
+	}
 	if len(r.Place.Shown) > 0 {
 		quoted := make([]string, len(r.Place.Shown))
 		for i, a := range r.Place.Shown {
@@ -76,6 +82,24 @@ func Lines(r Request) []Line {
 		add(g, f.label, Escape(f.fact.Value))
 	}
 	return out
+}
+
+func imageWords(hash, file string) string {
+	if file == "" {
+		return "sha256 " + Escape(hash)
+	}
+	return "sha256 " + Escape(hash) + ", file " + Escape(file)
+}
+
+// LeaseLines renders what a person is about to give beyond a request itself:
+// leave for many uses until a moment. They belong to the first group.
+func LeaseLines(until time.Time, uses int) []Line {
+	return []Line{
+		{Enforced, "LEASE", "the same session may run exactly this again without asking, with these values, " + fmt.Sprintf("%d times at most", uses)},
+		{Enforced, "lease until", until.UTC().Format(time.RFC3339) + "; sooner at a lock, at `thumbturn deny` of this id, or at the session's end"},
+		{Enforced, "lease ends", "when a value, its addresses, the program's file, the command, the directory, the variables or the policy change"},
+		{Enforced, "not leased", "what the program reads or calls can change meanwhile, and is not looked at"},
+	}
 }
 
 func gradeWords(g Grade) string {

@@ -64,6 +64,7 @@ type Event struct {
 	Reason   string          `json:"reason,omitempty"`
 	Uses     int             `json:"uses,omitempty"`
 	Grant    string          `json:"grant,omitempty"`    // id of the grant that an intent used, or that was written
+	Lease    string          `json:"lease,omitempty"`    // id of the lease that uses were reserved or made under, or that ended
 	Proof    json.RawMessage `json:"proof,omitempty"`    // evidence of a gesture
 	Raw      json.RawMessage `json:"raw,omitempty"`      // the request's canonical bytes
 	Evidence json.RawMessage `json:"evidence,omitempty"` // of the caller

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Grade says what a sink lets the caller do with a value.
@@ -55,7 +56,33 @@ type Place struct {
 	Argv    Hash     `json:"argv"`    // digest of the whole argument list
 	Shown   []string `json:"shown"`   // the argument list as shown: escaped, secrets replaced
 	Dir     string   `json:"dir"`
-	Names   []string `json:"names"` // environment names, or the changed thing's lines
+	Names   []string `json:"names"`           // environment names, or the changed thing's lines
+	Image   *Image   `json:"image,omitempty"` // of the program, where it was hashed
+}
+
+// Image is a program's content, as the caller's CLI reports it.
+type Image struct {
+	Hash        string `json:"hash"`        // SHA-256, hex
+	File        string `json:"file"`        // "device:inode"; empty where the system has none
+	Interpreter string `json:"interpreter"` // path; empty unless the program is a script
+	IntHash     string `json:"interpreter_hash"`
+	IntFile     string `json:"interpreter_file"`
+}
+
+// Exact reports whether it is of one file, and of one interpreter if it has one:
+// then no other file, and no other content, gives an equal Image.
+func (i *Image) Exact() bool {
+	switch {
+	case i == nil || !isSum(i.Hash) || i.File == "":
+		return false
+	case i.Interpreter == "":
+		return i.IntHash == "" && i.IntFile == ""
+	}
+	return isSum(i.IntHash) && i.IntFile != ""
+}
+
+func isSum(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // Request is what a human approves and what a Permit is for. Its bytes are

@@ -35,7 +35,8 @@ func names(t *testing.T) *sdktest.Server {
 		api.OpItemList: one(items),
 		api.OpItemGet:  one(exampleItem()),
 		api.OpRequests: one([]api.Pending{{ID: idA, State: "pending", Action: "hold", Refs: []string{"op://a/b/c"}},
-			{ID: idB, State: "approved", Action: "hold"}, {ID: idC, State: "denied"}, {ID: "--yes", State: "pending"}}),
+			{ID: idB, State: "approved", Action: "hold"}, {ID: idC, State: "denied"}, {ID: "--yes", State: "pending"},
+			{ID: idC, State: "leased", Action: "hold"}}),
 	}))
 }
 
@@ -83,6 +84,7 @@ func TestComplete(t *testing.T) {
 		{"fields", []string{"item", "get", "github", "--fields", "label=username,label=p"}, []string{"label=username,label=password", ":6"}},
 		{"fields of nothing", []string{"item", "get", "--fields", ""}, []string{":6"}},
 		{"requests to answer", []string{"approve", ""}, []string{idA + "\tpending: hold op://a/b/c", ":4"}},
+		{"what to deny", []string{"deny", ""}, []string{idA + "\tpending: hold op://a/b/c", idC + "\tleased: hold", ":4"}},
 		{"requests to come back for", []string{"run", "--request", ""}, []string{idA + "\tpending: hold op://a/b/c", idB + "\tapproved: hold", ":4"}},
 		{"file", []string{"run", "--env-file", ""}, []string{":0"}},
 		{"program", []string{"run", "--", ""}, []string{":0"}},

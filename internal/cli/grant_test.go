@@ -45,7 +45,7 @@ func TestGrantCreate(t *testing.T) {
 	if p.Hash != hex.EncodeToString(sum[:]) || p.Interpreter != "/bin/sh" || len(p.IntHash) != 64 || !p.Writable {
 		t.Errorf("%+v", p)
 	}
-	p.Hash, p.Interpreter, p.IntHash, p.Writable = "", "", "", false
+	p.Hash, p.Interpreter, p.IntHash, p.File, p.IntFile, p.Writable = "", "", "", "", "", false
 	in.Program = p
 	want := api.GrantCreate{Name: "nightly", Refs: []string{"op://dev/db/password", "op://dev/db/user"}, Life: (30 * 24 * time.Hour).Milliseconds(), Uses: 7,
 		Program: api.Program{Path: job, Argv: []string{job, "--full", "--until", "x"}, Dir: "/srv"}}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -165,6 +166,45 @@ func TestApprove(t *testing.T) {
 	}
 }
 
+// What a lease gives is shown before the passphrase is asked for, and sent as it
+// was shown; one that the policy does not give is refused without asking.
+func TestApproveLease(t *testing.T) {
+	r, p := exampleRequest(t)
+	p.Lease = (30 * time.Minute).Milliseconds()
+	s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpRequest: one(p), api.OpApprove: {{}}}))
+	who := &person{answers: []string{presencePass}}
+	got := runCLI(t, s, who, "", "approve", "--lease", "30m", "--uses", "7", r.ID)
+	if got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	var sent api.RequestID
+	s.Calls()[1].Into(t, &sent)
+	if sent.Lease == nil || sent.Lease.Uses != 7 || sent.Lease.Until != time.Unix(1_800_000_000, 0).Add(30*time.Minute).UnixMilli() {
+		t.Fatalf("sent %+v", sent.Lease)
+	}
+	enforced, _, _ := strings.Cut(got.err, string(canon.Reported))
+	for _, want := range []string{"7 times at most", time.UnixMilli(sent.Lease.Until).UTC().Format(time.RFC3339)} {
+		if !strings.Contains(enforced, want) {
+			t.Errorf("%q is not shown as enforced:\n%s", want, got.err)
+		}
+	}
+	for _, c := range []struct {
+		args    string
+		longest time.Duration
+		code    int
+	}{
+		{"--lease 30m", 0, 3}, {"--lease 30m1s", 30 * time.Minute, 3}, {"--lease -1m", 30 * time.Minute, 2},
+		{"--lease 1m --uses 0", 30 * time.Minute, 2}, {"--uses 3", 30 * time.Minute, 2},
+	} {
+		p.Lease = c.longest.Milliseconds()
+		s := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpRequest: one(p)}))
+		who := &person{}
+		if got := runCLI(t, s, who, "", strings.Fields("approve "+c.args+" "+r.ID)...); got.code != c.code || len(who.asked) > 0 {
+			t.Errorf("%s: %+v, asked %q", c.args, got, who.asked)
+		}
+	}
+}
+
 // Nobody is asked for a passphrase over bytes that do not hold together.
 func TestApproveRefuses(t *testing.T) {
 	r, good := exampleRequest(t)
@@ -205,6 +245,34 @@ func TestRequestsAndDeny(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	if got := runCLI(t, s, nil, "", "requests", "--all"); got.code != 0 || strings.Contains(got.out, "\x1b") || !strings.HasPrefix(got.out, "r1  c  pending") {
+		t.Errorf("%+v", got)
+	}
+	leased := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpRequests: one([]api.Pending{
+		{ID: "r2", Code: "c", State: "leased", Action: "hold", Caller: "agent", Refs: []string{"op://a/b/c"}, Expires: 1_800_000_000_000, Left: 7, Root: "3.4.boot"},
+		{ID: "r3", State: "leased", Action: "reveal", Caller: "person", Root: "5.6.boot"}})}))
+	got := runCLI(t, leased, nil, "", "requests")
+	for _, want := range []string{"leased    until 2027-01-15T08:00:00Z  hold by agent  op://a/b/c  7 uses left  session 3.4.boot\n", "reveal by person    session 5.6.boot\n"} {
+		if got.code != 0 || !strings.Contains(got.out, want) {
+			t.Errorf("%q is not in %+v", want, got)
+		}
+	}
+	muted := sdktest.Start(t, answers(map[api.Op][]sdktest.Message{api.OpDeny: {{}}, api.OpUnmute: {{}}, api.OpRequests: one([]api.Pending{
+		{ID: "r4", State: "muted", Action: "hold", Caller: "agent", Refused: 3, Root: "3.4.boot"}})}))
+	for line, want := range map[string]string{"deny --mute 10m r4": "denied r4\n", "requests --unmute r4": "unmuted r4\n"} {
+		if got := runCLI(t, muted, nil, "", strings.Fields(line)...); got != (result{0, want, ""}) {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+	for _, c := range muted.Calls() {
+		var id api.RequestID
+		if c.Into(t, &id); id.ID != "r4" || (c.Op == api.OpDeny) != (id.Mute == 600_000) {
+			t.Errorf("%s: %+v", c.Op, id)
+		}
+	}
+	if got := runCLI(t, muted, nil, "", "requests"); !strings.Contains(got.out, "3 refused since  session 3.4.boot\n") {
+		t.Errorf("%+v", got)
+	}
+	if got := runCLI(t, muted, nil, "", "deny", "--mute", "0s", "r4"); got.code != 2 {
 		t.Errorf("%+v", got)
 	}
 	var in api.RequestList

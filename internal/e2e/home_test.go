@@ -155,7 +155,7 @@ func (h *home) pending() string {
 	h.t.Helper()
 	for range 200 {
 		var list []api.Pending
-		if r := h.person("requests", "--format", "json"); r.Code == 0 && json.Unmarshal([]byte(r.Out), &list) == nil && len(list) > 0 {
+		if r := h.person("requests", "--format", "json"); r.Code == 0 && json.Unmarshal([]byte(r.Out), &list) == nil && len(list) > 0 && list[0].State == "pending" { // they come first
 			return list[0].ID
 		}
 		time.Sleep(20 * time.Millisecond)

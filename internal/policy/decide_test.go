@@ -114,19 +114,27 @@ func TestRevealWindow(t *testing.T) {
 	}
 }
 
-// A lease stands for the gesture of an agent's use and of nothing else.
+// A lease stands for the gesture of an agent's use, and of its hold on a standard
+// vault, and of nothing else. The built-in policy gives none for a hold.
 func TestLeased(t *testing.T) {
 	s := mustLoad(t, Default())
 	for _, a := range actions {
-		f := facts("agent", a, "standard")
-		before := s.Decide(f).Decision
-		f.Lease = true
-		want := before
-		if a == "use" {
-			want = Allow
-		}
-		if v := s.Decide(f); v.Decision != want || v.Lease != 0 {
-			t.Errorf("%s: got %+v", a, v)
+		for _, tier := range []string{"standard", "presence"} {
+			for _, who := range []string{"person", "agent", "service"} {
+				f := facts(who, a, tier)
+				before := s.Decide(f)
+				if before.Lease != 0 && a != "use" {
+					t.Errorf("%s %s %s: gives a lease: %+v", who, a, tier, before)
+				}
+				f.Lease = true
+				want := before.Decision
+				if who == "agent" && (a == "use" || a == "hold" && tier == "standard") {
+					want = Allow
+				}
+				if v := s.Decide(f); v.Decision != want || v.Lease != 0 {
+					t.Errorf("%s %s %s: got %+v", who, a, tier, v)
+				}
+			}
 		}
 	}
 }

@@ -178,8 +178,7 @@ func (h theatre) run(j job) (string, error) {
 	}
 	who := h.as(j.pid, j.argv...)
 	client, server := h.pair()
-	want := broker.Want{Ask: broker.Ask{NoWait: true}, Agent: j.agent,
-		Image: grant.Image{Hash: j.prog.Hash, Interpreter: j.prog.Interpreter, IntHash: j.prog.IntHash}}
+	want := broker.Want{Ask: broker.Ask{NoWait: true}, Agent: j.agent}
 	for _, x := range j.refs {
 		r, err := ref.Parse(x)
 		if err != nil {
@@ -259,7 +258,7 @@ func (h theatre) approve(id string) error {
 	if h.acc.TestHome() {
 		source = "file"
 	}
-	return h.broker.Approve(context.Background(), h.who, id, source, []byte(presencePass))
+	return h.broker.Approve(context.Background(), h.who, id, source, approve.Lease{}, []byte(presencePass))
 }
 
 func (h theatre) granted(o grant.Order) grant.Listed {
@@ -472,8 +471,7 @@ func TestGrantUsesTogether(t *testing.T) {
 	for range 12 {
 		_, server := h.pair()
 		wg.Go(func() {
-			_, err := h.broker.Release(context.Background(), who, broker.Want{Ask: broker.Ask{NoWait: true}, Refs: []ref.Ref{r},
-				Image: grant.Image{Hash: p.Hash, Interpreter: p.Interpreter, IntHash: p.IntHash}}, handoff.To(server, p, nil, nil))
+			_, err := h.broker.Release(context.Background(), who, broker.Want{Ask: broker.Ask{NoWait: true}, Refs: []ref.Ref{r}}, handoff.To(server, p, nil, nil))
 			errs <- err
 		})
 	}
@@ -610,7 +608,7 @@ func TestGrantUnderOldPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = strings.ReplaceAll(text, "unless { context.grant && resource.standard }", "")
+	text = strings.ReplaceAll(text, "unless { (context.grant || context.lease) && resource.standard }", "")
 	ask := broker.Ask{Waiting: func(t approve.Ticket) (func(), error) { go func() { _ = h.approve(t.ID) }(); return func() {}, nil }}
 	if err := h.broker.ApplyPolicy(context.Background(), h.who, ask, text); err != nil {
 		t.Fatal(err)

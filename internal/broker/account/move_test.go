@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/archive"
 	"github.com/thumbturn/thumbturn/internal/broker/account"
 	"github.com/thumbturn/thumbturn/internal/broker/vault"
@@ -150,7 +151,7 @@ func (s *site) works(presence string) {
 	ctx := context.Background()
 	for _, v := range []string{"dev", "prod"} {
 		got, err := s.release("op://"+v+"/Stripe/credential", func(id string) error {
-			return s.broker.Approve(ctx, s.who, id, "file", []byte(presence))
+			return s.broker.Approve(ctx, s.who, id, "file", approve.Lease{}, []byte(presence))
 		})
 		if err != nil || got != canary {
 			s.t.Errorf("%s: %q, %v", v, got, err)
@@ -439,7 +440,7 @@ func TestRecoverFrom(t *testing.T) {
 	}
 	b.works(presence)
 	if _, err := b.release("op://prod/Stripe/credential", func(id string) error {
-		return b.broker.Approve(ctx, b.who, id, "file", []byte(presencePass))
+		return b.broker.Approve(ctx, b.who, id, "file", approve.Lease{}, []byte(presencePass))
 	}); err == nil {
 		t.Error("the presence passphrase of before approves")
 	}

@@ -18,13 +18,6 @@ import (
 	"github.com/thumbturn/thumbturn/ref"
 )
 
-// Image is the content of the program, as the caller's CLI reports it.
-type Image struct {
-	Hash        string // SHA-256, hex
-	Interpreter string // path; empty unless the program is a script
-	IntHash     string
-}
-
 // Keeper holds the releases of one account against its grants.
 type Keeper struct {
 	g      *gate.Gate

@@ -14,7 +14,6 @@ import (
 type Use struct {
 	Action   string
 	Place    canon.Place
-	Image    Image
 	Subjects []canon.Subject
 }
 
@@ -32,7 +31,7 @@ func covers(t canon.GrantTerms, uid int, u Use) bool {
 		return false
 	case p.Program != t.Program || p.Dir != t.Dir || p.Argv != t.Argv:
 		return false
-	case u.Image != Image{t.Hash, t.Interpreter, t.IntHash}:
+	case p.Image == nil || p.Image.Hash != t.Hash || p.Image.Interpreter != t.Interpreter || p.Image.IntHash != t.IntHash:
 		return false
 	}
 	for _, s := range u.Subjects {

@@ -15,8 +15,8 @@ func terms() (canon.GrantTerms, Use) {
 	argv := canon.ArgvDigest([]string{"/bin/job", "--full"})
 	t := canon.GrantTerms{V: 1, Name: "n", Fields: fields, Revisions: canon.RevisionsFollow, Grade: canon.GradeHold, UID: 1000,
 		Program: "/bin/job", Hash: "h", Interpreter: "/bin/sh", IntHash: "k", Argv: argv, Dir: "/srv"}
-	u := Use{Action: "hold", Place: canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: "/bin/job", Argv: argv, Dir: "/srv", Names: []string{"X"}},
-		Image: Image{"h", "/bin/sh", "k"}}
+	u := Use{Action: "hold", Place: canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: "/bin/job", Argv: argv, Dir: "/srv", Names: []string{"X"},
+		Image: &canon.Image{Hash: "h", Interpreter: "/bin/sh", IntHash: "k"}}}
 	for _, f := range fields {
 		u.Subjects = append(u.Subjects, canon.Subject{Ref: "op://vault/item/" + f.Field, Vault: f.Vault, Item: f.Item, Field: f.Field, Tier: canon.TierStandard})
 	}
@@ -50,10 +50,10 @@ func TestCovers(t *testing.T) {
 		"another program":  func(_ *canon.GrantTerms, u *Use, _ *int) { u.Place.Program += "2" },
 		"another argument": func(_ *canon.GrantTerms, u *Use, _ *int) { u.Place.Argv[0] ^= 1 },
 		"another folder":   func(_ *canon.GrantTerms, u *Use, _ *int) { u.Place.Dir = "/srv/" },
-		"another hash":     func(_ *canon.GrantTerms, u *Use, _ *int) { u.Image.Hash = "x" },
-		"no hash anywhere": func(g *canon.GrantTerms, u *Use, _ *int) { g.Hash, u.Image.Hash = "", "" },
-		"half a script":    func(g *canon.GrantTerms, u *Use, _ *int) { g.IntHash, u.Image.IntHash = "", "" },
-		"no script":        func(_ *canon.GrantTerms, u *Use, _ *int) { u.Image.Interpreter, u.Image.IntHash = "", "" },
+		"another hash":     func(_ *canon.GrantTerms, u *Use, _ *int) { u.Place.Image.Hash = "x" },
+		"no hash anywhere": func(g *canon.GrantTerms, u *Use, _ *int) { g.Hash, u.Place.Image.Hash = "", "" },
+		"half a script":    func(g *canon.GrantTerms, u *Use, _ *int) { g.IntHash, u.Place.Image.IntHash = "", "" },
+		"no script":        func(_ *canon.GrantTerms, u *Use, _ *int) { u.Place.Image.Interpreter, u.Place.Image.IntHash = "", "" },
 		"no references":    func(_ *canon.GrantTerms, u *Use, _ *int) { u.Subjects = nil },
 		"presence vault":   func(_ *canon.GrantTerms, u *Use, _ *int) { u.Subjects[1].Tier = canon.TierPresence },
 		"no tier":          func(_ *canon.GrantTerms, u *Use, _ *int) { u.Subjects[1].Tier = "" },
@@ -84,7 +84,7 @@ func TestCoversNothingMore(t *testing.T) {
 		g.V, g.Revisions, g.Grade = rapid.IntRange(0, 2).Draw(t, "v"), canon.RevisionsFollow, canon.GradeHold
 		g.Program, g.Hash, g.Interpreter, g.IntHash, g.Dir = word.Draw(t, "p"), word.Draw(t, "h"), word.Draw(t, "i"), word.Draw(t, "k"), word.Draw(t, "d")
 		u.Place = canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: word.Draw(t, "up"), Dir: word.Draw(t, "ud")}
-		u.Image = Image{word.Draw(t, "uh"), word.Draw(t, "ui"), word.Draw(t, "uk")}
+		u.Place.Image = &canon.Image{Hash: word.Draw(t, "uh"), Interpreter: word.Draw(t, "ui"), IntHash: word.Draw(t, "uk")}
 		for range rapid.IntRange(0, 2).Draw(t, "fields") {
 			g.Fields = append(g.Fields, canon.GrantField{Field: word.Draw(t, "f")})
 		}
@@ -95,7 +95,7 @@ func TestCoversNothingMore(t *testing.T) {
 			return
 		}
 		if g.V != 1 || g.Program == "" || g.Hash == "" || g.Dir == "" || g.Program != u.Place.Program || g.Dir != u.Place.Dir ||
-			g.Hash != u.Image.Hash || g.Interpreter != u.Image.Interpreter || g.IntHash != u.Image.IntHash || len(u.Subjects) == 0 {
+			g.Hash != u.Place.Image.Hash || g.Interpreter != u.Place.Image.Interpreter || g.IntHash != u.Place.Image.IntHash || len(u.Subjects) == 0 {
 			t.Fatalf("%+v covers %+v", g, u)
 		}
 		for _, s := range u.Subjects {

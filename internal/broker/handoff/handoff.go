@@ -19,5 +19,8 @@ import (
 func To(conn *local.Conn, p api.Program, shown, names []string) sink.Sink {
 	place := canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: p.Path,
 		Argv: canon.ArgvDigest(p.Argv), Shown: shown, Dir: p.Dir, Names: names}
+	if p.Hash != "" {
+		place.Image = &canon.Image{Hash: p.Hash, File: p.File, Interpreter: p.Interpreter, IntHash: p.IntHash, IntFile: p.IntFile}
+	}
 	return sink.New(place, func(ctx context.Context, d sink.Delivery) error { return wire.Send(ctx, conn, d) })
 }

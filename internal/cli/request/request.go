@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,20 +24,54 @@ type Options struct {
 	Console *console.Console
 	All     bool   // requests
 	File    string // approve: the presence passphrase
+	Lease   time.Duration
+	Uses    int
+	Mute    time.Duration // deny
+	Unmute  string        // requests
+	Watch   bool
+	Every   time.Duration // between two looks of a watch
 }
 
 // NewList returns the requests command.
 func NewList(c *console.Console) *cobra.Command {
-	o := Options{Console: c}
+	o := Options{Console: c, Every: time.Second}
 	cmd := &cobra.Command{
-		Use:     "requests",
-		Short:   "List the requests that wait for a person",
-		Example: "  thumbturn requests\n  thumbturn requests --all --format json",
+		Use:   "requests",
+		Short: "List the requests that wait for a person",
+		Long: `List the requests that wait for a person, and the leases that live: what each is
+for, for how long, and how many uses are left; and the sessions that may not ask
+for now. "thumbturn deny" refuses a request and ends a lease; --unmute lets a
+muted session ask again.
+
+--watch goes on until Ctrl-C and prints a line, of JSON with --format json, for
+each that is new, answered, expired or ended.`,
+		Example: "  thumbturn requests\n  thumbturn requests --all --format json\n  thumbturn requests --unmute 5k3d…",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return List(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Unmute != "" {
+				return o.unmute(cmd.Context())
+			}
+			if o.Watch {
+				return Watch(cmd.Context(), o)
+			}
+			return List(cmd.Context(), o)
+		},
 	}
+	cmd.Flags().BoolVar(&o.Watch, "watch", false, "go on and tell what changes, until Ctrl-C")
+	cmd.Flags().StringVar(&o.Unmute, "unmute", "", "let the session that was muted with request `ID` ask again")
 	cmd.Flags().BoolVar(&o.All, "all", false, "also those that were answered or ran out")
+	cmd.MarkFlagsMutuallyExclusive("unmute", "watch")
+	cmd.MarkFlagsMutuallyExclusive("unmute", "all")
 	return cmd
+}
+
+func (o Options) unmute(ctx context.Context) error {
+	return o.Console.Session(ctx, func(s *sdk.Client) error {
+		if err := s.Unmute(ctx, o.Unmute); err != nil {
+			return err
+		}
+		return answered(o.Console, o.Unmute, "unmuted")
+	})
 }
 
 // List prints requests.
@@ -54,12 +89,26 @@ func List(ctx context.Context, o Options) error {
 				fmt.Fprintln(w, "no requests")
 			}
 			for _, p := range ps {
-				fmt.Fprintf(w, "%s  %s  %-8s  until %s  %s by %s  %s\n", canon.Escape(p.ID), canon.Escape(p.Code),
-					canon.Escape(p.State), time.UnixMilli(p.Expires).UTC().Format(time.RFC3339), canon.Escape(p.Action),
-					canon.Escape(strings.TrimSpace(p.Caller+" "+p.Label)), canon.Escape(strings.Join(p.Refs, " ")))
+				fmt.Fprintln(w, line(p))
 			}
 		})
 	})
+}
+
+// line is a request, a lease or a mute on one line.
+func line(p api.Pending) string {
+	s := fmt.Sprintf("%s  %s  %-8s  until %s  %s by %s  %s", canon.Escape(p.ID), canon.Escape(p.Code),
+		canon.Escape(p.State), time.UnixMilli(p.Expires).UTC().Format(time.RFC3339), canon.Escape(p.Action),
+		canon.Escape(strings.TrimSpace(p.Caller+" "+p.Label)), canon.Escape(strings.Join(p.Refs, " ")))
+	switch {
+	case p.State == "leased" && p.Left > 0:
+		s += fmt.Sprintf("  %d uses left", p.Left)
+	case p.State == "muted":
+		s += fmt.Sprintf("  %d refused since", p.Refused)
+	case p.State != "leased":
+		return s
+	}
+	return s + "  session " + canon.Escape(p.Root)
 }
 
 // NewApprove returns the approve command.
@@ -70,11 +119,24 @@ func NewApprove(c *console.Console) *cobra.Command {
 		Short: "Read a request and approve it with the presence passphrase",
 		Long: `Show exactly what a request asks for, and approve it with the presence
 passphrase. Compare the code with the one that the asking program shows. To
-refuse, press Ctrl-C or use "thumbturn deny".`,
-		Example: "  thumbturn requests\n  thumbturn approve 5k3d…",
+refuse, press Ctrl-C or use "thumbturn deny".
+
+--lease also lets the same session run exactly the same again without asking, for
+that long and --uses times at most. It is for an agent's "thumbturn run" in
+standard vaults, where the policy gives a lease, and no longer than it says; a
+lock, "thumbturn deny" with the same id, and any change of values, program,
+command, directory or policy end it sooner.`,
+		Example: "  thumbturn requests\n  thumbturn approve 5k3d…\n  thumbturn approve --lease 30m 5k3d…",
 		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return Approve(cmd.Context(), o, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("uses") && o.Lease == 0 {
+				return console.Usage("--uses goes with --lease")
+			}
+			return Approve(cmd.Context(), o, args[0])
+		},
 	}
+	cmd.Flags().DurationVar(&o.Lease, "lease", 0, "let the session run the same again without asking, for `DURATION` such as 30m")
+	cmd.Flags().IntVar(&o.Uses, "uses", 100, "with --lease: `N` times at most")
 	cmd.Flags().StringVar(&o.File, "passphrase-file", "", "read the presence passphrase from `FILE` (test homes only)")
 	return cmd
 }
@@ -95,17 +157,49 @@ func Approve(ctx context.Context, o Options, id string) error {
 		if err != nil {
 			return err
 		}
+		var lease *api.Lease
+		if o.Lease != 0 {
+			if lease, err = o.lease(p); err != nil {
+				return err
+			}
+			lines = withLease(lines, *lease)
+		}
 		show(o.Console.Err, lines, code)
 		pass, auth, err := o.Console.Passphrase("presence passphrase: ", o.File)
 		if err != nil {
 			return err
 		}
 		defer clear(pass)
-		if err := s.Approve(ctx, api.RequestID{ID: id, Source: auth.Source}, pass); err != nil {
+		if err := s.Approve(ctx, api.RequestID{ID: id, Source: auth.Source, Lease: lease}, pass); err != nil {
 			return err
 		}
 		return answered(o.Console, id, "approved")
 	})
+}
+
+// lease is what is given with the approval: its end is a moment, so that what is
+// read is what holds, however long the reading takes.
+func (o Options) lease(p api.Pending) (*api.Lease, error) {
+	longest := time.Duration(p.Lease) * time.Millisecond
+	switch {
+	case o.Lease < 0 || o.Uses < 1:
+		return nil, console.Usage("--lease wants a duration such as 30m, and --uses at least 1")
+	case longest <= 0:
+		return nil, fault.New(fault.Denied, "approve", p.ID, "this request can have no lease").
+			WithHint("a policy may give one to an agent's `thumbturn run` in standard vaults: see docs/agents.md")
+	case o.Lease > longest:
+		return nil, fault.New(fault.Denied, "approve", p.ID, "the policy gives a lease of "+longest.String()+" at most")
+	}
+	return &api.Lease{Until: o.Console.Now().Add(o.Lease).UnixMilli(), Uses: o.Uses}, nil
+}
+
+// withLease puts what a lease gives behind what else is enforced.
+func withLease(lines []canon.Line, l api.Lease) []canon.Line {
+	at := slices.IndexFunc(lines, func(l canon.Line) bool { return l.Group != canon.Enforced })
+	if at < 0 {
+		at = len(lines)
+	}
+	return slices.Insert(lines, at, canon.LeaseLines(time.UnixMilli(l.Until), l.Uses)...)
 }
 
 // decode reads the canonical bytes and checks that all that names the request
@@ -146,20 +240,42 @@ func show(w io.Writer, lines []canon.Line, code string) {
 
 // NewDeny returns the deny command.
 func NewDeny(c *console.Console) *cobra.Command {
-	return &cobra.Command{
-		Use:     "deny ID",
-		Short:   "Refuse a request",
-		Example: "  thumbturn deny 5k3d…",
+	o := Options{Console: c}
+	cmd := &cobra.Command{
+		Use:   "deny ID",
+		Short: "Refuse a request, or end a lease",
+		Long: `Refuse a request, or end a lease.
+
+With --mute, whatever the same session asks a person for is refused at once, for
+that long; what needs no person is not touched. "thumbturn requests" lists it, and
+its --unmute takes it back.`,
+		Example: "  thumbturn deny 5k3d…\n  thumbturn deny --mute 10m 5k3d…",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.Session(cmd.Context(), func(s *sdk.Client) error {
-				if err := s.Deny(cmd.Context(), args[0]); err != nil {
-					return err
-				}
-				return answered(c, args[0], "denied")
-			})
+			if cmd.Flags().Changed("mute") && o.Mute < time.Millisecond {
+				return console.Usage("--mute wants a duration such as 10m")
+			}
+			return Deny(cmd.Context(), o, args[0])
 		},
 	}
+	cmd.Flags().DurationVar(&o.Mute, "mute", 0, "and refuse whatever its session asks for `DURATION` such as 10m")
+	return cmd
+}
+
+// Deny refuses a request.
+func Deny(ctx context.Context, o Options, id string) error {
+	return o.Console.Session(ctx, func(s *sdk.Client) error {
+		var err error
+		if o.Mute > 0 {
+			err = s.Mute(ctx, id, o.Mute)
+		} else {
+			err = s.Deny(ctx, id)
+		}
+		if err != nil {
+			return err
+		}
+		return answered(o.Console, id, "denied")
+	})
 }
 
 func answered(c *console.Console, id, state string) error {

@@ -215,3 +215,40 @@ func TestHashFileIsCancelled(t *testing.T) {
 		t.Error("went on")
 	}
 }
+
+// The image that the daemon is told is another one for another file of the same
+// content, and the same one for another path to the same file.
+func TestProgramImage(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIP: no inodes")
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(filepath.Join(dir, "a"), filepath.Join(dir, "c")); err != nil {
+		t.Fatal(err)
+	}
+	image := func(name string) (string, string, string) {
+		p, err := locate([]string{filepath.Join(dir, name)}, "", dir)
+		if err == nil {
+			err = p.inspect()
+		}
+		if err == nil {
+			err = p.hash(context.Background())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.close()
+		d := p.described()
+		return d.Hash, d.File, d.IntFile
+	}
+	sumA, fileA, shell := image("a")
+	sumB, fileB, _ := image("b")
+	if _, fileC, _ := image("c"); fileA != fileC || fileA == fileB || sumA != sumB || fileA == "" || shell == "" {
+		t.Errorf("a %s %s, b %s %s, c %s; shell %s", sumA, fileA, sumB, fileB, fileC, shell)
+	}
+}

@@ -278,9 +278,9 @@ func hashFile(ctx context.Context, f *os.File, size int64) (string, error) {
 
 // described is the program as the request names it.
 func (p *program) described() api.Program {
-	out := api.Program{Path: p.file.path, Hash: p.file.sum, Argv: p.args, Dir: p.dir, Writable: writable(p.file)}
+	out := api.Program{Path: p.file.path, Hash: p.file.sum, File: inode(p.file), Argv: p.args, Dir: p.dir, Writable: writable(p.file)}
 	if p.interpreter != nil {
-		out.Interpreter, out.IntHash = p.interpreter.path, p.interpreter.sum
+		out.Interpreter, out.IntHash, out.IntFile = p.interpreter.path, p.interpreter.sum, inode(*p.interpreter)
 		out.Writable = out.Writable || writable(*p.interpreter)
 	}
 	return out

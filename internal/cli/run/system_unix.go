@@ -3,6 +3,7 @@
 package run
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -48,6 +49,14 @@ func inForeground() bool {
 func accessible(path string) bool { return unix.Access(path, unix.X_OK) == nil }
 
 func withExtension(path string) string { return path }
+
+// inode names the file itself, whatever its path: "device:inode".
+func inode(m image) string {
+	if st, ok := m.info.Sys().(*syscall.Stat_t); ok {
+		return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
+	}
+	return ""
+}
 
 // writable reports whether our user could change the file, or what its path
 // leads to.

@@ -1,6 +1,8 @@
 package socket
 
 import (
+	"time"
+
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/canon"
@@ -50,6 +52,7 @@ func handlers() map[api.Op]handler {
 		api.OpRequest:     {open, 0, (*call).request},
 		api.OpApprove:     {open, 1, (*call).approve},
 		api.OpDeny:        {open, 0, (*call).deny},
+		api.OpUnmute:      {open, 0, (*call).unmute},
 		api.OpAuditList:   {open, 0, (*call).auditList},
 		api.OpAuditVerify: {[]string{h, l, u}, 0, (*call).auditVerify},
 		api.OpAuditExport: {[]string{h, u}, 0, (*call).auditExport},
@@ -185,18 +188,33 @@ func (c *call) requests() error {
 	if err != nil {
 		return err
 	}
+	var lasting []api.Pending
+	special := map[string]bool{} // told in another state
+	for _, l := range c.s.Broker.Leases(c.ctx) {
+		p := described(l.Request)
+		p.State, p.Expires, p.Left = "leased", l.Until.UnixMilli(), l.Left
+		lasting, special[p.ID] = append(lasting, p), true
+	}
+	for _, m := range c.s.Broker.Muted() {
+		p, err := pending(m.Ticket)
+		if err != nil {
+			return err
+		}
+		p.State, p.Expires, p.Refused, p.Lease, p.Raw = "muted", m.Until.UnixMilli(), m.Refused, 0, nil
+		lasting, special[p.ID] = append(lasting, p), true
+	}
 	out := []api.Pending{}
 	for _, t := range c.s.Broker.Requests() {
 		p, err := pending(t)
 		if err != nil {
 			return err
 		}
-		if p.Raw = nil; !in.All && t.State != approve.Pending {
+		if p.Raw = nil; special[p.ID] || !in.All && t.State != approve.Pending {
 			continue
 		}
 		out = append(out, p)
 	}
-	return c.reply(out)
+	return c.reply(append(out, lasting...))
 }
 
 func (c *call) request() error {
@@ -220,12 +238,19 @@ func pending(t approve.Ticket) (api.Pending, error) {
 	if err := canon.Decode(t.Raw, &r); err != nil {
 		return api.Pending{}, fault.Wrap(fault.Internal, "requests", t.ID, err)
 	}
-	p := api.Pending{ID: t.ID, Code: canon.ShortCode(t.Digest), State: string(t.State), Action: r.Action, Caller: r.Caller.Kind,
-		Label: r.Caller.Label, Issued: r.Issued, Expires: r.Expires, Rules: t.Rules, Why: t.Why, Raw: t.Raw}
+	p := described(r)
+	p.State, p.Rules, p.Why, p.Lease, p.Raw = string(t.State), t.Rules, t.Why, t.Lease.Milliseconds(), t.Raw
+	return p, nil
+}
+
+// described is what a list tells of a request.
+func described(r canon.Request) api.Pending {
+	p := api.Pending{ID: r.ID, Code: canon.ShortCode(canon.RequestDigest(canon.Encode(r))), Action: r.Action, Caller: r.Caller.Kind,
+		Label: r.Caller.Label, Root: r.Caller.Root, Issued: r.Issued, Expires: r.Expires}
 	for _, s := range r.Subjects {
 		p.Refs = append(p.Refs, s.Ref)
 	}
-	return p, nil
+	return p
 }
 
 func (c *call) approve() error {
@@ -236,8 +261,12 @@ func (c *call) approve() error {
 	if in.Source == "file" && !c.s.Account.TestHome() {
 		return fault.New(fault.Denied, "approve", in.ID, "a passphrase from a file is accepted in test homes only").WithHint("type it at a terminal")
 	}
+	var given approve.Lease
+	if in.Lease != nil {
+		given = approve.Lease{Until: in.Lease.Until, Uses: in.Lease.Uses}
+	}
 	err = c.s.Account.Slowly(func() error {
-		return c.s.Broker.Approve(c.ctx, c.who, in.ID, source(in.Source), c.values[0])
+		return c.s.Broker.Approve(c.ctx, c.who, in.ID, source(in.Source), given, c.values[0])
 	})
 	if err != nil {
 		return err
@@ -250,7 +279,27 @@ func (c *call) deny() error {
 	if err != nil {
 		return err
 	}
-	if err := c.s.Broker.Deny(c.ctx, c.who, in.ID); err != nil {
+	const most = 1 << 43 // milliseconds: far above any limit, below what a duration holds
+	switch {
+	case in.Mute < 0 || in.Mute > most:
+		return fault.New(fault.Usage, "deny", in.ID, "no such time")
+	case in.Mute > 0:
+		err = c.s.Broker.Mute(c.ctx, c.who, in.ID, time.Duration(in.Mute)*time.Millisecond)
+	default:
+		err = c.s.Broker.Deny(c.ctx, c.who, in.ID)
+	}
+	if err != nil {
+		return err
+	}
+	return c.reply(struct{}{})
+}
+
+func (c *call) unmute() error {
+	in, err := body[api.RequestID](c)
+	if err != nil {
+		return err
+	}
+	if err := c.s.Broker.Unmute(c.ctx, c.who, in.ID); err != nil {
 		return err
 	}
 	return c.reply(struct{}{})

@@ -3,7 +3,6 @@ package socket
 import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/broker"
-	"github.com/thumbturn/thumbturn/internal/broker/grant"
 	"github.com/thumbturn/thumbturn/internal/broker/handoff"
 	"github.com/thumbturn/thumbturn/internal/broker/reveal"
 	"github.com/thumbturn/thumbturn/internal/broker/vault"
@@ -156,8 +155,7 @@ func (c *call) release() error {
 	}
 	a, ctx, stop := c.ask(in.Ask)
 	defer stop()
-	w := broker.Want{Ask: a, Agent: in.Agent,
-		Image: grant.Image{Hash: in.Program.Hash, Interpreter: in.Program.Interpreter, IntHash: in.Program.IntHash}}
+	w := broker.Want{Ask: a, Agent: in.Agent}
 	if w.Refs, err = references("release", in.Refs); err != nil {
 		return err
 	}

@@ -161,12 +161,15 @@ func (b *Gate) Await(ctx context.Context, a Ask, t approve.Ticket, who string, m
 // Approve answers a request with the presence passphrase. Only a person may:
 // never an agent, nor anybody below one. What the gesture opens is exactly what
 // the request names.
-func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source string, passphrase []byte) error {
-	if err := b.approver(who); err != nil {
+func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source string, l approve.Lease, passphrase []byte) error {
+	if err := b.approver("approve", who); err != nil {
 		return err
 	}
 	t, err := b.Desk.Get(id)
 	if err != nil {
+		return err
+	}
+	if err := b.Desk.MayGive(t, l); err != nil { // before the passphrase costs a second
 		return err
 	}
 	g, err := b.Book.Keys.Gesture(b.Book.Roster(), passphrase, b.Book.Share, b.Book.Place(), t.Needs)
@@ -175,7 +178,7 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source stri
 			Kind: string(who.Kind()), Root: who.Root().String(), Reason: "wrong presence passphrase"})
 		return err
 	}
-	proof, err := b.Desk.Answer(id, t.Digest, source, g, g.Close)
+	proof, err := b.Desk.Answer(id, t.Digest, approve.Gesture{Source: source, Lease: l, Opened: g, Release: g.Close})
 	if err != nil {
 		g.Close()
 		return err
@@ -195,14 +198,50 @@ func (b *Gate) Deny(ctx context.Context, who identity.Caller, id string) error {
 	return err
 }
 
+// Mute refuses a request, and for a time whatever else its session asks. An agent
+// may refuse, but not make somebody else be refused.
+func (b *Gate) Mute(ctx context.Context, who identity.Caller, id string, life time.Duration) error {
+	if err := b.approver("deny", who); err != nil {
+		return err
+	}
+	refused, err := b.Desk.Mute(id, life)
+	if err != nil {
+		return err
+	}
+	var evs []canon.Event
+	for _, x := range refused {
+		ev := Did(who, canon.EventDecision, "", "denied", "", "", "")
+		if ev.Request = x; x == id {
+			ev.Reason = "its session is muted for " + life.String()
+		}
+		evs = append(evs, ev)
+	}
+	_, err = b.Book.Ledger.Append(ctx, ledger.Entry{Events: evs})
+	return err
+}
+
+// Unmute lets a session ask again.
+func (b *Gate) Unmute(ctx context.Context, who identity.Caller, id string) error {
+	if err := b.approver("requests", who); err != nil {
+		return err
+	}
+	if err := b.Desk.Unmute(id); err != nil {
+		return err
+	}
+	ev := Did(who, canon.EventDecision, "", "done", "", "", "")
+	ev.Request, ev.Reason = id, "its session may ask again"
+	_, err := b.Book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{ev}})
+	return err
+}
+
 // approver refuses everybody who must not answer for a person.
-func (b *Gate) approver(who identity.Caller) error {
+func (b *Gate) approver(op string, who identity.Caller) error {
 	test := b.Book.Genesis().TestHome
 	if agent, under := who.UnderAgent(); under && !test {
-		return fault.New(fault.Denied, "approve", "", "refused under an agent ("+agent+")").WithHint("run it in a terminal of your own")
+		return fault.New(fault.Denied, op, "", "refused under an agent ("+agent+")").WithHint("run it in a terminal of your own")
 	}
 	if who.Kind() == "" || !who.HasTerminal() && !test {
-		return fault.New(fault.Denied, "approve", "", "needs a terminal of your own")
+		return fault.New(fault.Denied, op, "", "needs a terminal of your own")
 	}
 	return b.Who.Recheck(who)
 }
@@ -289,10 +328,13 @@ func (b *Gate) Listing(who identity.Caller) error {
 	return nil
 }
 
-// Refused records a denial of something other than a release. A request that
-// waits is none, and is on record already.
+// Notable reports whether a refusal is one more event. A request that waits is
+// none, and is on record already.
+func Notable(err error) bool { return !fault.Is(err, fault.Pending) && !approve.Repeated(err) }
+
+// Refused records a denial of something other than a release.
 func (b *Gate) Refused(who identity.Caller, action string, err error) error {
-	if fault.Is(err, fault.Pending) {
+	if !Notable(err) {
 		return err
 	}
 	ev := Did(who, canon.EventDenial, action, string(fault.KindOf(err)), "", "", "")

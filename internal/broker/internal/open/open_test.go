@@ -201,7 +201,7 @@ func (w *world) permit(l *ledger.Ledger, raw []byte, d policy.Decision, g *Gestu
 	if g != nil {
 		desk := approve.NewDesk(clock{}, approve.DefaultLimits())
 		_ = desk.Park(approve.Ticket{ID: "t", Digest: digest})
-		p, _ = desk.Answer("t", digest, "terminal", nil, nil)
+		p, _ = desk.Answer("t", digest, approve.Gesture{Source: "terminal"})
 	}
 	in, err := l.Intend(context.Background(), canon.Event{Digest: &digest})
 	if err != nil {

@@ -176,8 +176,11 @@ func fieldRefs(ctx context.Context, c *sdk.Client, typed []string) ([]cobra.Comp
 	return out, err
 }
 
-// pending are the requests that wait for an answer.
+// pending are the requests that wait for an answer; to deny, also leases.
 func (s Source) pending(cmd *cobra.Command, _ []string, part string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if cmd.Name() == "deny" {
+		return s.requests(cmd, part, false, "pending", "leased")
+	}
 	return s.requests(cmd, part, false, "pending")
 }
 
