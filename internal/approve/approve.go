@@ -34,6 +34,7 @@ const (
 	Approved State = "approved"
 	Denied   State = "denied"
 	Expired  State = "expired"
+	Locked   State = "locked" // a lock ended it
 	Used     State = "used"
 )
 
@@ -66,6 +67,7 @@ type Proof struct {
 	tier   Tier
 	source string
 	at     int64
+	until  deadline
 	ok     bool
 }
 
@@ -242,9 +244,9 @@ func (d *Desk) Answer(id string, digest canon.Hash, source string, opened any, r
 	if e.State != Pending || e.Digest != digest {
 		return Proof{}, fault.New(fault.Conflict, "approve", id, "the request is "+string(e.State))
 	}
-	e.proof = Proof{digest: digest, tier: TierPresence, source: source, at: d.Clock.Now().UnixMilli(), ok: true}
-	e.gesture, e.opened = release, opened
 	e.deadline = d.after(d.Limits.Proof)
+	e.proof = Proof{digest: digest, tier: TierPresence, source: source, at: d.Clock.Now().UnixMilli(), until: e.deadline, ok: true}
+	e.gesture, e.opened = release, opened
 	d.finish(e, Approved)
 	return e.proof, nil
 }
@@ -288,7 +290,11 @@ func (d *Desk) Wait(ctx context.Context, id string) (State, error) {
 		case <-done:
 		case <-tick.C:
 		case <-ctx.Done():
-			return Pending, ctx.Err()
+			select {
+			case <-done: // an answer that is there already counts
+			default:
+				return Pending, ctx.Err()
+			}
 		}
 	}
 }
@@ -307,6 +313,8 @@ func (d *Desk) Take(id, owner string, match canon.Hash) (Ticket, Proof, any, err
 	}
 	switch e.State {
 	case Approved:
+	case Locked:
+		return e.Ticket, Proof{}, nil, errLocked(id)
 	case Pending:
 		return e.Ticket, Proof{}, nil, fault.New(fault.Pending, "request", id, "still waits for a person").WithHint("approve it with: thumbturn approve " + id)
 	default:
@@ -318,13 +326,27 @@ func (d *Desk) Take(id, owner string, match canon.Hash) (Ticket, Proof, any, err
 	return t, p, o, nil
 }
 
+// Fresh refuses a proof whose time is over: it was taken in time, and the
+// machine may have slept since.
+func (d *Desk) Fresh(p Proof) error {
+	if p.ok && d.past(p.until) {
+		return fault.New(fault.Denied, "approval", "", "the approval is older than a minute").WithHint("ask again")
+	}
+	return nil
+}
+
+// errLocked is what a request comes to that a lock ended.
+func errLocked(id string) error {
+	return fault.New(fault.Locked, "request", id, "the vaults were locked meanwhile").WithHint("unlock, and ask again")
+}
+
 // Clear ends every request that waits: at lock.
 func (d *Desk) Clear() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.entries {
 		if e.State == Pending || e.State == Approved {
-			d.finish(e, Expired)
+			d.finish(e, Locked)
 		}
 	}
 }
