@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/thumbturn/thumbturn/api"
 )
@@ -59,6 +60,11 @@ func (c *Client) Unlock(ctx context.Context, in api.Auth, passphrase []byte) err
 // Lock closes the vaults and ends all that waits.
 func (c *Client) Lock(ctx context.Context) error {
 	return c.call(ctx, api.OpLock, nil, nil, reply{})
+}
+
+// LockAfter chooses how long the vaults may stay open unused; zero is for ever.
+func (c *Client) LockAfter(ctx context.Context, after time.Duration) error {
+	return c.call(ctx, api.OpLockAfter, api.LockAfter{After: after.Milliseconds()}, nil, reply{})
 }
 
 // Passphrase replaces the passphrase that in.Which names.

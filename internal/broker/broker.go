@@ -17,6 +17,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/form"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/latch"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/sink"
 	"github.com/thumbturn/thumbturn/internal/broker/vault"
@@ -45,17 +46,18 @@ type Broker struct {
 	g      *gate.Gate
 	book   *book.Book
 	grants *grant.Keeper
+	latch  *latch.Latch
 
 	mu     sync.Mutex
 	leases map[string]*lease
 }
 
-// New returns a broker over a book. It is called by the account package alone:
-// nobody else can name a book.
-func New(b *book.Book, desk *approve.Desk, who *identity.Registry, clock Clock, rand io.Reader) *Broker {
+// New returns a broker over a book, whose deliveries pass a latch. It is called by
+// the account package alone: nobody else can name a book.
+func New(b *book.Book, l *latch.Latch, desk *approve.Desk, who *identity.Registry, clock Clock, rand io.Reader) *Broker {
 	g := &gate.Gate{Book: b, Desk: desk, Who: who, Clock: clock, Rand: rand}
 	keeper, office := grant.New(g)
-	return &Broker{Custody: vault.New(g), Office: office, g: g, book: b, grants: keeper, leases: map[string]*lease{}}
+	return &Broker{Custody: vault.New(g), Office: office, g: g, book: b, grants: keeper, latch: l, leases: map[string]*lease{}}
 }
 
 // Want names the secrets of one release.
@@ -120,6 +122,12 @@ func (b *Broker) pass(ctx context.Context, r *release) (Receipt, error) {
 	if err := b.g.Who.Recheck(r.who); err != nil {
 		return Receipt{}, b.refuse(r, err)
 	}
+	// From here on a lock waits until the outcome is written, or this does not begin.
+	done, ok := b.latch.Out()
+	if !ok {
+		return Receipt{}, b.refuse(r, open.ErrLocked)
+	}
+	defer done()
 	// 4 intent, durable; if it cannot be written, refuse.
 	if err := b.intend(ctx, r); err != nil {
 		return Receipt{}, b.refuse(r, err)
@@ -278,6 +286,9 @@ func (b *Broker) intend(ctx context.Context, r *release) error {
 		r.intent = in
 		b.book.Ledger.Later(ev)
 		return nil
+	}
+	if err := b.g.Desk.Fresh(r.proof); err != nil {
+		return err
 	}
 	if r.proof.Covers(r.digest) {
 		ev.Proof = canon.Encode(r.proof.Evidence())
