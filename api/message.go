@@ -10,6 +10,7 @@ const (
 	OpInit       Op = "init"            // values: unlock, presence passphrase; reply value: recovery code
 	OpUnlock     Op = "unlock"          // value: unlock passphrase
 	OpLock       Op = "lock"            //
+	OpLockAfter  Op = "lock.after"      // LockAfter
 	OpRecover    Op = "recover"         // values: recovery code, new unlock, new presence passphrase; reply value: new code
 	OpPassphrase Op = "passphrase"      // values: presence passphrase, old, new
 	OpRecovery   Op = "recovery.rotate" // value: presence passphrase; reply value: new recovery code
@@ -108,7 +109,20 @@ type Status struct {
 	Pending     int      `json:"pending"`
 	MemoryLock  bool     `json:"memory_lock"`
 	PolicyDraft string   `json:"policy_draft,omitempty"` // "differs" when the file is not what is applied
+	Locks       AutoLock `json:"locks"`
 	Warnings    []string `json:"warnings,omitempty"`
+}
+
+// AutoLock says when the vaults lock by themselves.
+type AutoLock struct {
+	After int64    `json:"after"`         // milliseconds unused; 0 is never
+	On    []string `json:"on,omitempty"`  // what else locks them: suspend, screen lock, logout
+	Why   string   `json:"why,omitempty"` // why nothing else does, or not as it should
+}
+
+// LockAfter chooses how long the vaults may stay open unused.
+type LockAfter struct {
+	After int64 `json:"after"` // milliseconds; 0 is for ever
 }
 
 // Counts are known, and not nil in a Status, while the vaults are unlocked.

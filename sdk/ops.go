@@ -62,6 +62,11 @@ func (c *Client) Lock(ctx context.Context) error {
 	return c.call(ctx, api.OpLock, nil, nil, reply{})
 }
 
+// LockAfter chooses how long the vaults may stay open unused; zero is for ever.
+func (c *Client) LockAfter(ctx context.Context, after time.Duration) error {
+	return c.call(ctx, api.OpLockAfter, api.LockAfter{After: after.Milliseconds()}, nil, reply{})
+}
+
 // Passphrase replaces the passphrase that in.Which names.
 func (c *Client) Passphrase(ctx context.Context, in api.Passphrase, presence, old, new []byte) error {
 	return c.call(ctx, api.OpPassphrase, in, [][]byte{presence, old, new}, reply{})

@@ -35,6 +35,7 @@ const (
 	Approved State = "approved"
 	Denied   State = "denied"
 	Expired  State = "expired"
+	Locked   State = "locked" // a lock ended it
 	Used     State = "used"
 )
 
@@ -90,6 +91,7 @@ type Proof struct {
 	source string
 	lease  Lease
 	at     int64
+	until  deadline
 	ok     bool
 }
 
@@ -307,9 +309,9 @@ func (d *Desk) Answer(id string, digest canon.Hash, g Gesture) (Proof, error) {
 	}
 	now := d.Clock.Now()
 	g.Lease.boot = d.Clock.SinceBoot() + time.UnixMilli(g.Lease.Until).Sub(now)
-	e.proof = Proof{digest: digest, tier: TierPresence, source: g.Source, lease: g.Lease, at: now.UnixMilli(), ok: true}
-	e.gesture, e.opened = g.Release, g.Opened
 	e.deadline = d.after(d.Limits.Proof)
+	e.proof = Proof{digest: digest, tier: TierPresence, source: g.Source, lease: g.Lease, at: now.UnixMilli(), until: e.deadline, ok: true}
+	e.gesture, e.opened = g.Release, g.Opened
 	d.finish(e, Approved)
 	return e.proof, nil
 }
@@ -353,7 +355,11 @@ func (d *Desk) Wait(ctx context.Context, id string) (State, error) {
 		case <-done:
 		case <-tick.C:
 		case <-ctx.Done():
-			return Pending, ctx.Err()
+			select {
+			case <-done: // an answer that is there already counts
+			default:
+				return Pending, ctx.Err()
+			}
 		}
 	}
 }
@@ -372,6 +378,8 @@ func (d *Desk) Take(id, owner string, match canon.Hash) (Ticket, Proof, any, err
 	}
 	switch e.State {
 	case Approved:
+	case Locked:
+		return e.Ticket, Proof{}, nil, errLocked(id)
 	case Pending:
 		return e.Ticket, Proof{}, nil, fault.New(fault.Pending, "request", id, "still waits for a person").WithHint("approve it with: thumbturn approve " + id)
 	default:
@@ -383,6 +391,20 @@ func (d *Desk) Take(id, owner string, match canon.Hash) (Ticket, Proof, any, err
 	return t, p, o, nil
 }
 
+// Fresh refuses a proof whose time is over: it was taken in time, and the
+// machine may have slept since.
+func (d *Desk) Fresh(p Proof) error {
+	if p.ok && d.past(p.until) {
+		return fault.New(fault.Denied, "approval", "", "the approval is older than a minute").WithHint("ask again")
+	}
+	return nil
+}
+
+// errLocked is what a request comes to that a lock ended.
+func errLocked(id string) error {
+	return fault.New(fault.Locked, "request", id, "the vaults were locked meanwhile").WithHint("unlock, and ask again")
+}
+
 // Clear ends every request that waits, and every mute: at lock.
 func (d *Desk) Clear() {
 	d.mu.Lock()
@@ -390,7 +412,7 @@ func (d *Desk) Clear() {
 	clear(d.muted)
 	for _, e := range d.entries {
 		if e.State == Pending || e.State == Approved {
-			d.finish(e, Expired)
+			d.finish(e, Locked)
 		}
 	}
 }

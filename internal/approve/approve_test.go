@@ -77,9 +77,35 @@ func TestAnswerOnceTakeOnce(t *testing.T) {
 	}
 }
 
-// An approval dies on the earlier of two clocks, and its gesture is released.
+// An approval lives a minute on the earlier of two clocks, up to the intent; then
+// its gesture is released.
 func TestProofExpires(t *testing.T) {
-	for name, move := range map[string][2]time.Duration{"both": {time.Minute, time.Minute}, "suspend, wall set back": {-time.Hour, time.Minute}, "wall jumps": {time.Minute, 0}} {
+	const s = time.Second
+	moves := map[string]struct {
+		wall, boot time.Duration
+		lives      bool
+	}{
+		"59 s": {59 * s, 59 * s, true}, "60 s": {60 * s, 60 * s, false}, "61 s": {61 * s, 61 * s, false},
+		"clock set back": {-time.Hour, 61 * s, false}, "clock set back, 59 s": {-time.Hour, 59 * s, true}, "clock set forward": {61 * s, 0, false},
+		"suspended": {8 * time.Hour, 8 * time.Hour, false}, "suspended, and the boot clock stood still": {8 * time.Hour, s, false},
+	}
+	for name, move := range moves {
+		d, h := desk()
+		a := ticket("a", "me")
+		_ = d.Park(a)
+		if _, err := d.Answer("a", a.Digest, Gesture{Source: "terminal", Release: func() {}}); err != nil {
+			t.Fatal(err)
+		}
+		_, p, _, err := d.Take("a", "me", a.Match)
+		if err != nil || d.Fresh(p) != nil {
+			t.Fatal(err, d.Fresh(p))
+		}
+		h.move(move.wall, move.boot)
+		if err := d.Fresh(p); (err == nil) != move.lives || err != nil && !fault.Is(err, fault.Denied) {
+			t.Errorf("%s after it was taken: %v", name, err)
+		}
+	}
+	for name, move := range moves {
 		d, h := desk()
 		a := ticket("a", "me")
 		released := 0
@@ -87,11 +113,11 @@ func TestProofExpires(t *testing.T) {
 		if _, err := d.Answer("a", a.Digest, Gesture{Source: "terminal", Release: func() { released++ }}); err != nil {
 			t.Fatal(err)
 		}
-		h.move(move[0], move[1])
-		if _, _, _, err := d.Take("a", "me", a.Match); err == nil {
-			t.Errorf("%s: taken", name)
+		h.move(move.wall, move.boot)
+		if _, _, _, err := d.Take("a", "me", a.Match); (err == nil) != move.lives {
+			t.Errorf("%s: taken: %v", name, err)
 		}
-		if released != 1 {
+		if released != 1 && !move.lives {
 			t.Errorf("%s: the gesture was released %d times", name, released)
 		}
 	}
@@ -146,8 +172,19 @@ func TestWait(t *testing.T) {
 	if s, err := d.Wait(ctx, "a"); s != Pending || err == nil {
 		t.Errorf("cancelled: %s, %v", s, err)
 	}
+	n := ticket("n", "me")
+	_ = d.Park(n)
+	d.Clear()
+	if s, err := d.Wait(ctx, "n"); s != Locked || err != nil {
+		t.Errorf("cancelled behind a lock: %s, %v", s, err)
+	}
+	if _, _, _, err := d.Take("n", "me", n.Match); !fault.Is(err, fault.Locked) {
+		t.Errorf("taken behind a lock: %v", err)
+	}
+	a = ticket("c", "me")
+	_ = d.Park(a)
 	done := make(chan State)
-	go func() { s, _ := d.Wait(context.Background(), "a"); done <- s }()
+	go func() { s, _ := d.Wait(context.Background(), "c"); done <- s }()
 	h.move(time.Hour, time.Hour)
 	if s := <-done; s != Expired {
 		t.Errorf("a wait ended %s", s)
@@ -156,7 +193,7 @@ func TestWait(t *testing.T) {
 	_ = d.Park(b)
 	go func() { s, _ := d.Wait(context.Background(), "b"); done <- s }()
 	d.Clear()
-	if s := <-done; s != Expired {
+	if s := <-done; s != Locked {
 		t.Errorf("a lock left it %s", s)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/form"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/latch"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/sink"
 	"github.com/thumbturn/thumbturn/internal/broker/lease"
@@ -47,18 +48,19 @@ type Broker struct {
 	book   *book.Book
 	grants *grant.Keeper
 	leases *lease.Keeper
+	latch  *latch.Latch
 }
 
 // windowLife is how long standard vaults stay readable in a terminal after a
 // gesture for a reveal.
 const windowLife = 10 * time.Minute
 
-// New returns a broker over a book. It is called by the account package alone:
-// nobody else can name a book.
-func New(b *book.Book, desk *approve.Desk, who *identity.Registry, clock Clock, rand io.Reader) *Broker {
+// New returns a broker over a book, whose deliveries pass a latch. It is called by
+// the account package alone: nobody else can name a book.
+func New(b *book.Book, l *latch.Latch, desk *approve.Desk, who *identity.Registry, clock Clock, rand io.Reader) *Broker {
 	g := &gate.Gate{Book: b, Desk: desk, Who: who, Clock: clock, Rand: rand}
 	keeper, office := grant.New(g)
-	return &Broker{Custody: vault.New(g), Office: office, g: g, book: b, grants: keeper, leases: lease.New(g)}
+	return &Broker{Custody: vault.New(g), Office: office, g: g, book: b, grants: keeper, leases: lease.New(g), latch: l}
 }
 
 // Want names the secrets of one release.
@@ -128,6 +130,12 @@ func (b *Broker) pass(ctx context.Context, r *release) (Receipt, error) {
 	if err := b.g.Who.Recheck(r.who); err != nil {
 		return Receipt{}, b.refuse(r, err)
 	}
+	// From here on a lock waits until the outcome is written, or this does not begin.
+	done, ok := b.latch.Out()
+	if !ok {
+		return Receipt{}, b.refuse(r, open.ErrLocked)
+	}
+	defer done()
 	// 4 intent, durable; if it cannot be written, refuse.
 	if err := b.intend(ctx, r); err != nil {
 		return Receipt{}, b.refuse(r, err)
@@ -293,6 +301,9 @@ func (b *Broker) intend(ctx context.Context, r *release) error {
 		r.intent = in
 		return err
 	}
+	if err := b.g.Desk.Fresh(r.proof); err != nil {
+		return err
+	}
 	if r.proof.Covers(r.digest) {
 		ev.Proof = canon.Encode(r.proof.Evidence())
 	}
@@ -412,10 +423,17 @@ func (b *Broker) Muted() []approve.Muted { return b.g.Desk.Muted() }
 // Leases lists the live leases.
 func (b *Broker) Leases(ctx context.Context) []lease.Listed { return b.leases.List(ctx) }
 
-// Ended drops every lease and every waiting request: at lock.
-func (b *Broker) Ended() {
-	b.leases.EndAll()
+// Ended drops every lease and every waiting request, lets no delivery begin, and
+// waits for those under way as long as ctx lets it: at lock. The returned function
+// is called once the keys are gone.
+func (b *Broker) Ended(ctx context.Context) (gone func()) {
 	b.g.Desk.Clear()
+	open := b.latch.Shut(ctx)
+	b.leases.EndAll() // after the last delivery, which may have opened one
+	return func() {
+		b.g.Desk.Clear() // what was parked meanwhile; gate.Ask ends what comes later
+		open()
+	}
 }
 
 // Requests lists what waits for a person and what was answered lately.

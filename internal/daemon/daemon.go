@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -50,6 +51,7 @@ type process struct {
 	starter starter
 	again   bool // the image before this one held the lock
 	end     chan ending
+	outside *outside
 }
 
 // ending is how a run ends.
@@ -123,7 +125,7 @@ func report(home api.Home, err error) int {
 // run serves a home until the end. The returned function, if any, replaces the
 // process image.
 func run(home api.Home, m mode, inherited []string) (again func() error, err error) {
-	p := &process{home: home, mode: m, started: time.Now(), end: make(chan ending, 1)}
+	p := &process{home: home, mode: m, started: time.Now(), end: make(chan ending, 1), outside: &outside{}}
 	if err := p.hold(inherited); err != nil {
 		return nil, err
 	}
@@ -227,7 +229,7 @@ func (p *process) assemble() error {
 	}
 	p.starter = whoStarted(identity.New(kernel, p.mode.options(false)), p.again)
 	who := func(test bool) *identity.Registry { return identity.New(kernel, p.mode.options(test)) }
-	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader,
+	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader, After: p.after,
 		Files:   account.Files{Data: p.home.Data, Config: p.home.Config, Copy: p.db.Backup},
 		Started: canon.Event{Action: "start", Outcome: "done", Reason: "started by " + p.starter.String(), Agent: p.starter.agent}})
 	if err != nil {
@@ -239,7 +241,7 @@ func (p *process) assemble() error {
 			WithHint("start it from a terminal of your own: thumbturn daemon start")
 	}
 	p.server = &socket.Server{Account: acc, Broker: b, Sign: dev.Sign, Status: p.status, Stop: p.quiet,
-		End: func(again bool) { p.finish(ending{again: again}) }, Replace: func(swap func() error) { p.finish(ending{true, swap}) }, Log: logf}
+		End: func(again bool) { p.finish(ending{again: again}) }, Replace: func(swap func() error) { p.finish(ending{true, swap}) }, Log: logf, Config: p.home.Config}
 	return nil
 }
 
@@ -254,7 +256,10 @@ func (p *process) finish(how ending) {
 // serve answers until the end and says how it ends.
 func (p *process) serve() ending {
 	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	var watching sync.WaitGroup
+	defer func() { cancel(); watching.Wait() }()
+	watching.Go(func() { p.unused(ctx) })
+	watching.Go(func() { p.listenOutside(ctx) })
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -280,9 +285,20 @@ func (p *process) serve() ending {
 			logf("ending on %v", s)
 		}
 	}
+	p.lockAtEnd()
 	cancel()
-	p.server.Shut(nil)
+	p.server.Shut()
 	return how
+}
+
+// lockAtEnd tells whoever waits, and lets deliveries finish, before connections
+// are cut.
+func (p *process) lockAtEnd() {
+	ctx, cancel := context.WithTimeout(context.Background(), shutTime)
+	defer cancel()
+	if err := p.account.Lock(ctx, "the daemon ends"); err != nil {
+		logf("lock: %v", err)
+	}
 }
 
 // quiet stops accepting; the descriptor stays open for the next image.
@@ -315,13 +331,16 @@ func (p *process) status() api.Status {
 		st.Warnings = append(st.Warnings, p.blind)
 	}
 	st.PolicyDraft = p.draft()
+	p.locks(&st)
 	return st
 }
 
 // clock is the system's two clocks.
 type clock struct{ start time.Time }
 
-func (clock) Now() time.Time             { return time.Now() }
+// Now is what the wall clock shows, without the running time that Go adds to it,
+// compares by, and stops in suspend.
+func (clock) Now() time.Time             { return time.Now().Round(0) }
 func (c clock) SinceBoot() time.Duration { return sinceBoot(c.start) }
 
 func logf(format string, args ...any) {

@@ -292,7 +292,8 @@ func (l *Ledger) store(d *draft) error {
 
 // afterCommit pins the head; statements and the passing of a second sync it.
 func (l *Ledger) afterCommit(statements bool) error {
-	sync := statements || l.o.Now().Sub(l.pinned) >= pinEvery
+	since := l.o.Now().Sub(l.pinned)
+	sync := statements || since >= pinEvery || since < 0 // a clock set back holds nothing up
 	if err := l.pin(sync); err != nil {
 		l.failed = fault.Wrap(fault.Unavailable, "ledger", "pinned head", err)
 		return l.failed

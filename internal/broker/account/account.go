@@ -16,7 +16,9 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/audit"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/latch"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/pace"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/pieces"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/spare"
 	"github.com/thumbturn/thumbturn/internal/canon"
@@ -41,33 +43,38 @@ type Options struct {
 	Rand    io.Reader
 	Started canon.Event         // who started the daemon; recorded as its first event
 	Files   Files               // for backups
-	Sleep   func(time.Duration) // after a wrong passphrase; nil is time.Sleep
+	Sleep   func(time.Duration) // after a wrong passphrase; nil is a real one, which a lock cuts short
+	// After reads how long the vaults may stay open unused; zero is for ever. Where
+	// it fails, nothing is unlocked. Nil is for ever.
+	After func() (time.Duration, error)
 }
 
 // Account is one account on one device.
 type Account struct {
 	*audit.Reader
+	*latch.Dial
 	o      Options
 	book   *book.Book
 	desk   *approve.Desk
 	who    *identity.Registry
 	broker *broker.Broker
 	ledger *ledger.Ledger
+	latch  *latch.Latch
 
 	shelf   spare.Shelf
 	copying sync.Mutex // one backup at a time; taken before mu
 
 	mu     sync.Mutex // unlock, lock, recover, restore: one at a time
 	loaded bool
-	wrong  int // wrong passphrases in a row
+	pace   pace.Pace
 }
 
 // Open checks the database against the pinned head and makes the account and
 // its broker. An empty home gives the state empty; a database behind or forked
 // the state held.
 func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
-	if o.Sleep == nil {
-		o.Sleep = time.Sleep
+	if o.After == nil {
+		o.After = func() (time.Duration, error) { return 0, nil }
 	}
 	l, err := ledger.Open(ctx, ledger.Options{Store: o.Store, Device: o.Device, Signer: o.Device.Public(), Rand: o.Rand, Now: o.Clock.Now})
 	if err != nil {
@@ -77,7 +84,8 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	a := &Account{o: o, ledger: l, desk: approve.NewDesk(o.Clock, approve.DefaultLimits())}
+	a := &Account{o: o, ledger: l, latch: &latch.Latch{Clock: o.Clock}, desk: approve.NewDesk(o.Clock, approve.DefaultLimits())}
+	a.pace.Sleep = o.Sleep
 	a.book = &book.Book{Ledger: l, Store: o.Store, Keys: keys, Share: o.Device.LendShare, Clock: o.Clock, Rand: o.Rand}
 	a.Reader = &audit.Reader{Ledger: l, Book: a.book}
 	a.shelf = spare.Shelf{Files: o.Files, Device: o.Device, Keys: keys, Clock: o.Clock, Rand: o.Rand}
@@ -104,7 +112,8 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 		}
 		_ = pieces.Sweep(ctx, l, o.Store) // what is left over is in nobody's way, and the next start tries again
 	}
-	a.broker = broker.New(a.book, a.desk, a.who, o.Clock, o.Rand)
+	a.Dial = latch.NewDial(a.latch, l, a.who)
+	a.broker = broker.New(a.book, a.latch, a.desk, a.who, o.Clock, o.Rand)
 	return a, a.broker, nil
 }
 
@@ -137,7 +146,7 @@ func (a *Account) State() string {
 		return api.StateHeld
 	case a.ledger.Empty():
 		return api.StateEmpty
-	case a.book.Keys.Unlocked():
+	case a.book.Keys.Unlocked() && a.latch.Left() > 0: // what is due is as good as locked
 		return api.StateUnlocked
 	}
 	return api.StateLocked
@@ -202,6 +211,10 @@ func (a *Account) Init(ctx context.Context, who identity.Caller, test bool, sour
 	if a.State() != api.StateEmpty {
 		return nil, fault.New(fault.Exists, "init", "", "this home has an account already").WithHint("`thumbturn status` describes it")
 	}
+	after, err := a.o.After()
+	if err != nil {
+		return nil, err
+	}
 	if err := a.human("init", who, source, test); err != nil {
 		return nil, err
 	}
@@ -225,6 +238,7 @@ func (a *Account) Init(ctx context.Context, who identity.Caller, test bool, sour
 		return nil, err
 	}
 	a.loaded = true
+	a.latch.Begin(after)
 	a.who.SetTestHome(test)
 	_ = a.mark(who, test) // the code must be seen, whatever became of the session; unlock marks it
 	return f.Recovery, nil
@@ -294,21 +308,8 @@ func (a *Account) load(ctx context.Context) error {
 	return nil
 }
 
-// slowly runs a check of a passphrase and makes the next one wait after a wrong
-// one: a quarter of a second, doubled each time up to eight seconds.
-func (a *Account) slowly(check func() error) error {
-	if a.wrong > 0 {
-		a.o.Sleep(min(250*time.Millisecond<<min(a.wrong-1, 5), 8*time.Second))
-	}
-	err := check()
-	switch {
-	case err == nil:
-		a.wrong = 0
-	case fault.Is(err, fault.Passphrase):
-		a.wrong++
-	}
-	return err
-}
+// slowly runs a check of a passphrase; after a wrong one the next waits.
+func (a *Account) slowly(check func() error) error { return a.pace.Check(check) }
 
 // Unlock opens the session key, and marks the caller's terminal session as a
 // person's. It asks again in each session, also when already unlocked.
@@ -322,10 +323,17 @@ func (a *Account) Unlock(ctx context.Context, who identity.Caller, source string
 	if err := a.human("unlock", who, source, test); err != nil {
 		return err
 	}
+	after, err := a.o.After()
+	if err != nil {
+		return err
+	}
+	if _, err := a.lockDue(ctx); err != nil { // what was due and not locked yet is not prolonged
+		return err
+	}
 	if err := a.load(ctx); err != nil {
 		return err
 	}
-	err := a.slowly(func() error {
+	err = a.slowly(func() error {
 		if a.book.Keys.Unlocked() {
 			return a.again(passphrase)
 		}
@@ -342,6 +350,7 @@ func (a *Account) Unlock(ctx context.Context, who identity.Caller, source string
 		a.ledger.Hold(err.Error())
 		return err
 	}
+	a.latch.Begin(after)
 	if a.ledger.Held() != "" {
 		return nil // to read, verify, export and restore; nothing is marked
 	}
@@ -385,32 +394,6 @@ func (a *Account) Held(op string) error {
 		return fault.New(fault.Held, op, "", why).WithHint("`thumbturn device move --again` writes the file for it once more, `--cancel` takes the move back")
 	}
 	return fault.New(fault.Held, op, "", why).WithHint("`thumbturn audit verify` says more; `thumbturn restore` accepts the database as it is, or puts a backup back")
-}
-
-// Lock ends every lease and waiting request, records it, and forgets the keys.
-// The daemon then replaces its own process, which wipes what Go may have left.
-func (a *Account) Lock(ctx context.Context, why string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.broker.Ended()
-	var err error
-	if a.State() == api.StateUnlocked {
-		_, err = a.ledger.Append(ctx, ledger.Entry{Events: []canon.Event{{Type: canon.EventLock, Action: "lock", Outcome: "done", Reason: why}}})
-	}
-	a.who.Unmark()
-	a.book.Keys.Lock()
-	a.book.Close()
-	a.loaded = false
-	return err
-}
-
-// Close locks and ends the ledger.
-func (a *Account) Close(ctx context.Context, why string) error {
-	err := a.Lock(ctx, why)
-	if a.ledger.Held() == "" && !a.ledger.Empty() {
-		a.ledger.Later(canon.Event{Type: canon.EventStop, Outcome: "done", Reason: why})
-	}
-	return errors.Join(err, a.ledger.Close())
 }
 
 // PolicyIs reports whether a draft is the policy in force. While locked nobody

@@ -65,10 +65,7 @@ func (a *Account) carried(m archive.Manifest) error {
 // recovered opens the copy with the recovery code and writes into it that this
 // device goes on with it.
 func (a *Account) recovered(ctx context.Context, who identity.Caller, c candidate, code, unlock, presence []byte, out *Replacement) error {
-	var vaults []canon.Vault
-	for _, v := range c.Book.Descriptors() {
-		vaults = append(vaults, v.Vault)
-	}
+	vaults := descriptors(c.Book)
 	defer a.book.Keys.Lock() // the fresh process begins locked
 	var r *open.Recovered
 	err := a.slowly(func() (err error) {

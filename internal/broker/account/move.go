@@ -47,7 +47,7 @@ func (a *Account) Move(ctx context.Context, who identity.Caller, source string, 
 		return err
 	}
 	defer g.Close()
-	a.broker.Ended()
+	defer a.ended(ctx)()
 	if _, err := a.ledger.Append(ctx, ledger.Entry{Events: []canon.Event{{Type: canon.EventWrite, Action: opMove, Outcome: "written",
 		Kind: string(who.Kind()), Root: who.Root().String(), Reason: "to device " + to.ID + ", code " + to.Code()}}}); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -27,17 +28,18 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 	if err := a.human("recover", who, source, test); err != nil {
 		return nil, err
 	}
-	if err := a.load(ctx); err != nil {
+	after, err := a.o.After()
+	if err == nil {
+		err = a.load(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	commit, share, err := a.o.Device.NextShare(a.o.Rand)
 	if err != nil {
 		return nil, err
 	}
-	var vaults []canon.Vault
-	for _, v := range a.book.Descriptors() {
-		vaults = append(vaults, v.Vault)
-	}
+	vaults := descriptors(a.book)
 	var r *open.Recovered
 	err = a.slowly(func() error {
 		r, err = a.book.Keys.Recover(a.book.Roster(), vaults, code, unlock, presence, share, a.book.Place())
@@ -80,6 +82,7 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 	// It is done, and the code must be seen: what fails from here on, unlock makes
 	// good. It marks the session, and of two shares keeps the one that opens.
 	_ = commit.Commit()
+	a.latch.Begin(after)
 	_ = a.mark(who, test)
 	return r.Recovery, nil
 }
@@ -142,6 +145,14 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, source, w
 	_, err = a.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite,
 		Action: "passphrase", Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: which + " passphrase changed, input: " + source}}})
 	return err
+}
+
+// descriptors are the vaults of a book, as they were signed.
+func descriptors(b *book.Book) (out []canon.Vault) {
+	for _, v := range b.Descriptors() {
+		out = append(out, v.Vault)
+	}
+	return out
 }
 
 // compartments names all that a presence passphrase opens.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -180,11 +181,28 @@ func judge(st api.Status, home api.Home) []Finding {
 	if st.TestHome {
 		mode.State, mode.Text, mode.Hint = Warning, st.Mode+" mode, test home", "keep no real secret in it"
 	}
-	out = append(out, mode)
+	out = append(out, mode, locks(st.Locks))
 	if !st.MemoryLock {
 		out = append(out, Finding{"memory", Warning, "the daemon could not lock its memory: values may reach swap", "raise `ulimit -l` to 4096 or more, then: thumbturn daemon stop"})
 	}
 	return out
+}
+
+// locks looks at when the vaults lock by themselves.
+func locks(l api.AutoLock) Finding {
+	const check = "lock"
+	after := time.Duration(l.After) * time.Millisecond
+	switch {
+	case after == 0 && len(l.On) == 0:
+		return Finding{check, Warning, "the vaults stay open until `thumbturn lock`: " + l.Why, "thumbturn lock --after 8h"}
+	case len(l.On) == 0:
+		return Finding{check, Warning, "the vaults lock only after " + console.Span(after) + " unused: " + l.Why, "lock before you leave: thumbturn lock"}
+	case after == 0:
+		return Finding{check, Warning, "the vaults lock on " + strings.Join(l.On, ", ") + " only", "thumbturn lock --after 8h"}
+	case l.Why != "":
+		return Finding{check, Warning, l.Why, ""}
+	}
+	return Finding{check, OK, "the vaults lock after " + console.Span(after) + " unused, on " + strings.Join(l.On, ", "), ""}
 }
 
 // failed is an error of a call as a finding.

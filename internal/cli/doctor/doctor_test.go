@@ -82,8 +82,11 @@ func notOK(found []Finding) []string {
 	return out
 }
 
+// lockable is how the lock is where logind is heard.
+var lockable = api.AutoLock{After: 8 * 3600_000, On: []string{"suspend", "logout"}}
+
 func TestHealthy(t *testing.T) {
-	o, s, out := healthy(t, api.Status{State: "unlocked", Mode: "user", MemoryLock: true})
+	o, s, out := healthy(t, api.Status{State: "unlocked", Mode: "user", MemoryLock: true, Locks: lockable})
 	o.Running = func(ctx context.Context) (*sdk.Client, error) { return sdk.Dial(ctx, s.Home, sdk.Options{}) }
 	found := o.examine(t.Context())
 	var bad []string
@@ -102,7 +105,7 @@ func TestHealthy(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	home := api.Home{Data: "/h/data"}
-	good := api.Status{State: "unlocked", Mode: "user", MemoryLock: true, Home: "/h/data"}
+	good := api.Status{State: "unlocked", Mode: "user", MemoryLock: true, Home: "/h/data", Locks: lockable}
 	for _, tt := range []struct {
 		name string
 		st   func(*api.Status)
@@ -113,6 +116,12 @@ func TestJudge(t *testing.T) {
 		{"another home", func(s *api.Status) { s.Home = "/other" }, []string{"problem home: the daemon keeps /other, this program looks at /h/data"}},
 		{"test home", func(s *api.Status) { s.TestHome = true }, []string{"warning mode: user mode, test home"}},
 		{"swap", func(s *api.Status) { s.MemoryLock = false }, []string{"warning memory: the daemon could not lock its memory: values may reach swap"}},
+		{"no bus", func(s *api.Status) { s.Locks = api.AutoLock{After: 900_000, Why: "there is no system bus"} },
+			[]string{"warning lock: the vaults lock only after 15m unused: there is no system bus"}},
+		{"never", func(s *api.Status) { s.Locks.After = 0 }, []string{"warning lock: the vaults lock on suspend, logout only"}},
+		{"never, no bus", func(s *api.Status) { s.Locks = api.AutoLock{Why: "there is no system bus"} },
+			[]string{"warning lock: the vaults stay open until `thumbturn lock`: there is no system bus"}},
+		{"no delay", func(s *api.Status) { s.Locks.Why = "sleep does not wait" }, []string{"warning lock: sleep does not wait"}},
 	} {
 		st := good
 		tt.st(&st)
@@ -123,7 +132,7 @@ func TestJudge(t *testing.T) {
 }
 
 func TestDaemon(t *testing.T) {
-	o, s, _ := healthy(t, api.Status{State: "locked", Mode: "user", MemoryLock: true})
+	o, s, _ := healthy(t, api.Status{State: "locked", Mode: "user", MemoryLock: true, Locks: lockable})
 	o.Version = "9.9.9"
 	home, _ := o.Console.Home()
 	if got := notOK(o.daemon(t.Context(), home)); len(got) != 2 || got[0] != "problem daemon: version 0.0.0 runs, this program is 9.9.9" {
@@ -281,7 +290,7 @@ func TestPath(t *testing.T) {
 // The whole command: status, both formats, and no value anywhere.
 func TestRun(t *testing.T) {
 	const canary = "sk_live_canary4242fox"
-	o, _, out := healthy(t, api.Status{State: "unlocked", Mode: "user", MemoryLock: true})
+	o, _, out := healthy(t, api.Status{State: "unlocked", Mode: "user", MemoryLock: true, Locks: lockable})
 	work, _ := o.Dir()
 	if err := os.WriteFile(filepath.Join(work, ".env"), []byte("A=1\nSTRIPE="+canary+"\n"+canary+"=x\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ type Options struct {
 	// Running dials without starting a daemon.
 	Running func(context.Context) (*sdk.Client, error)
 	File    string // unlock only: the passphrase
+	After   string // lock only: when to lock, instead of locking
 }
 
 // NewUnlock returns the unlock command.
@@ -78,13 +79,59 @@ func ownTerminal(ctx context.Context, s *sdk.Client) error {
 
 // NewLock returns the lock command.
 func NewLock(o Options) *cobra.Command {
-	return &cobra.Command{
-		Use:     "lock",
-		Short:   "Close the vaults; what waits for approval ends",
-		Example: "  thumbturn lock",
+	cmd := &cobra.Command{
+		Use:   "lock",
+		Short: "Close the vaults; what waits for approval ends",
+		Long: `Close the vaults. Leases and waiting requests end; what is being delivered is
+finished first. Programs that hold a value keep it.
+
+With --after it does not lock: it chooses how long the vaults may stay open
+without a use by a person or a delivery, and is kept. They also lock on suspend,
+screen lock and logout, where status says so.`,
+		Example: "  thumbturn lock\n  thumbturn lock --after 15m\n  thumbturn lock --after 0     # never by itself for not being used",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return Lock(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("after") {
+				return LockAfter(cmd.Context(), o)
+			}
+			return Lock(cmd.Context(), o)
+		},
 	}
+	cmd.Flags().StringVar(&o.After, "after", "", "lock by itself after this `TIME` unused, 0 for never")
+	return cmd
+}
+
+// LockAfter chooses when the vaults lock by themselves.
+func LockAfter(ctx context.Context, o Options) error {
+	after, err := console.Duration(o.After)
+	if err != nil {
+		return err
+	}
+	return o.Console.Session(ctx, func(s *sdk.Client) error {
+		if err := s.LockAfter(ctx, after); err != nil {
+			return err
+		}
+		return o.Console.Print(api.LockAfter{After: after.Milliseconds()}, func(w io.Writer) { fmt.Fprintln(w, "locks "+unused(after)) })
+	})
+}
+
+func unused(after time.Duration) string {
+	if after == 0 {
+		return "never for not being used"
+	}
+	return "after " + console.Span(after) + " unused"
+}
+
+// locks says in one line when the vaults lock by themselves.
+func locks(l api.AutoLock) string {
+	text := unused(time.Duration(l.After) * time.Millisecond)
+	for _, on := range l.On {
+		text += ", on " + on
+	}
+	if l.Why != "" {
+		text += "; " + l.Why
+	}
+	return text
 }
 
 // Lock closes the vaults. A daemon that does not run holds nothing open.
@@ -174,6 +221,7 @@ func printStatus(w io.Writer, st api.Status) {
 		"ledger", fmt.Sprintf("%d statements, %d events", st.Statements, st.Events),
 		"vaults", vaults,
 		"requests", fmt.Sprintf("%d waiting", st.Pending),
+		"locks", locks(st.Locks),
 		"memory", yes(!st.MemoryLock, "not locked: values may reach swap"),
 		"policy", yes(st.PolicyDraft != "", "the draft differs from what is in force"),
 	)

@@ -1,11 +1,13 @@
 package socket
 
 import (
+	"math"
 	"time"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/config"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
@@ -29,6 +31,7 @@ func handlers() map[api.Op]handler {
 		api.OpInit:        {[]string{e}, 2, (*call).init},
 		api.OpUnlock:      {[]string{h, l, u}, 1, (*call).unlock},
 		api.OpLock:        {[]string{l, u}, 0, (*call).lock},
+		api.OpLockAfter:   {open, 0, (*call).lockAfter},
 		api.OpRecover:     {[]string{l, u}, 3, (*call).recover},
 		api.OpPassphrase:  {open, 3, (*call).passphrase},
 		api.OpRecovery:    {open, 1, (*call).recovery},
@@ -125,6 +128,9 @@ func (c *call) unlock() error {
 	if err := c.s.Account.Unlock(c.ctx, c.who, in.Source, c.values[0]); err != nil {
 		return err
 	}
+	if c.s.leaving() { // a lock came first, and what opened ends with this process
+		return fault.New(fault.Unavailable, "unlock", "", "the vaults were just being locked").WithHint("try again")
+	}
 	return c.reply(struct{}{})
 }
 
@@ -138,6 +144,22 @@ func (c *call) lock() error {
 	}
 	c.s.End(true)
 	return nil
+}
+
+func (c *call) lockAfter() error {
+	in, err := body[api.LockAfter](c)
+	if err != nil {
+		return err
+	}
+	after := time.Duration(in.After) * time.Millisecond
+	if in.After < 0 || in.After > math.MaxInt64/int64(time.Millisecond) || config.Check(after) != nil {
+		return fault.New(fault.Usage, "lock after", "", "no length of time").WithHint("a second at least, or 0 for ever")
+	}
+	keep := func() error { return config.Write(c.s.Config, config.Config{LockAfter: after}) }
+	if err := c.s.Account.LockAfter(c.ctx, c.who, after, keep); err != nil {
+		return err
+	}
+	return c.reply(struct{}{})
 }
 
 func (c *call) recover() error {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +29,9 @@ const maxConns = 256
 // patience is how long a peer that does not read is waited for.
 const patience = 30 * time.Second
 
+// parting is how long the last answers may take.
+const parting = time.Second
+
 // idle is how long a connection may stay without a message.
 const idle = 10 * time.Minute
 
@@ -40,6 +44,7 @@ type Server struct {
 	End     func(again bool)        // asks the process to end: to start again (lock), or for good
 	Replace func(swap func() error) // asks the process to swap the database once it is closed, and to start again
 	Log     func(format string, args ...any)
+	Config  string // the folder of the daemon's settings
 	Stop    func() // stops accepting; who comes then waits for the next process
 
 	table map[api.Op]handler
@@ -103,19 +108,36 @@ func (s *Server) Quiet() {
 	s.quiet = true
 }
 
-// Shut cuts every connection but one and waits until all are served out.
-func (s *Server) Shut(except *local.Conn) {
+func (s *Server) leaving() bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quiet
+}
+
+// Shut lets every connection give the answer that it is about to give, cuts what
+// is not done by then, and waits until all are served out.
+func (s *Server) Shut() {
+	s.each(func(c *local.Conn) {
+		_ = c.SetReadDeadline(time.Now())
+		_ = c.CloseRead()
+	})
+	served := make(chan struct{})
+	go func() { s.wg.Wait(); close(served) }()
+	select {
+	case <-served:
+	case <-time.After(parting):
+		s.each(func(c *local.Conn) { _ = c.Close() })
+		<-served
+	}
+}
+
+// each does what ends a connection to all; nobody is let in any more.
+func (s *Server) each(end func(*local.Conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.done = true
 	for c := range s.conns {
-		if c != except {
-			_ = c.SetDeadline(time.Now())
-			_ = c.CloseRead()
-		}
-	}
-	s.mu.Unlock()
-	if except == nil {
-		s.wg.Wait()
+		end(c)
 	}
 }
 
@@ -198,10 +220,13 @@ func (c *call) answer() error {
 // allowed serves exactly what each state serves.
 func (c *call) allowed(h handler) error {
 	state := c.s.Account.State()
-	for _, s := range h.states {
-		if s == state {
-			return nil
+	if slices.Contains(h.states, state) {
+		// Whoever only looks how things are does not keep the vaults open; nor does an
+		// agent, but by what is delivered to it.
+		if len(h.states) == 1 && state == api.StateUnlocked && c.who.Kind() == identity.Person {
+			c.s.Account.Used()
 		}
+		return nil
 	}
 	switch state {
 	case api.StateEmpty:

@@ -112,6 +112,9 @@ func (b *Gate) Ask(ctx context.Context, who identity.Caller, a Ask, t approve.Ti
 	if err := b.Desk.Park(t); err != nil {
 		return approve.Proof{}, nil, err
 	}
+	if !b.Book.Keys.Unlocked() { // a lock came in between
+		b.Desk.Clear()
+	}
 	var req canon.Request
 	if err := canon.Decode(t.Raw, &req); err != nil {
 		return approve.Proof{}, nil, fault.Wrap(fault.Internal, "ask", t.ID, err)
@@ -151,6 +154,9 @@ func (b *Gate) Await(ctx context.Context, a Ask, t approve.Ticket, who string, m
 		return t, approve.Proof{}, nil, parked
 	case state == approve.Approved || state == approve.Used:
 		return b.Desk.Take(t.ID, who, m)
+	case state == approve.Locked:
+		b.Book.Ledger.Later(canon.Event{Type: canon.EventDecision, Request: t.ID, Digest: &t.Digest, Outcome: "locked"})
+		return b.Desk.Take(t.ID, who, m) // says so
 	case state == approve.Denied:
 		return t, approve.Proof{}, nil, fault.New(fault.Denied, "ask", t.ID, "a person denied it")
 	}

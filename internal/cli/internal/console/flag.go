@@ -25,6 +25,18 @@ func Duration(s string) (time.Duration, error) {
 	return d, nil
 }
 
+// Span prints a length of time as Duration reads it, without what is zero.
+func Span(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
 // millis is a flag that takes a duration and stores milliseconds.
 type millis int64
 

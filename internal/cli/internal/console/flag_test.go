@@ -7,6 +7,15 @@ import (
 	"time"
 )
 
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{8 * time.Hour: "8h", 90 * time.Minute: "1h30m", 15 * time.Minute: "15m", 3 * time.Second: "3s",
+		time.Hour + time.Second: "1h0m1s", 100 * time.Minute: "1h40m", 48 * time.Hour: "48h"} {
+		if got := Span(d); got != want {
+			t.Errorf("%d: %s, want %s", d, got, want)
+		}
+	}
+}
+
 func TestDuration(t *testing.T) {
 	for s, want := range map[string]time.Duration{"90d": 90 * 24 * time.Hour, "2w": 14 * 24 * time.Hour, "36h": 36 * time.Hour, "0d": 0, "1h30m": 90 * time.Minute} {
 		if got, err := Duration(s); got != want || err != nil {

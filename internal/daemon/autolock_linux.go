@@ -1,0 +1,18 @@
+package daemon
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/thumbturn/thumbturn/internal/logind"
+)
+
+// listenOutside locks on suspend, and when the human's session is locked or ends.
+func (p *process) listenOutside(ctx context.Context) {
+	uid := os.Geteuid()
+	if p.mode.system {
+		uid = p.mode.human
+	}
+	logind.Watch{Address: logind.SystemBus, UID: uid, Lock: p.lockFor, Say: p.outside.set, Retry: 15 * time.Second}.Run(ctx)
+}
