@@ -316,7 +316,8 @@ func (d *Desk) Answer(id string, digest canon.Hash, g Gesture) (Proof, error) {
 	return e.proof, nil
 }
 
-// Deny refuses a pending request and cools its caller down.
+// Deny refuses a request that waits, or whose approval nobody has used yet, and
+// cools its caller down.
 func (d *Desk) Deny(id string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -325,7 +326,7 @@ func (d *Desk) Deny(id string) error {
 	if !ok {
 		return gone(id)
 	}
-	if e.State != Pending {
+	if e.State != Pending && e.State != Approved {
 		return fault.New(fault.Conflict, "deny", id, "the request is "+string(e.State))
 	}
 	d.finish(e, Denied)

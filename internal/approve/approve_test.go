@@ -197,3 +197,40 @@ func TestWait(t *testing.T) {
 		t.Errorf("a lock left it %s", s)
 	}
 }
+
+// A person who thinks better of an approval takes it back, until it is used.
+func TestDenyApproved(t *testing.T) {
+	d, h := desk()
+	released := 0
+	yes := Gesture{Source: "terminal", Lease: Lease{Until: h.Now().Add(time.Minute).UnixMilli(), Uses: 3}, Release: func() { released++ }}
+	a := ticket("a", "me")
+	a.Lease = time.Minute
+	for _, taken := range []bool{false, true} {
+		if err := d.Park(a); err != nil {
+			t.Fatal(err)
+		}
+		p, err := d.Answer("a", a.Digest, yes)
+		if l, ok := p.Lease(a.Digest); err != nil || !ok || l.Uses != 3 {
+			t.Fatalf("%v, %+v", err, l)
+		}
+		if _, ok := p.Lease(ticket("b", "me").Digest); ok {
+			t.Error("a lease for another digest")
+		}
+		if taken {
+			if _, _, _, err := d.Take("a", "me", a.Match); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Deny("a"); !fault.Is(err, fault.Conflict) {
+				t.Errorf("denied after its use: %v", err)
+			}
+			continue
+		}
+		if err := d.Deny("a"); err != nil {
+			t.Error(err)
+		}
+		if _, _, _, err := d.Take("a", "me", a.Match); !fault.Is(err, fault.Denied) || released != 1 {
+			t.Errorf("taken after a denial: %v, released %d", err, released)
+		}
+		h.move(DefaultLimits().CoolDown, DefaultLimits().CoolDown)
+	}
+}

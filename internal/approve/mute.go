@@ -30,12 +30,12 @@ type Muted struct {
 	Refused int // requests since
 }
 
-// repeated marks a refusal that says nothing new.
-var repeated = errors.New("muted")
+// errRepeated marks a refusal that says nothing new.
+var errRepeated = errors.New("muted")
 
 // Repeated reports whether an error is one more refusal of a session that was
 // told often enough: a flood must not fill the ledger.
-func Repeated(err error) bool { return errors.Is(err, repeated) }
+func Repeated(err error) bool { return errors.Is(err, errRepeated) }
 
 // Mute refuses a pending request and whatever else its session waits for, and
 // parks nothing of that session for a time. It returns the refused requests.
@@ -102,7 +102,7 @@ func (d *Desk) silenced(t Ticket) error {
 	m.refused++
 	var cause error
 	if m.refused > told {
-		cause = repeated
+		cause = errRepeated
 	}
 	e := fault.Wrap(fault.Denied, "ask", t.ID, cause)
 	e.Msg = "a person wants no more requests of this session until " + m.wall.UTC().Format(time.RFC3339)

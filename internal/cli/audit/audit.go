@@ -132,6 +132,9 @@ func line(e api.Event) string {
 	if ev.Grant != "" {
 		words = append(words, "grant "+ev.Grant)
 	}
+	if ev.Lease != "" {
+		words = append(words, "lease "+ev.Lease)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%8d  %s", e.N, time.UnixMilli(ev.Time).UTC().Format(time.RFC3339))
 	for _, w := range words {

@@ -1,0 +1,90 @@
+//go:build linux
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// An agent's session runs its task under a lease as often as it likes. Not under
+// it: another session, a process cut loose from this one, another worktree, an
+// argument more, the same program in another file, other content, and a value
+// that was set anew; nor anything once the vaults were locked.
+func TestLeasedTask(t *testing.T) {
+	t.Parallel()
+	h := founded(t)
+	h.set("op://dev/db/password", canary)
+	policy := strings.Replace(h.ok("policy", "show"), "@id(\"agent-hold\")\n", "@id(\"agent-hold\")\n@lease(\"30m\")\n", 1)
+	draft := h.write("lease.cedar", policy)
+	r := h.person("policy", "apply", "--no-wait", draft)
+	wantCode(t, r, 5)
+	h.approve(strings.TrimSpace(r.Out))
+	h.ok("policy", "apply", "--request", strings.TrimSpace(r.Out), draft)
+	dir, other := filepath.Join(filepath.Dir(h.dir), "one"), filepath.Join(filepath.Dir(h.dir), "two")
+	for _, d := range []string{dir, other} {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const text = "#!/bin/sh\nprintf '%s' \"$PASSWORD\" | wc -c\n"
+	job := filepath.Join(dir, "job.sh")
+	script := func(text string) { // in place: the file stays the same
+		t.Helper()
+		if err := os.WriteFile(job, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script(text)
+	agent, sibling := newShell(t, h.env()), newShell(t, h.env())
+	run := func(s *shell, dir string, args ...string) result {
+		t.Helper()
+		return h.heard(s.run(command{Argv: append([]string{program("thumbturn"), "run"}, args...), Dir: dir, Env: []string{"PASSWORD=op://dev/db/password"}}))
+	}
+	asked := func(what string, r result) { // they stay: a denial would make the session rest
+		t.Helper()
+		if r.Code != 5 {
+			t.Errorf("%s: %v", what, r)
+		}
+	}
+	lease := func() string {
+		t.Helper()
+		r := run(agent, dir, "--no-wait", "--", job)
+		wantCode(t, r, 5)
+		id := strings.TrimSpace(r.Out)
+		h.ok("approve", "--lease", "10m", "--passphrase-file", h.file("presence"), id)
+		wantCode(t, run(agent, dir, "--request", id, "--", job), 0)
+		wantCode(t, run(agent, dir, "--no-wait", "--", job), 0)
+		return id
+	}
+	id := lease()
+	wantSaid(t, h.person("requests"), id, "leased", "99 uses left")
+
+	asked("another session", run(sibling, dir, "--no-wait", "--", job))
+	loose := command{Argv: []string{program("thumbturn"), "run", "--no-wait", "--", job}, Dir: dir, Env: []string{"PASSWORD=op://dev/db/password"}, Setsid: true}
+	asked("cut loose", h.heard(agent.run(loose)))
+	asked("another worktree", run(agent, other, "--no-wait", "--", job))
+	asked("an argument more", run(agent, dir, "--no-wait", "--", job, "x"))
+	wantCode(t, run(agent, dir, "--no-wait", "--no-masking", "--", job), 3)
+	script(text + "# more\n")
+	asked("other content", run(agent, dir, "--no-wait", "--", job))
+	script(text)
+	wantCode(t, run(agent, dir, "--no-wait", "--", job), 0)
+	for _, step := range [][]string{{"cp", "-p", job, job + ".new"}, {"mv", job + ".new", job}} {
+		wantCode(t, h.do(command{Argv: step}), 0)
+	}
+	asked("another file", run(agent, dir, "--no-wait", "--", job))
+
+	wantCode(t, h.person("deny", id), 0)
+	id = lease()
+	h.set("op://dev/db/password", canary)
+	asked("a value set anew", run(agent, dir, "--no-wait", "--", job))
+
+	lease()
+	wantCode(t, h.person("lock"), 0)
+	h.unlock()
+	asked("after a lock", run(agent, dir, "--no-wait", "--", job))
+	h.ok("audit", "verify")
+}
