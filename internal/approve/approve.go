@@ -316,8 +316,8 @@ func (d *Desk) Answer(id string, digest canon.Hash, g Gesture) (Proof, error) {
 	return e.proof, nil
 }
 
-// Deny refuses a request that waits, or whose approval nobody has used yet, and
-// cools its caller down.
+// Deny refuses a request that waits, and cools its caller down; or takes back an
+// approval that nobody has used yet, which is no sign of a flood.
 func (d *Desk) Deny(id string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -329,8 +329,10 @@ func (d *Desk) Deny(id string) error {
 	if e.State != Pending && e.State != Approved {
 		return fault.New(fault.Conflict, "deny", id, "the request is "+string(e.State))
 	}
+	if e.State == Pending {
+		d.cool[e.Owner] = d.after(d.Limits.CoolDown)
+	}
 	d.finish(e, Denied)
-	d.cool[e.Owner] = d.after(d.Limits.CoolDown)
 	return nil
 }
 

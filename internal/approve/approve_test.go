@@ -231,6 +231,5 @@ func TestDenyApproved(t *testing.T) {
 		if _, _, _, err := d.Take("a", "me", a.Match); !fault.Is(err, fault.Denied) || released != 1 {
 			t.Errorf("taken after a denial: %v, released %d", err, released)
 		}
-		h.move(DefaultLimits().CoolDown, DefaultLimits().CoolDown)
 	}
 }

@@ -78,7 +78,7 @@ func TestLeasedTask(t *testing.T) {
 	asked("another file", run(agent, dir, "--no-wait", "--", job))
 
 	wantCode(t, h.person("deny", id), 0)
-	id = lease()
+	lease()
 	h.set("op://dev/db/password", canary)
 	asked("a value set anew", run(agent, dir, "--no-wait", "--", job))
 
