@@ -184,8 +184,8 @@ func encode(b *strings.Builder, part string) {
 	}
 }
 
-// decode undoes encode and refuses every other spelling. The error's Pos
-// counts from the start of raw.
+// decode undoes encode. An escape of what could stand for itself is taken too:
+// encoders of other makers write %20. The error's Pos counts from the start of raw.
 func decode(raw string) (string, *Error) {
 	if raw == "" {
 		return "", &Error{Kind: EmptyPart, Msg: "a part between two '/' is empty"}
@@ -205,8 +205,6 @@ func decode(raw string) (string, *Error) {
 		edge := i == 0 || i+size == len(raw)
 		self := plain(c) || c == ' ' && !edge
 		switch {
-		case size == 3 && self:
-			return "", &Error{Kind: BadEscape, Pos: i, Msg: "needless percent escape: this character stands for itself"}
 		case size == 1 && c == ' ' && edge:
 			return "", &Error{Kind: BadChar, Pos: i, Msg: "space at the start or end of a part",
 				Hint: "if it belongs to the title, write it as %20"}

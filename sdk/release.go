@@ -65,16 +65,23 @@ func (c *Client) about(ctx context.Context, r ref.Ref) ([]byte, error) {
 	}
 	var hit []api.Field
 	for _, f := range it.Fields {
+		if r.Item == it.ID && r.Section == "" && f.ID == r.Field { // ids go together
+			hit = []api.Field{f}
+			break
+		}
 		if (f.ID == r.Field || strings.EqualFold(f.Label, r.Field)) && (r.Section == "" || strings.EqualFold(f.Section, r.Section)) {
 			hit = append(hit, f)
 		}
 	}
 	if len(hit) != 1 {
-		kind, msg := "not-found", "the item has no such field"
-		if len(hit) > 1 {
-			kind, msg = "ambiguous", "the item has several fields of that name"
+		if len(hit) == 0 {
+			return nil, &api.Error{Kind: "not-found", Op: "read", Ref: r.String(), Msg: "the item has no such field", Hint: "`thumbturn item get` lists the fields"}
 		}
-		return nil, &api.Error{Kind: kind, Op: "read", Ref: r.String(), Msg: msg, Hint: "`thumbturn item get` lists the fields"}
+		var list []string
+		for _, f := range hit {
+			list = append(list, ref.Ref{Vault: it.Vault.Name, Item: it.Title, Section: f.Section, Field: f.Label, Query: r.Query}.String())
+		}
+		return nil, &api.Error{Kind: "ambiguous", Op: "read", Ref: r.String(), Msg: "the item has several fields of that name", Hint: "use one of " + strings.Join(list, ", ")}
 	}
 	f := hit[0]
 	switch r.Query {

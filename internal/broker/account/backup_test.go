@@ -146,10 +146,7 @@ func TestPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer empty.Close()
-	kernel, err := identity.Kernel()
-	if err != nil {
-		t.Skip(err)
-	}
+	kernel := evidence(t)
 	if err := os.Remove(filepath.Join(f.Config, "policy.cedar")); err != nil {
 		t.Fatal(err)
 	}
@@ -251,10 +248,7 @@ func TestPutBackHalfWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer empty.Close()
-	kernel, err := identity.Kernel()
-	if err != nil {
-		t.Skip(err)
-	}
+	kernel := evidence(t)
 	clock := &clumsy{hand: h.clock, t: t, data: f.Data}
 	o := account.Options{Store: empty, Device: h.dev, Clock: clock, Rand: rand.Reader, Files: f,
 		Who: func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }}

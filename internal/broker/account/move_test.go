@@ -66,7 +66,9 @@ func (s *site) start() {
 	}
 	s.acc, s.broker, err = account.Open(context.Background(), account.Options{Store: s.db, Device: s.dev, Clock: s.clock, Rand: rand.Reader,
 		Files: account.Files{Data: s.data(), Config: filepath.Join(s.dir, "config"), Copy: s.db.Backup},
-		Who:   func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }})
+		Who: func(test bool) *identity.Registry {
+			return identity.New(leading{kernel}, identity.Options{TestHome: test})
+		}})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -116,11 +116,28 @@ type home struct {
 
 func newHome(t *testing.T) *home {
 	t.Helper()
+	return foundHome(t, evidence(t), true)
+}
+
+// evidence is the kernel; or, where whoever leads this session is none of our
+// parents (a detached job), the kernel as leading sees it, since then nobody here
+// could be marked.
+func evidence(t *testing.T) identity.Source {
+	t.Helper()
 	kernel, err := identity.Kernel()
 	if err != nil {
 		t.Skipf("SKIP: no evidence on this platform: %v", err)
 	}
-	return foundHome(t, kernel, true)
+	_, server := (&home{t: t}).pair()
+	who, err := identity.New(kernel, identity.Options{TestHome: true}).Caller(context.Background(), server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer who.Close()
+	if identity.Markable(who, true) != nil {
+		return leading{kernel}
+	}
+	return kernel
 }
 
 // leading is the kernel, for which this process leads a session of its own: so

@@ -36,17 +36,19 @@ func TestExport(t *testing.T) {
 			{Label: "one-time password", Type: "OTP", Concealed: true, Value: true}}},
 		{Mode: "create", Vault: "v1", Item: "Note", Title: "Note", Category: "SECURE_NOTE", Fields: []api.Field{
 			{Label: "notesPlain", Type: "CONCEALED", Purpose: "NOTES", Concealed: true, Value: true}}},
+		{Mode: "create", Vault: "v1", Item: "github 2", Title: "github 2", Category: "LOGIN", Fields: []api.Field{
+			{Label: "password", Type: "CONCEALED", Purpose: "PASSWORD", Concealed: true, Value: true}}},
 	}
 	if diff := cmp.Diff(want, d.puts); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(map[string]string{"op://dev/GitHub/username": "ada", "op://dev/GitHub/password": "S3CRET1", "op://dev/GitHub/one-time password": "S3CRETSEED",
-		"op://dev/Note/notesPlain": "S3CRET note"}, d.values); diff != "" {
+		"op://dev/Note/notesPlain": "S3CRET note", "op://dev/github 2/password": "S3CRET2"}, d.values); diff != "" {
 		t.Error(diff)
 	}
-	for _, want := range []string{"skipped Gone: is in the trash\n", "skipped github: an item of that title exists", "skipped Nothing: holds nothing",
+	for _, want := range []string{"skipped Gone: is in the trash\n", "skipped Nothing: holds nothing",
 		"LEFT BEHIND of GitHub: attachment a.pem\n", "LEFT BEHIND of Nothing: attachment only.bin\n", "WARNING: 2 things left behind",
-		"2 items with 4 fields imported into dev, 3 skipped\n", "hint: the export holds every value in clear"} {
+		"3 items with 5 fields imported into dev, 2 skipped\n", "hint: the export holds every value in clear"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("lacks %q:\n%s", want, said)
 		}
@@ -54,12 +56,12 @@ func TestExport(t *testing.T) {
 
 	// A second run takes nothing twice, unless it is told to.
 	d.run("export.json", good)
-	if len(d.puts) != 2 {
+	if len(d.puts) != 3 {
 		t.Errorf("%d puts", len(d.puts))
 	}
 	d.run("export.json", good, func(o *Options) { o.Conflict = "rename" })
-	if len(d.puts) != 5 || d.puts[2].Title != "GitHub 2" || d.puts[3].Title != "Note 2" || d.puts[4].Title != "github 3" {
-		t.Errorf("%+v", d.puts[2:])
+	if len(d.puts) != 6 || d.puts[3].Title != "GitHub 3" || d.puts[4].Title != "Note 2" || d.puts[5].Title != "github 4" {
+		t.Errorf("%+v", d.puts[3:])
 	}
 }
 
@@ -76,7 +78,7 @@ func TestExportDryRunAndJSON(t *testing.T) {
 	if err := json.Unmarshal(d.out.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Format != foreign.Bitwarden || !got.DryRun || len(got.Items) != 2 || got.Fields != 4 || len(got.Skipped) != 3 || len(got.Left) != 2 || len(d.puts) != 0 {
+	if got.Format != foreign.Bitwarden || !got.DryRun || len(got.Items) != 3 || got.Fields != 5 || len(got.Skipped) != 2 || len(got.Left) != 2 || len(d.puts) != 0 {
 		t.Errorf("%+v", got)
 	}
 }

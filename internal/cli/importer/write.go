@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/canon"
@@ -72,6 +73,11 @@ func (o Options) write(ctx context.Context, e foreign.Export) error {
 	})
 }
 
+// made reports whether an item of that title came out of this very export.
+func (r *report) made(title string) bool {
+	return slices.ContainsFunc(r.Items, func(t taken) bool { return foreign.Fold(t.Title) == foreign.Fold(title) })
+}
+
 // one makes one item.
 func (o Options) one(ctx context.Context, s *sdk.Client, v api.Vault, it foreign.Item, have map[string]bool, r *report) error {
 	skip := func(why string) { r.Skipped = append(r.Skipped, foreign.Skipped{Title: it.Title, Reason: why}) }
@@ -82,7 +88,7 @@ func (o Options) one(ctx context.Context, s *sdk.Client, v api.Vault, it foreign
 	}
 	title := it.Title
 	if have[foreign.Fold(title)] {
-		if o.Conflict == "skip" {
+		if o.Conflict == "skip" && !r.made(title) { // two of one title in the export are two items
 			skip("an item of that title exists; --on-conflict rename takes it under another")
 			return nil
 		}

@@ -11,6 +11,8 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"io"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -297,12 +299,8 @@ func (b *Book) Descriptors() []Vault {
 // Records hands out the hash of everything the latest manifests name.
 func (b *Book) Records(ctx context.Context, each func(h canon.Hash, ref string) error) error {
 	b.mu.RLock()
-	entries := make([]*entry, 0, len(b.items))
-	for _, e := range b.items {
-		entries = append(entries, e)
-	}
+	entries := slices.SortedFunc(maps.Values(b.items), func(x, y *entry) int { return strings.Compare(x.id, y.id) })
 	b.mu.RUnlock()
-	sort.Slice(entries, func(i, j int) bool { return entries[i].id < entries[j].id })
 	for _, e := range entries {
 		var m canon.Item
 		if err := canon.Decode(e.payload, &m); err != nil {

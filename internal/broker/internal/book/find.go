@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -54,15 +55,8 @@ type Item struct {
 
 // Vaults returns the vaults in order of their names.
 func (b *Book) Vaults() []Vault {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	var out []Vault
-	for _, v := range b.vaults {
-		if !v.Deleted {
-			out = append(out, *v)
-		}
-	}
-	sort.Slice(out, func(i, j int) bool { return Fold(out[i].Title) < Fold(out[j].Title) })
+	out := slices.DeleteFunc(b.Descriptors(), func(v Vault) bool { return v.Deleted })
+	sort.SliceStable(out, func(i, j int) bool { return Fold(out[i].Title) < Fold(out[j].Title) })
 	return out
 }
 
@@ -333,6 +327,9 @@ func (it *Item) Field(op string, r ref.Ref) (*Field, error) {
 	for i := range it.Meta.Fields {
 		f := &it.Meta.Fields[i]
 		names = append(names, f.Label)
+		if r.Item == it.ID && r.Section == "" && f.ID == r.Field { // programs name items by id, and fields as well
+			return f, nil
+		}
 		if r.Section != "" && Fold(f.Section) != Fold(r.Section) {
 			continue
 		}

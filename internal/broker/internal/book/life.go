@@ -3,6 +3,7 @@ package book
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -99,14 +100,15 @@ func (b *Book) EachArchived(ctx context.Context, vault string, each func(*Item) 
 	return nil
 }
 
-// draft lays out a manifest that seals nothing new.
+// draft lays out a manifest that seals no value: metadata alone, with its new date.
 func (b *Book) draft(it *Item, meta Meta, m canon.Item) (*Draft, error) {
-	s, err := b.next(it, m)
-	if err != nil {
-		return nil, err
+	d := &Draft{ID: it.ID, Meta: meta}
+	d.Meta.Updated = b.Now().UnixMilli()
+	err := b.seal(d, &m, it)
+	if err == nil {
+		d.Statement, err = b.next(it, m)
 	}
-	d := &Draft{ID: it.ID, Meta: meta, Statement: s}
-	return d, b.needsRoot(d, m)
+	return d, errors.Join(err, b.needsRoot(d, m))
 }
 
 // Moved lays out the manifest that puts an item into the archive, or brings it

@@ -156,6 +156,9 @@ func (b *Book) apply(ctx context.Context, d *Draft, m *canon.Item, it *Item, c C
 	} else {
 		old := &d.Meta.Fields[at]
 		if f.Type != "" {
+			if old.Concealed && !f.Concealed && !c.valued() {
+				return fault.New(fault.Usage, "item edit", c.Label, "a concealed value becomes no text by itself").WithHint("write it anew: name[text]=value")
+			}
 			old.Type, old.Concealed = f.Type, f.Concealed
 		}
 		old.Text = f.Text
