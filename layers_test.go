@@ -53,7 +53,7 @@ var floors = []floor{
 		nil, "words import nothing of ours"},
 	{"1", []string{"internal/policy", "internal/sealed", "internal/canon", "internal/proof", "internal/agent", "internal/project", "internal/foreign", "internal/archive"},
 		[]string{"0"}, "rules are pure and know only words"},
-	{"2a", []string{"internal/kernel", "internal/logind", "internal/config", "internal/store", "internal/store/sqlite", "internal/store/storetest"},
+	{"2a", []string{"internal/kernel", "internal/logind", "internal/logind/logindtest", "internal/config", "internal/store", "internal/store/sqlite", "internal/store/storetest"},
 		[]string{"0", "1"}, "what the system and the disk hold knows no caller, no ledger and no key"},
 	{"2b", []string{"internal/identity", "internal/approve", "internal/ledger", "internal/device"},
 		[]string{"0", "1", "2a"}, "durable facts stand side by side; the broker alone brings them together"},
@@ -132,6 +132,7 @@ var importers = []struct {
 	{"sdk/sdktest", nil, "test support"},
 	{"internal/ptytest", nil, "test support"},
 	{"internal/term/ptytest", nil, "test support"},
+	{"internal/logind/logindtest", nil, "test support"},
 }
 
 // ciphers says who may import what can open or seal bytes.
@@ -184,7 +185,7 @@ var dependencies = map[string]struct {
 }{
 	"filippo.io/age":                   {[]string{"internal/cli/export"}, "the form of an encrypted export, which other tools open"},
 	"github.com/cedar-policy/cedar-go": {[]string{"internal/policy"}, "the policy language: default deny, forbid wins"},
-	"github.com/godbus/dbus/v5":        {[]string{"internal/logind", "tests"}, "the system bus, on which logind tells of suspend, screen lock and logout"},
+	"github.com/godbus/dbus/v5":        {[]string{"internal/logind", "internal/logind/logindtest", "tests"}, "the system bus, on which logind tells of suspend, screen lock and logout"},
 	"github.com/google/go-cmp":         {[]string{"tests", "internal/store/storetest"}, "differences in tests"},
 	"github.com/pelletier/go-toml/v2":  {[]string{"internal/project", "internal/config"}, "the syntax of TOML, with the place of every word"},
 	"github.com/rogpeppe/go-internal":  {[]string{"tests"}, "scripts for the command line"},

@@ -423,15 +423,14 @@ func (b *Broker) Muted() []approve.Muted { return b.g.Desk.Muted() }
 // Leases lists the live leases.
 func (b *Broker) Leases(ctx context.Context) []lease.Listed { return b.leases.List(ctx) }
 
-// Ended drops every lease and every waiting request, lets no delivery begin, and
-// waits for those under way as long as ctx lets it: at lock. The returned function
-// is called once the keys are gone.
+// Ended drops every lease, lets no delivery begin, and waits for those under way
+// as long as ctx lets it: at lock. The returned function is called once the keys are
+// gone, and ends what waits for a person.
 func (b *Broker) Ended(ctx context.Context) (gone func()) {
-	b.g.Desk.Clear()
 	open := b.latch.Shut(ctx)
 	b.leases.EndAll() // after the last delivery, which may have opened one
 	return func() {
-		b.g.Desk.Clear() // what was parked meanwhile; gate.Ask ends what comes later
+		b.g.Desk.Clear() // whoever hears that it is locked may rely on it; gate.Ask ends what comes later
 		open()
 	}
 }

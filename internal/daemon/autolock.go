@@ -91,5 +91,7 @@ func (p *process) locks(st *api.Status) {
 	if s.Up {
 		st.Locks.On = logind.Reasons()
 	}
-	st.Locks.Why = s.Note
+	if st.Locks.Why = s.Note; s == (logind.State{}) {
+		st.Locks.Why = "logind has not been heard yet"
+	}
 }

@@ -84,6 +84,7 @@ var before = map[string]string{
 echo a-token | thumbturn set op://dev/github/token`,
 	"items.md": `printf 'a key' > key.pem; head -c 18000000 /dev/urandom > disk.img; thumbturn item create --vault dev --title mail 'seed[otp]=otpauth://totp/x?secret=JBSWY3DPEHPK3PXP'
 printf -- '-----BEGIN %s-----\nMC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n-----END %s-----\n' 'PRIVATE KEY' 'PRIVATE KEY' | thumbturn set 'op://dev/deploy/private key'`,
+	"lock.md":   `printf '#!/bin/sh\nexit 0\n' > deploy.sh; chmod 700 deploy.sh`,
 	"policy.md": `echo a-token | thumbturn set op://dev/github/token`,
 	"project.md": `mkdir backend; printf 'test:\n\ttest -n "$$DATABASE_URL"\n' > backend/Makefile; printf '#!/bin/sh\nexit 0\n' > serve; chmod 700 serve
 echo a-token | thumbturn set op://dev/github/token

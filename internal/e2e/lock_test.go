@@ -3,12 +3,19 @@
 package e2e
 
 import (
+	"bytes"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/thumbturn/thumbturn/internal/logind"
+	"github.com/thumbturn/thumbturn/internal/logind/logindtest"
 )
 
 // lockEvents are the reasons of the locks in the ledger, oldest first.
@@ -116,4 +123,79 @@ func TestUnreadableSetting(t *testing.T) {
 	}
 	h.unlock()
 	wantSaid(t, h.person("status"), "after 1h unused")
+}
+
+// TestOutsideLocks has /run for itself, with a system bus and a logind there.
+func TestOutsideLocks(t *testing.T) {
+	root(t)
+	if os.Getenv(firstMark) == "" {
+		t.Parallel()
+		if _, err := exec.LookPath("dbus-daemon"); err != nil {
+			t.Skip("*** SKIP: there is no dbus-daemon")
+		}
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(self, "-test.run=^TestOutsideLocks$", "-test.v")
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/", "TMPDIR=" + os.TempDir(), firstMark + "=" + bin}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+		out, err := cmd.CombinedOutput()
+		if bytes.Contains(out, []byte("--- SKIP: TestOutsideLocks")) || cmd.Process == nil {
+			t.Skipf("*** SKIP: no namespaces here: %v\n%s", err, out)
+		}
+		if err != nil || !bytes.Contains(out, []byte("--- PASS: TestOutsideLocks/bus")) {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	if err := errors.Join(syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""), syscall.Mount("tmpfs", "/run", "tmpfs", 0, ""),
+		os.Mkdir("/run/dbus", 0o755)); err != nil {
+		t.Skipf("*** SKIP: no mounts here: %v", err)
+	}
+	stop := logindtest.Bus(t, logind.SystemBus)
+	f := logindtest.New(t, logind.SystemBus)
+	f.Put("1", logindtest.Session{Class: "user", Seat: "seat0"})
+	for reason, happens := range map[string]func(*testing.T){
+		logind.Suspend: func(t *testing.T) {
+			f.Prepare(true)
+			if !f.Sleeps(5 * time.Second) {
+				t.Error("sleep is held up for ever")
+			}
+		},
+		logind.ScreenLock: func(*testing.T) { f.Hint("1", true); f.Hint("1", true) },
+		logind.Logout:     func(*testing.T) { f.End("1"); f.Put("1", logindtest.Session{Class: "user", Seat: "seat0"}) },
+	} {
+		t.Run(reason, func(t *testing.T) {
+			h, run, child := waiting(t)
+			if got := h.locksOn(); len(got) != 3 {
+				t.Fatalf("it listens for %q", got)
+			}
+			happens(t)
+			h.wantLocked(run, child, reason)
+			f.Prepare(false)
+		})
+	}
+	t.Run("bus", func(t *testing.T) {
+		h := founded(t)
+		h.locksOn()
+		wantSaid(t, h.person("status"), "after 8h unused, on suspend, on screen lock, on logout")
+		stop()
+		for end := time.Now().Add(5 * time.Second); len(h.status().Locks.On) > 0 && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
+		}
+		wantSaid(t, h.person("status"), "the system bus went away")
+		wantSaid(t, h.person("doctor"), "the vaults lock only after 8h unused: the system bus went away")
+	})
+}
+
+// locksOn waits until the daemon hears from outside and returns what locks it.
+func (h *home) locksOn() []string {
+	for range 100 {
+		if on := h.status().Locks.On; len(on) > 0 {
+			return on
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return nil
 }

@@ -87,8 +87,12 @@ type follower struct {
 
 // follow connects, and hears until something ends it.
 func (f *follower) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	late := time.AfterFunc(patience, cancel) // a bus that does not answer is none
 	conn, err := dbus.Connect(f.Address, dbus.WithAuth(dbus.AuthExternal(strconv.Itoa(os.Geteuid()))),
 		dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()), dbus.WithContext(ctx))
+	late.Stop()
 	if err != nil {
 		return errors.New("there is no system bus")
 	}
