@@ -448,13 +448,22 @@ func TestLongReadCut(t *testing.T) {
 		return ""
 	}
 	read := "exec " + program("thumbturn") + " read --out-file " + out + " op://dev/big/disk.img"
+	reader := func() int {
+		b, _ := os.ReadFile(h.file("pid"))
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+		return pid
+	}
 	for name, stop := range map[string]func() bool{
 		"killed": func() bool { h.kill(); return true },
-		"locked": func() bool { return h.person("lock").Code == 0 },
+		"locked": func() bool { // a lock waits for a delivery, and not for ever
+			_ = syscall.Kill(reader(), syscall.SIGSTOP)
+			defer syscall.Kill(reader(), syscall.SIGCONT)
+			return h.person("lock").Code == 0
+		},
 	} {
 		h.unlock()
 		h.window()
-		ch := h.sh.start(command{Argv: []string{"sh", "-c", read}, Limit: time.Minute})
+		ch := h.sh.start(command{Argv: []string{"sh", "-c", "echo $$ >" + h.file("pid") + "; " + read}, Limit: time.Minute})
 		h.until("the file grows", func() bool { return temporary() != "" })
 		done := stop()
 		r := h.heard(<-ch)
@@ -470,12 +479,10 @@ func TestLongReadCut(t *testing.T) {
 	h.window()
 	ch := h.sh.start(command{Argv: []string{"sh", "-c", "echo $$ >" + h.file("pid") + "; " + read}, Limit: time.Minute})
 	h.until("the file grows", func() bool { return temporary() != "" })
-	b, _ := os.ReadFile(h.file("pid"))
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(b)))
 	if fi, err := os.Stat(temporary()); err == nil && fi.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v", fi.Mode())
 	}
-	_ = syscall.Kill(pid, syscall.SIGKILL)
+	_ = syscall.Kill(reader(), syscall.SIGKILL)
 	if r := h.heard(<-ch); r.Code != 128+int(syscall.SIGKILL) {
 		t.Errorf("%v", r)
 	}
