@@ -117,7 +117,7 @@ func host() {
 
 func (c command) run() result {
 	if c.Limit == 0 {
-		c.Limit = 30 * time.Second
+		c.Limit = 90 * time.Second
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.Limit)
 	defer cancel()
