@@ -57,22 +57,18 @@ func about(q ref.Query) bool {
 	return false
 }
 
+// FieldName returns what a reference can call a field by.
+func FieldName(f *api.Field) ref.Name {
+	return ref.Name{ID: f.ID, Section: f.Section, Label: f.Label}
+}
+
 // about answers such a reference.
 func (c *Client) about(ctx context.Context, r ref.Ref) ([]byte, error) {
 	it, err := c.ItemGet(ctx, api.ItemGet{Vault: r.Vault, Item: r.Item}, nil)
 	if err != nil {
 		return nil, err
 	}
-	var hit []api.Field
-	for _, f := range it.Fields {
-		if r.Item == it.ID && r.Section == "" && f.ID == r.Field { // ids go together
-			hit = []api.Field{f}
-			break
-		}
-		if (f.ID == r.Field || strings.EqualFold(f.Label, r.Field)) && (r.Section == "" || strings.EqualFold(f.Section, r.Section)) {
-			hit = append(hit, f)
-		}
-	}
+	hit := ref.Match(r, it.ID, it.Fields, FieldName)
 	if len(hit) != 1 {
 		if len(hit) == 0 {
 			return nil, &api.Error{Kind: "not-found", Op: "read", Ref: r.String(), Msg: "the item has no such field", Hint: "`thumbturn item get` lists the fields"}

@@ -336,10 +336,10 @@ func (b *Broker) outcome(r *release, err error) error {
 // and what a person would be asked, under the lease that this session has.
 func (b *Broker) decide(ctx context.Context, r *release) error {
 	set := b.book.Policy() // none denies
-	window := b.leases.Window(r.who)
 	r.verdict = b.ask(set, r, leave{})
-	if r.action == "reveal" && window != nil && r.verdict.Decision == policy.Allow && len(canon.PresenceVaults(r.subjects)) == 0 {
-		r.under.lease = window
+	// Who returns with an answer uses that, and not the window too.
+	if r.action == "reveal" && r.want.Request == "" && r.verdict.Decision == policy.Allow && len(canon.PresenceVaults(r.subjects)) == 0 {
+		r.under.lease = b.leases.Window(r.who)
 	}
 	if r.verdict.Decision != policy.Allow && r.want.Request == "" {
 		covering := leave{grants: b.grants.Covering(r.who, grant.Use{Action: r.action, Place: r.to.Place(), Subjects: r.subjects})}

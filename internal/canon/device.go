@@ -39,6 +39,9 @@ func ParseInstallation(b []byte) (Installation, error) {
 	return d, d.Check()
 }
 
+// File is the content of device.pub: one line, with its end.
+func (d Installation) File() []byte { return append(Encode(d), '\n') }
+
 // Check refuses what no device shows of itself.
 func (d Installation) Check() error {
 	if d.V != 1 || !IsID(d.ID) || len(d.DeviceKey) != ed25519.PublicKeySize || len(d.DeviceKEM) != kemSize {

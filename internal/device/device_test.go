@@ -22,6 +22,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
@@ -76,7 +77,7 @@ func TestCreateAndOpen(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
 	}
-	if !isID(d.ID()) || len(d.ID()) != 26 || len(share(t, d)) != 32 {
+	if !canon.IsID(d.ID()) || len(d.ID()) != 26 || len(share(t, d)) != 32 {
 		t.Errorf("id %q", d.ID())
 	}
 	if !ed25519.Verify(d.Public(), []byte("m"), d.Sign([]byte("m"))) {
@@ -476,12 +477,12 @@ func TestClosed(t *testing.T) {
 }
 
 func TestNewID(t *testing.T) {
-	id, err := newID(bytes.NewReader(make([]byte, 16)))
+	id, err := canon.NewID(bytes.NewReader(make([]byte, 16)))
 	if err != nil || id != strings.Repeat("0", 26) {
 		t.Errorf("%q, %v", id, err)
 	}
 	for _, bad := range []string{"", "0", strings.Repeat("0", 27), strings.Repeat("z", 26), strings.Repeat("O", 26), strings.Repeat("0", 25) + "\n"} {
-		if isID(bad) {
+		if canon.IsID(bad) {
 			t.Errorf("%q is an id", bad)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,60 +18,19 @@ import (
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
-// CheckPrivate refuses, with fault.Denied and the chmod to run, directories that
-// are open to group or others or belong to another user, and such files directly
-// in them. A link is judged by what it leads to; one that leads nowhere is
-// refused. Deeper levels stand behind a checked directory and are not read.
-func CheckPrivate(dirs ...string) error {
-	for _, dir := range dirs {
-		if err := CheckFolders(dir); err != nil {
-			return err
-		}
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			return fault.Wrap(fault.Unavailable, "check permissions", dir, err)
-		}
-		for _, e := range entries {
-			path := filepath.Join(dir, e.Name())
-			info, err := os.Stat(path)
-			if errors.Is(err, fs.ErrNotExist) && e.Type()&fs.ModeSymlink == 0 {
-				continue // a temporary file that was there a moment ago
-			}
-			if err != nil {
-				return fault.New(fault.Denied, "check permissions", path, "cannot be examined")
-			}
-			if err := checkInfo(path, info); err != nil {
-				return err
-			}
-		}
+func check(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		e := fault.Wrap(fault.Denied, opCheck, path, err)
+		e.Msg = "cannot be examined"
+		return e
 	}
-	return nil
-}
-
-// CheckFolders is CheckPrivate without what lies in the directories.
-func CheckFolders(dirs ...string) error {
-	for _, dir := range dirs {
-		info, err := os.Stat(dir)
-		if err != nil {
-			return fault.Wrap(fault.Unavailable, "check permissions", dir, err)
-		}
-		if !info.IsDir() {
-			return fault.New(fault.Denied, "check permissions", dir, "is not a directory")
-		}
-		if err := checkInfo(dir, info); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func checkInfo(path string, info fs.FileInfo) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || int(st.Uid) != os.Geteuid() {
-		return fault.New(fault.Denied, "check permissions", path, fmt.Sprintf("does not belong to user %d", os.Geteuid()))
+		return fault.New(fault.Denied, opCheck, path, fmt.Sprintf("does not belong to user %d", os.Geteuid()))
 	}
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
-		return fault.New(fault.Denied, "check permissions", path, fmt.Sprintf("is open to others (mode %04o)", perm)).
+		return fault.New(fault.Denied, opCheck, path, fmt.Sprintf("is open to others (mode %04o)", perm)).
 			WithHint(fmt.Sprintf("run: chmod %o %s", perm&0o700, atomicfile.Quote(path)))
 	}
 	return nil

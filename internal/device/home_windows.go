@@ -12,47 +12,10 @@ import (
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
-// CheckPrivate refuses, with fault.Denied, directories whose access list lets
-// others in, and such files directly in them.
-func CheckPrivate(dirs ...string) error {
-	for _, dir := range dirs {
-		if err := CheckFolders(dir); err != nil {
-			return err
-		}
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			return fault.Wrap(fault.Unavailable, "check permissions", dir, err)
-		}
-		for _, e := range entries {
-			if err := check(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// CheckFolders is CheckPrivate without what lies in the directories.
-func CheckFolders(dirs ...string) error {
-	for _, dir := range dirs {
-		info, err := os.Stat(dir)
-		if err != nil {
-			return fault.Wrap(fault.Unavailable, "check permissions", dir, err)
-		}
-		if !info.IsDir() {
-			return fault.New(fault.Denied, "check permissions", dir, "is not a directory")
-		}
-		if err := check(dir); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func check(path string) error {
 	err := atomicfile.CheckPrivate(path)
 	if e, ok := errors.AsType[*atomicfile.Error](err); ok {
-		f := fault.Wrap(fault.Denied, "check permissions", path, e.Err)
+		f := fault.Wrap(fault.Denied, opCheck, path, e.Err)
 		f.Msg, f.Hint = e.Msg, e.Hint
 		return f
 	}

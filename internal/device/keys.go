@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/hpke"
-	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/thumbturn/thumbturn/internal/atomicfile"
+	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
@@ -69,7 +69,7 @@ func bind(dataDir string) (home, error) {
 func newKeys(h home, rand io.Reader) (*keyFile, error) {
 	k := &keyFile{V: version, Share: make([]byte, secret), Sign: make([]byte, secret), KEM: make([]byte, secret), Home: h}
 	var err error
-	if k.ID, err = newID(rand); err != nil {
+	if k.ID, err = canon.NewID(rand); err != nil {
 		return nil, err
 	}
 	for _, b := range [][]byte{k.Share, k.Sign, k.KEM} {
@@ -115,7 +115,7 @@ func parseKeys(data []byte) (*keyFile, error) {
 		err = fmt.Errorf("has format %d, this program knows %d", k.V, version)
 	case err != nil || !bytes.Equal(again, data):
 		err = errors.New("is not what was written")
-	case !isID(k.ID), len(k.Share) != secret, len(k.Sign) != secret, len(k.KEM) != secret,
+	case !canon.IsID(k.ID), len(k.Share) != secret, len(k.Sign) != secret, len(k.KEM) != secret,
 		k.Next != nil && len(k.Next) != secret, !filepath.IsAbs(k.Home.Path):
 		err = errors.New("holds a member of the wrong form")
 	}
@@ -154,27 +154,6 @@ func (k *keyFile) publicFile() ([]byte, error) {
 	}
 	signer := ed25519.NewKeyFromSeed(k.Sign)
 	defer clear(signer)
-	b, err := json.Marshal(struct {
-		V   int    `json:"v"`
-		ID  string `json:"id"`
-		Key []byte `json:"device_key"` // Ed25519
-		KEM []byte `json:"device_kem"` // MLKEM768X25519
-	}{version, k.ID, signer.Public().(ed25519.PublicKey), key.PublicKey().Bytes()})
-	return append(b, '\n'), err
-}
-
-// crockford is Crockford's base 32 in lower case: no i, l, o, u.
-var crockford = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
-
-func newID(rand io.Reader) (string, error) {
-	var b [16]byte
-	if _, err := io.ReadFull(rand, b[:]); err != nil {
-		return "", fmt.Errorf("no randomness: %w", err)
-	}
-	return crockford.EncodeToString(b[:]), nil
-}
-
-func isID(s string) bool {
-	b, err := crockford.DecodeString(s)
-	return err == nil && len(b) == 16 && crockford.EncodeToString(b) == s
+	return canon.Installation{V: version, ID: k.ID, DeviceKey: canon.Bytes(signer.Public().(ed25519.PublicKey)),
+		DeviceKEM: key.PublicKey().Bytes()}.File(), nil
 }

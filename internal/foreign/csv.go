@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/thumbturn/thumbturn/internal/strict"
+	"github.com/thumbturn/thumbturn/ref"
 )
 
 // columns gives the meaning of a column by its folded name: those of Chrome,
@@ -33,14 +34,14 @@ func header(cells [][]byte) ([]column, error) {
 	used := map[string]bool{}
 	for _, c := range cells {
 		label := strings.TrimSpace(string(c))
-		meaning, known := columns[Fold(label)]
+		meaning, known := columns[ref.Fold(label)]
 		if !known {
 			meaning = "field"
 		}
-		if used[Fold(label)] && meaning != "" || meaning == "password" && used["\x00password"] {
+		if used[ref.Fold(label)] && meaning != "" || meaning == "password" && used["\x00password"] {
 			return nil, refuse(CSV, "has two columns of one name")
 		}
-		used[Fold(label)] = true
+		used[ref.Fold(label)] = true
 		used["\x00"+meaning] = true
 		cols = append(cols, column{meaning, label})
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/strict"
+	"github.com/thumbturn/thumbturn/ref"
 )
 
 // Format is a kind of export.
@@ -283,9 +284,6 @@ func (b *builder) put(it Item) error {
 	return b.full()
 }
 
-// Fold is how titles and labels compare.
-func Fold(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
-
 // tidy gives the item a title and each field a label of its own: two fields of
 // one name would be one field to the store.
 func (it *Item) tidy() {
@@ -308,12 +306,12 @@ func (it *Item) tidy() {
 			f.Label = "field"
 		}
 		base := f.Label
-		first := name{Fold(f.Section), Fold(base)}
-		for at := first; seen[at]; at = (name{first.section, Fold(f.Label)}) {
+		first := name{ref.Fold(f.Section), ref.Fold(base)}
+		for at := first; seen[at]; at = (name{first.section, ref.Fold(f.Label)}) {
 			next[first] = max(next[first], 1) + 1
 			f.Label = fmt.Sprintf("%s %d", base, next[first])
 		}
-		seen[name{first.section, Fold(f.Label)}] = true
+		seen[name{first.section, ref.Fold(f.Label)}] = true
 	}
 }
 

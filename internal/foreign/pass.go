@@ -3,6 +3,8 @@ package foreign
 import (
 	"bytes"
 	"strings"
+
+	"github.com/thumbturn/thumbturn/ref"
 )
 
 // Store collects the entries of a password-store, decrypted one by one.
@@ -82,7 +84,7 @@ func (it *Item) passLine(line []byte) bool {
 		return false
 	}
 	value = bytes.Clone(value)
-	switch Fold(string(key)) {
+	switch ref.Fold(string(key)) {
 	case "user", "username", "login":
 		it.Category = "LOGIN"
 		it.username(value)

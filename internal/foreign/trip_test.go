@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/thumbturn/thumbturn/ref"
 	"pgregory.net/rapid"
 )
 
@@ -255,7 +256,7 @@ func sound(t *testing.T, e Export) {
 		}
 		seen := map[[2]string]bool{}
 		for _, f := range it.Fields {
-			at := [2]string{Fold(f.Section), Fold(f.Label)}
+			at := [2]string{ref.Fold(f.Section), ref.Fold(f.Label)}
 			if seen[at] || f.Label == "" || len(f.Value) == 0 || f.Type == "" || concealed(f.Type) && !f.Concealed {
 				t.Fatalf("bad field %+v of %+v", f, it)
 			}

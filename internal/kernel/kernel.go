@@ -1,6 +1,6 @@
 // Package kernel reads what the system says about processes: who is at the other
 // end of a connection, and what that process and its ancestors are. It judges
-// nothing; that is for package kernel.
+// nothing; that is for package identity.
 package kernel
 
 import (

@@ -50,26 +50,44 @@ type era struct {
 // whoever takes it in must check.
 func follow(eras []era, s canon.Statement, n int64, link canon.Hash) ([]era, error) {
 	bad := func(msg string) ([]era, error) { return nil, fault.New(fault.Tampered, "replay", s.Subject, msg) }
+	key, ended, err := named(s)
 	switch {
+	case err != nil:
+		return nil, err
+	case n == 0 && s.Type != canon.TypeGenesis:
+		return bad("the first statement is no genesis")
 	case n == 0:
-		var g canon.Genesis
-		if s.Type != canon.TypeGenesis || canon.Decode(s.Payload, &g) != nil || len(g.DeviceKey) != ed25519.PublicKeySize {
-			return bad("the first statement is no genesis")
-		}
-		return append(eras, era{key: Key{g.Device, g.DeviceKey}}), nil
+		return append(eras, era{key: key}), nil
 	case s.Type != canon.TypeDevice:
 		return eras, nil
 	}
-	var d canon.Device
-	if canon.Decode(s.Payload, &d) != nil || s.Subject != string(canon.TypeDevice) || len(d.DeviceKey) != ed25519.PublicKeySize {
-		return bad("malformed device")
-	}
 	last := eras[len(eras)-1]
-	head, err := openHead([]byte(d.Head), last.key.verifier())
+	head, err := openHead([]byte(ended), last.key.verifier())
 	if err != nil || head.Statements != n || head.Link != link || head.Events < last.from {
 		return bad("the device before did not end its part of the ledger here")
 	}
-	return append(eras, era{key: Key{d.Device, d.DeviceKey}, from: head.Events, root: head.Root}), nil
+	return append(eras, era{key: key, from: head.Events, root: head.Root}), nil
+}
+
+// named reads the device that a genesis or a device statement names, and the last
+// head of the one before it. Other statements name none.
+func named(s canon.Statement) (k Key, ended string, err error) {
+	var g canon.Genesis
+	var d canon.Device
+	switch s.Type {
+	case canon.TypeGenesis:
+		err = canon.Decode(s.Payload, &g)
+		k = Key{g.Device, g.DeviceKey}
+	case canon.TypeDevice:
+		err = canon.Decode(s.Payload, &d)
+		k, ended = Key{d.Device, d.DeviceKey}, d.Head
+	default:
+		return k, "", nil
+	}
+	if err != nil || len(k.Public) != ed25519.PublicKeySize || s.Type == canon.TypeDevice && s.Subject != string(canon.TypeDevice) {
+		return k, "", fault.New(fault.Tampered, "replay", s.Subject, "malformed "+string(s.Type))
+	}
+	return k, ended, nil
 }
 
 // allEras returns the eras of the statements, reading them where Replay has not.
@@ -106,20 +124,11 @@ func Owner(ctx context.Context, st store.Store) (Key, error) {
 		if err != nil {
 			return fault.New(fault.Tampered, "replay", "", "statement is not what was written")
 		}
-		switch s.Type {
-		case canon.TypeGenesis:
-			var g canon.Genesis
-			err = canon.Decode(s.Payload, &g)
-			k = Key{g.Device, g.DeviceKey}
-		case canon.TypeDevice:
-			var d canon.Device
-			err = canon.Decode(s.Payload, &d)
-			k = Key{d.Device, d.DeviceKey}
+		next, _, err := named(s)
+		if next.Device != "" {
+			k = next
 		}
-		if err != nil {
-			return fault.New(fault.Tampered, "replay", s.Subject, "malformed device")
-		}
-		return nil
+		return err
 	})
 	if err == nil && len(k.Public) != ed25519.PublicKeySize {
 		err = fault.New(fault.Tampered, "replay", "", "there is no account in it")

@@ -2,7 +2,6 @@ package sealed
 
 import (
 	"bytes"
-	"crypto/hpke"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -30,13 +29,9 @@ func Long(public []byte, ctx Context, text Text, keep func(name canon.Hash, piec
 	if text.Size < 1 || text.Size > MaxLong {
 		return nil, fmt.Errorf("sealed: a long value has 1 to %d bytes, not %d", MaxLong, text.Size)
 	}
-	pk, err := KEM().NewPublicKey(public)
+	enc, s, err := sender(public, ctx)
 	if err != nil {
-		return nil, fmt.Errorf("sealed: public key: %w", err)
-	}
-	enc, s, err := hpke.NewSender(pk, KDF(), AEAD(), ctx.Info())
-	if err != nil {
-		return nil, fmt.Errorf("sealed: %w", err)
+		return nil, err
 	}
 	list := append(Head(FormList), enc...)
 	left := text.Size

@@ -131,13 +131,9 @@ func Value(public []byte, ctx Context, text []byte) ([]byte, error) {
 	if len(text) > MaxValue {
 		return nil, fmt.Errorf("sealed: value of %d bytes is over the limit of %d", len(text), MaxValue)
 	}
-	pk, err := KEM().NewPublicKey(public)
+	enc, s, err := sender(public, ctx)
 	if err != nil {
-		return nil, fmt.Errorf("sealed: public key: %w", err)
-	}
-	enc, s, err := hpke.NewSender(pk, KDF(), AEAD(), ctx.Info())
-	if err != nil {
-		return nil, fmt.Errorf("sealed: %w", err)
+		return nil, err
 	}
 	form := byte(FormSingle)
 	if len(text) > ChunkSize {
@@ -157,6 +153,18 @@ func Value(public []byte, ctx Context, text []byte) ([]byte, error) {
 			return out, nil
 		}
 	}
+}
+
+// sender encapsulates a key to a public key, for one place.
+func sender(public []byte, ctx Context) (enc []byte, s *hpke.Sender, err error) {
+	pk, err := KEM().NewPublicKey(public)
+	if err != nil {
+		return nil, nil, fmt.Errorf("sealed: public key: %w", err)
+	}
+	if enc, s, err = hpke.NewSender(pk, KDF(), AEAD(), ctx.Info()); err != nil {
+		return nil, nil, fmt.Errorf("sealed: %w", err)
+	}
+	return enc, s, nil
 }
 
 // ChunkAAD is the additional data of the i-th chunk: leading bytes, index,

@@ -116,7 +116,8 @@ func (a *Account) inherit(ctx context.Context, who identity.Caller, c candidate,
 
 // heir is this device as the one that goes on with a copy.
 func (a *Account) heir(c candidate) canon.Device {
-	return canon.Device{V: 1, Device: a.o.Device.ID(), DeviceKey: canon.Bytes(a.o.Device.Public()), DeviceKEM: a.o.Device.KEMPublic(),
+	d := a.Installation()
+	return canon.Device{V: 1, Device: d.ID, DeviceKey: d.DeviceKey, DeviceKEM: d.DeviceKEM,
 		Head: string(c.Note), Created: a.o.Clock.Now().UnixMilli()}
 }
 

@@ -38,11 +38,7 @@ func (a *Account) Move(ctx context.Context, who identity.Caller, source string, 
 	if err := a.human(opMove, who, source, a.TestHome()); err != nil {
 		return err
 	}
-	var g *open.Gesture
-	err := a.slowly(func() (err error) {
-		g, err = a.book.Keys.Gesture(a.book.Roster(), presence, a.o.Device.LendShare, a.book.Place(), []string{"account"})
-		return err
-	})
+	g, err := a.gesture(a.book, a.book.Roster(), presence, []string{"account"})
 	if err != nil {
 		return err
 	}
@@ -102,6 +98,15 @@ func (a *Account) away() (string, error) {
 	return gone(m.To), nil
 }
 
+// here refuses where the ledger has gone: what is restored would go on beside it.
+func (a *Account) here() error {
+	where, err := a.away()
+	if err == nil && where != "" {
+		err = fault.New(fault.Conflict, opPutBack, "", where).WithHint("`thumbturn device move --cancel` brings it back")
+	}
+	return err
+}
+
 // Stay takes a Move back, by the presence passphrase. Where the other device has
 // accepted meanwhile, there are two ledgers from then on, and nobody can tell
 // either of them: only the person knows.
@@ -122,11 +127,7 @@ func (a *Account) Stay(ctx context.Context, who identity.Caller, source string, 
 	if err := a.load(ctx); err != nil {
 		return err
 	}
-	var g *open.Gesture
-	err = a.slowly(func() (err error) {
-		g, err = a.book.Keys.Gesture(a.book.Roster(), presence, a.o.Device.LendShare, a.book.Place(), []string{"account"})
-		return err
-	})
+	g, err := a.gesture(a.book, a.book.Roster(), presence, []string{"account"})
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/archive"
-	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/spare"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/device"
@@ -103,12 +102,10 @@ func (a *Account) replace(ctx context.Context, backup io.Reader, w way) (out Rep
 // itself; whether that is true is checked later.
 func (a *Account) mine(m archive.Manifest) error {
 	g := a.book.Genesis()
-	where, err := a.away()
+	gone := a.here()
 	switch {
-	case err != nil:
-		return err
-	case where != "":
-		return fault.New(fault.Conflict, opPutBack, "", where).WithHint("`thumbturn device move --cancel` brings it back")
+	case gone != nil:
+		return gone
 	case g.Account != "" && g.Account != m.Account:
 		return fault.New(fault.Denied, opPutBack, m.Account, "the backup is of another account than this home")
 	case m.Device != a.o.Device.ID():
@@ -210,11 +207,7 @@ func (a *Account) follows(ctx context.Context, db *sqlite.DB, c spare.Copy, now 
 // restored checks the gesture, holds the ledger, which must still be at the head
 // that the copy was compared with, and writes statement and event into the copy.
 func (a *Account) restored(ctx context.Context, who identity.Caller, source string, presence []byte, c candidate, out *Replacement) error {
-	var g *open.Gesture
-	err := a.slowly(func() (err error) {
-		g, err = a.book.Keys.Gesture(c.Book.Roster(), presence, a.o.Device.LendShare, c.Book.Place(), []string{"account"})
-		return err
-	})
+	g, err := a.gesture(c.Book, c.Book.Roster(), presence, []string{"account"})
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package account
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/thumbturn/thumbturn/api"
@@ -125,11 +124,7 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, source, w
 	default:
 		return fault.New(fault.Usage, "passphrase change", which, "choose unlock or presence")
 	}
-	var g *open.Gesture
-	err := a.slowly(func() (err error) {
-		g, err = a.book.Keys.Gesture(roster, presence, a.o.Device.LendShare, a.book.Place(), needs)
-		return err
-	})
+	g, err := a.gesture(a.book, roster, presence, needs)
 	if err != nil {
 		return err
 	}
@@ -180,11 +175,7 @@ func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, source
 		return nil, err
 	}
 	old := a.book.Roster()
-	var g *open.Gesture
-	err := a.slowly(func() (err error) {
-		g, err = a.book.Keys.Gesture(old, presence, a.o.Device.LendShare, a.book.Place(), a.compartments())
-		return err
-	})
+	g, err := a.gesture(a.book, old, presence, a.compartments())
 	if err != nil {
 		return nil, err
 	}
@@ -203,6 +194,16 @@ func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, source
 		return nil, err
 	}
 	return code, nil
+}
+
+// gesture checks the presence passphrase by the roster of a book, ours or a copy's,
+// and opens what is needed. The caller closes it, and holds mu.
+func (a *Account) gesture(b *book.Book, roster open.Roster, presence []byte, needs []string) (g *open.Gesture, err error) {
+	err = a.slowly(func() (err error) {
+		g, err = a.book.Keys.Gesture(roster, presence, a.o.Device.LendShare, b.Place(), needs)
+		return err
+	})
+	return g, err
 }
 
 // unseen wipes a recovery code that is of no use to anybody.
@@ -241,8 +242,8 @@ func (a *Account) Restore(ctx context.Context, who identity.Caller, source strin
 	if a.State() != api.StateHeld {
 		return out, fault.New(fault.Usage, "restore", "", "nothing is held: the database is the one this device has seen")
 	}
-	if where, err := a.away(); err != nil || where != "" {
-		return out, errors.Join(err, fault.New(fault.Conflict, "restore", "", where).WithHint("`thumbturn device move --cancel` brings it back"))
+	if err := a.here(); err != nil {
+		return out, err
 	}
 	if err := a.human("restore", who, source, a.TestHome()); err != nil {
 		return out, err
@@ -252,11 +253,7 @@ func (a *Account) Restore(ctx context.Context, who identity.Caller, source strin
 		return out, fault.Wrap(fault.Held, "restore", "", err).WithHint("the statements themselves are damaged: put a good copy of the database in place")
 	}
 	a.loaded = true
-	var g *open.Gesture
-	err := a.slowly(func() (err error) {
-		g, err = a.book.Keys.Gesture(a.book.Roster(), presence, a.o.Device.LendShare, a.book.Place(), []string{"account"})
-		return err
-	})
+	g, err := a.gesture(a.book, a.book.Roster(), presence, []string{"account"})
 	if err != nil {
 		return out, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
+	"github.com/thumbturn/thumbturn/ref"
 )
 
 // Revision is one revision of an item's past.
@@ -132,7 +133,7 @@ func (b *Custody) Decide(ctx context.Context, who identity.Caller, a gate.Ask, v
 		return Written{}, b.g.Refused(who, "edit", err)
 	}
 	for _, f := range it.Meta.Fields {
-		if field != "" && book.Fold(f.Label) == book.Fold(field) {
+		if field != "" && ref.Fold(f.Label) == ref.Fold(field) {
 			field = f.ID
 			break
 		}

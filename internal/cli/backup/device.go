@@ -71,7 +71,7 @@ func Show(ctx context.Context, c *console.Console, out string, force bool) error
 			return fault.New(fault.Protocol, "device show", "", "the daemon's answer is malformed")
 		}
 		if out != "" {
-			if err := c.WriteFile(out, append(canon.Encode(pub), '\n'), 0o644, force); err != nil {
+			if err := c.WriteFile(out, pub.File(), 0o644, force); err != nil {
 				return err
 			}
 		}

@@ -13,7 +13,6 @@ import (
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/dotenv"
 	"github.com/thumbturn/thumbturn/internal/fault"
-	"github.com/thumbturn/thumbturn/internal/foreign"
 	"github.com/thumbturn/thumbturn/ref"
 	"github.com/thumbturn/thumbturn/sdk"
 )
@@ -133,9 +132,9 @@ func (r *envReport) plan(env dotenv.File, all bool) (values [][]byte) {
 		}
 		label := e.Key
 		for n := 2; ; n++ {
-			have, taken := labels[foreign.Fold(label)]
+			have, taken := labels[ref.Fold(label)]
 			if !taken {
-				labels[foreign.Fold(label)] = stored{label, e.Value}
+				labels[ref.Fold(label)] = stored{label, e.Value}
 				values = append(values, []byte(e.Value))
 				break
 			}

@@ -15,7 +15,7 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/fault"
-	"github.com/thumbturn/thumbturn/internal/foreign"
+	"github.com/thumbturn/thumbturn/ref"
 	"github.com/thumbturn/thumbturn/sdk"
 	"github.com/thumbturn/thumbturn/sdk/sdktest"
 )
@@ -72,7 +72,7 @@ func (d *desk) answer(c sdktest.Call) []sdktest.Message {
 	case api.OpItemGet:
 		var in api.ItemGet
 		c.Into(d.t, &in)
-		if it, ok := d.items[foreign.Fold(in.Item)]; ok {
+		if it, ok := d.items[ref.Fold(in.Item)]; ok {
 			return []sdktest.Message{{Body: it}}
 		}
 		return []sdktest.Message{{Error: &api.Error{Kind: "not-found", Msg: "no such item"}}}
@@ -96,7 +96,7 @@ func (d *desk) answer(c sdktest.Call) []sdktest.Message {
 func (d *desk) put(c sdktest.Call) sdktest.Message {
 	var in api.ItemPut
 	c.Into(d.t, &in)
-	if _, ok := d.items[foreign.Fold(in.Title)]; ok {
+	if _, ok := d.items[ref.Fold(in.Title)]; ok {
 		return sdktest.Message{Error: &api.Error{Kind: "exists", Op: "item create", Msg: "there is an item of that title"}}
 	}
 	if in.Mode != "create" || in.Vault != "v1" || len(c.Values) != len(in.Fields) {
@@ -110,7 +110,7 @@ func (d *desk) put(c sdktest.Call) sdktest.Message {
 	if d.lose {
 		it.Fields = it.Fields[:len(it.Fields)-1]
 	}
-	d.items[foreign.Fold(in.Title)] = it
+	d.items[ref.Fold(in.Title)] = it
 	return sdktest.Message{Body: api.ItemPutReply{Item: it}}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/dotenv"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/foreign"
+	"github.com/thumbturn/thumbturn/ref"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
@@ -121,7 +122,7 @@ func (o Options) vault(ctx context.Context, s *sdk.Client) (api.Vault, error) {
 	for _, v := range all {
 		names = append(names, v.Name)
 		if o.Vault == "" && (v.Tier == "standard" || len(all) == 1) ||
-			o.Vault != "" && (v.ID == o.Vault || foreign.Fold(v.Name) == foreign.Fold(o.Vault)) {
+			o.Vault != "" && (v.ID == o.Vault || ref.Fold(v.Name) == ref.Fold(o.Vault)) {
 			hits = append(hits, v)
 		}
 	}
@@ -141,7 +142,7 @@ func (o Options) vault(ctx context.Context, s *sdk.Client) (api.Vault, error) {
 func titles(ctx context.Context, s *sdk.Client, v api.Vault) (map[string]bool, error) {
 	out := map[string]bool{}
 	err := s.Items(ctx, api.ItemList{Vault: v.ID}, func(it api.Item) error {
-		out[foreign.Fold(it.Title)] = true
+		out[ref.Fold(it.Title)] = true
 		return nil
 	})
 	return out, err
@@ -151,7 +152,7 @@ func titles(ctx context.Context, s *sdk.Client, v api.Vault) (map[string]bool, e
 // taken.
 func free(title string, taken map[string]bool) string {
 	next := title
-	for n := 2; taken[foreign.Fold(next)]; n++ {
+	for n := 2; taken[ref.Fold(next)]; n++ {
 		next = title + " " + itoa(n)
 	}
 	return next

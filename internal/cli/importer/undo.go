@@ -13,7 +13,6 @@ import (
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/dotenv"
 	"github.com/thumbturn/thumbturn/internal/fault"
-	"github.com/thumbturn/thumbturn/internal/foreign"
 	"github.com/thumbturn/thumbturn/ref"
 	"github.com/thumbturn/thumbturn/sdk"
 )
@@ -76,8 +75,8 @@ func (o Options) receipt(ctx context.Context, s *sdk.Client, path string, env do
 		}
 		for _, r := range t.Refs() {
 			at := ref.Ref{Vault: r.Vault, Item: r.Item, Field: receipt}
-			if seen[at] || o.Item != "" && foreign.Fold(o.Item) != foreign.Fold(r.Item) ||
-				o.Vault != "" && foreign.Fold(o.Vault) != foreign.Fold(r.Vault) {
+			if seen[at] || o.Item != "" && ref.Fold(o.Item) != ref.Fold(r.Item) ||
+				o.Vault != "" && ref.Fold(o.Vault) != ref.Fold(r.Vault) {
 				continue
 			}
 			seen[at] = true

@@ -12,6 +12,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/foreign"
+	"github.com/thumbturn/thumbturn/ref"
 	"github.com/thumbturn/thumbturn/sdk"
 )
 
@@ -75,7 +76,7 @@ func (o Options) write(ctx context.Context, e foreign.Export) error {
 
 // made reports whether an item of that title came out of this very export.
 func (r *report) made(title string) bool {
-	return slices.ContainsFunc(r.Items, func(t taken) bool { return foreign.Fold(t.Title) == foreign.Fold(title) })
+	return slices.ContainsFunc(r.Items, func(t taken) bool { return ref.Fold(t.Title) == ref.Fold(title) })
 }
 
 // one makes one item.
@@ -87,7 +88,7 @@ func (o Options) one(ctx context.Context, s *sdk.Client, v api.Vault, it foreign
 		return nil
 	}
 	title := it.Title
-	if have[foreign.Fold(title)] {
+	if have[ref.Fold(title)] {
 		if o.Conflict == "skip" && !r.made(title) { // two of one title in the export are two items
 			skip("an item of that title exists; --on-conflict rename takes it under another")
 			return nil
@@ -113,7 +114,7 @@ func (o Options) one(ctx context.Context, s *sdk.Client, v api.Vault, it foreign
 			return o.Console.Parked(err)
 		}
 	}
-	have[foreign.Fold(title)] = true
+	have[ref.Fold(title)] = true
 	r.Items = append(r.Items, done)
 	r.Fields += len(done.Fields)
 	r.leave(it)

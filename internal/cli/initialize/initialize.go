@@ -129,7 +129,7 @@ func Init(ctx context.Context, o Options) error {
 		}
 		defer sdk.Wipe(unlock, presence)
 		code, err := s.Init(ctx, api.Init{Auth: o.source(), TestHome: o.TestHome}, unlock, presence)
-		return o.finish(code, err, "account made; unlock it with: thumbturn unlock")
+		return o.finish(code, err, "account made; it is open, in this terminal as yours. In others: thumbturn unlock")
 	})
 }
 

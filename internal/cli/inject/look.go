@@ -17,10 +17,6 @@ import (
 // misspelt names in a large vault cost no more than one after the other.
 const maxCompared = 200_000
 
-// names of vaults, items and fields are compared without case and outer spaces,
-// as the daemon compares them.
-func fold(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
-
 // catalog is what is known of the vaults while references are looked up. Each
 // vault is listed once, each item asked for once.
 type catalog struct {
@@ -51,7 +47,7 @@ func look(ctx context.Context, s *sdk.Client, t template) ([]mistake, error) {
 	}
 	var all []mistake
 	for _, x := range t.stands() {
-		key := fold(x.ref.String())
+		key := ref.Fold(x.ref.String())
 		m, known := c.said[key]
 		if !known {
 			if m, err = c.judge(x.ref); err != nil {
@@ -78,7 +74,7 @@ func (c *catalog) judge(r ref.Ref) (*mistake, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids := in.ids[fold(r.Item)]
+	ids := in.ids[ref.Fold(r.Item)]
 	if in.all[r.Item] {
 		ids = []string{r.Item}
 	}
@@ -105,7 +101,7 @@ func (c *catalog) vault(r ref.Ref) (api.Vault, *mistake) {
 	var names, ids []string
 	for _, v := range c.vaults {
 		names = append(names, v.Name)
-		if v.ID == r.Vault || fold(v.Name) == fold(r.Vault) {
+		if v.ID == r.Vault || ref.Fold(v.Name) == ref.Fold(r.Vault) {
 			hit, ids = append(hit, v), append(ids, v.ID)
 		}
 	}
@@ -126,30 +122,28 @@ func (c *catalog) list(v api.Vault) (*titles, error) {
 	c.listed[v.ID] = in
 	return in, c.s.Items(c.ctx, api.ItemList{Vault: v.ID}, func(it api.Item) error {
 		in.names = append(in.names, it.Title)
-		in.ids[fold(it.Title)] = append(in.ids[fold(it.Title)], it.ID)
+		in.ids[ref.Fold(it.Title)] = append(in.ids[ref.Fold(it.Title)], it.ID)
 		in.all[it.ID] = true
 		return nil
 	})
 }
 
 func (c *catalog) field(it api.Item, r ref.Ref) *mistake {
-	var hit []api.Field
-	var labels, uses []string
-	for _, f := range it.Fields {
-		labels = append(labels, f.Label)
-		if r.Section != "" && fold(f.Section) != fold(r.Section) {
-			continue
-		}
-		if f.ID == r.Field || fold(f.Label) == fold(r.Field) {
-			hit, uses = append(hit, f), append(uses, f.Reference)
-		}
-	}
+	hit := ref.Match(r, it.ID, it.Fields, sdk.FieldName)
 	at := it.Vault.Name + "/" + it.Title
 	name := strings.TrimPrefix(r.Section+"."+r.Field, ".")
 	switch {
 	case len(hit) == 0:
+		var labels []string
+		for _, f := range it.Fields {
+			labels = append(labels, f.Label)
+		}
 		return c.missing(fmt.Sprintf("item '%s' does not have a field '%s'", at, name), r.Field, labels)
 	case len(hit) > 1:
+		var uses []string
+		for _, f := range hit {
+			uses = append(uses, f.Reference)
+		}
 		return several(fmt.Sprintf("item '%s' has more than one field '%s'", at, name), "use one of", uses)
 	case r.Query == ref.QueryOTP && hit[0].Type != "OTP":
 		return &mistake{kind: fault.Usage, msg: fmt.Sprintf("field '%s' of item '%s' is no one-time password", name, at)}

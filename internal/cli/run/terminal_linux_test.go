@@ -215,6 +215,23 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// TestStopAfterAStart: what looks like the start of a value gets out before the
+// stop, and not at the next start.
+func TestStopAfterAStart(t *testing.T) {
+	t.Parallel()
+	p, line := aShell(t, `printf 'a huge %s' hun; kill -TSTP $$; echo over`)
+	p.Send(line + "\r")
+	if said := p.Expect("Stopped", wait); !strings.Contains(said, "a huge hun") {
+		t.Errorf("before the stop: %q", said)
+	}
+	p.Expect("$ ", wait)
+	p.Send("fg\r")
+	p.Expect("over\r\n", wait)
+	p.Expect("$ ", wait)
+	p.Send("exit\r")
+	_ = p.Wait(wait)
+}
+
 // TestStopWithoutShell: nobody could continue us, so the program goes on.
 func TestStopWithoutShell(t *testing.T) {
 	t.Parallel()

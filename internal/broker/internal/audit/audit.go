@@ -287,5 +287,5 @@ func (a *Reader) vaultID(name string) (string, error) {
 // refNames reports whether a recorded reference is of an item of that title.
 func refNames(text, item string) bool {
 	r, err := ref.Parse(text)
-	return err == nil && book.Fold(r.Item) == book.Fold(item)
+	return err == nil && ref.Fold(r.Item) == ref.Fold(item)
 }

@@ -433,6 +433,3 @@ func (b *Book) Raw(ctx context.Context, h canon.Hash, ref string) ([]byte, error
 	}
 	return out, nil
 }
-
-// Fold is the form in which names are compared: case does not count.
-func Fold(s string) string { return strings.ToLower(strings.TrimSpace(s)) }

@@ -56,7 +56,7 @@ type Item struct {
 // Vaults returns the vaults in order of their names.
 func (b *Book) Vaults() []Vault {
 	out := slices.DeleteFunc(b.Descriptors(), func(v Vault) bool { return v.Deleted })
-	sort.SliceStable(out, func(i, j int) bool { return Fold(out[i].Title) < Fold(out[j].Title) })
+	sort.SliceStable(out, func(i, j int) bool { return ref.Fold(out[i].Title) < ref.Fold(out[j].Title) })
 	return out
 }
 
@@ -74,7 +74,7 @@ func (b *Book) Vault(op, name string) (*Vault, error) {
 	var hit []Vault
 	b.mu.RLock()
 	for _, v := range b.vaults {
-		if !v.Deleted && (v.ID == name || Fold(v.Title) == Fold(name)) {
+		if !v.Deleted && (v.ID == name || ref.Fold(v.Title) == ref.Fold(name)) {
 			hit = append(hit, *v)
 		}
 	}
@@ -143,7 +143,7 @@ func (b *Book) Seek(ctx context.Context, op, vault, name string) (*Item, error) 
 	if err != nil {
 		return nil, err
 	}
-	tag, err := b.Keys.Tag(v.ID, "title", Fold(name))
+	tag, err := b.Keys.Tag(v.ID, "title", ref.Fold(name))
 	if err != nil {
 		return nil, err
 	}
@@ -322,25 +322,15 @@ func (b *Book) eachOf(ctx context.Context, v *Vault, each func(*Item) error) err
 
 // Field finds a field of an item by section and label or id.
 func (it *Item) Field(op string, r ref.Ref) (*Field, error) {
-	var hit []*Field
-	var names []string
-	for i := range it.Meta.Fields {
-		f := &it.Meta.Fields[i]
-		names = append(names, f.Label)
-		if r.Item == it.ID && r.Section == "" && f.ID == r.Field { // programs name items by id, and fields as well
-			return f, nil
-		}
-		if r.Section != "" && Fold(f.Section) != Fold(r.Section) {
-			continue
-		}
-		if f.ID == r.Field || Fold(f.Label) == Fold(r.Field) {
-			hit = append(hit, f)
-		}
-	}
+	hit := ref.Match(r, it.ID, it.Meta.Fields, func(f *Field) ref.Name { return ref.Name{ID: f.ID, Section: f.Section, Label: f.Label} })
 	switch len(hit) {
 	case 1:
 		return hit[0], nil
 	case 0:
+		var names []string
+		for _, f := range it.Meta.Fields {
+			names = append(names, f.Label)
+		}
 		at := strings.TrimPrefix(r.Section+"."+r.Field, ".")
 		e := fault.New(fault.NotFound, op, r.String(), fmt.Sprintf("item '%s/%s' does not have a field '%s'", it.Vault.Title, it.Meta.Title, at))
 		return nil, suggest(e, r.Field, names, "thumbturn item get "+it.Meta.Title+" --vault "+it.Vault.Title)

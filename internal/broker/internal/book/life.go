@@ -10,6 +10,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/ref"
 )
 
 // Away finds an item that is in a state other than current, archived or deleted,
@@ -45,7 +46,7 @@ func (b *Book) Away(ctx context.Context, state canon.State, op, vault, name stri
 func (b *Book) Named(name string, want func(canon.ItemHead) bool) ([]string, error) {
 	var ids []string
 	for _, v := range b.Vaults() {
-		tag, err := b.Keys.Tag(v.ID, "title", Fold(name))
+		tag, err := b.Keys.Tag(v.ID, "title", ref.Fold(name))
 		if err != nil {
 			return nil, err
 		}

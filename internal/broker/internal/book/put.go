@@ -13,6 +13,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/ledger"
 	"github.com/thumbturn/thumbturn/internal/sealed"
 	"github.com/thumbturn/thumbturn/internal/store"
+	"github.com/thumbturn/thumbturn/ref"
 )
 
 // Change is one field of a write.
@@ -130,7 +131,7 @@ func (b *Book) needsRoot(d *Draft, m canon.Item) error {
 func (b *Book) apply(ctx context.Context, d *Draft, m *canon.Item, it *Item, c Change) error {
 	at := -1
 	for i, f := range d.Meta.Fields {
-		if Fold(f.Label) == Fold(c.Label) && Fold(f.Section) == Fold(c.Section) || c.ID != "" && f.ID == c.ID {
+		if ref.Fold(f.Label) == ref.Fold(c.Label) && ref.Fold(f.Section) == ref.Fold(c.Section) || c.ID != "" && f.ID == c.ID {
 			at = i
 		}
 	}
@@ -263,7 +264,7 @@ func (b *Book) seal(d *Draft, m *canon.Item, it *Item) error {
 	bl, h := blob(store.Meta, it.Vault.ID, it.ID, ct)
 	d.Blobs = append(d.Blobs, bl)
 	m.Meta = h
-	if m.Title, err = b.Keys.Tag(it.Vault.ID, "title", Fold(d.Meta.Title)); err != nil {
+	if m.Title, err = b.Keys.Tag(it.Vault.ID, "title", ref.Fold(d.Meta.Title)); err != nil {
 		return err
 	}
 	m.Binding, err = b.Keys.Tag(it.Vault.ID, "binding", strings.Join(d.Meta.URLs, "\n"))
@@ -287,7 +288,7 @@ func (b *Book) Proposal(ctx context.Context, e Edit) (d *Draft, err error) {
 	for _, c := range e.Changes {
 		var f *Field
 		for i := range e.Item.Meta.Fields {
-			if x := &e.Item.Meta.Fields[i]; Fold(x.Label) == Fold(c.Label) && Fold(x.Section) == Fold(c.Section) {
+			if x := &e.Item.Meta.Fields[i]; ref.Fold(x.Label) == ref.Fold(c.Label) && ref.Fold(x.Section) == ref.Fold(c.Section) {
 				f = x
 			}
 		}

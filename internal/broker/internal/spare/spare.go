@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -49,9 +50,9 @@ type Shelf struct {
 // Folder makes a folder for a copy, and removes what a crash left of others: so
 // its importer makes one copy at a time.
 func (s Shelf) Folder() (string, error) {
-	old, _ := filepath.Glob(filepath.Join(s.Data, copyPrefix+"*"))
+	old, _ := fs.Glob(os.DirFS(s.Data), copyPrefix+"*")
 	for _, d := range old {
-		_ = os.RemoveAll(d)
+		_ = os.RemoveAll(filepath.Join(s.Data, d))
 	}
 	dir, err := os.MkdirTemp(s.Data, copyPrefix) // 0700
 	if err != nil {

@@ -18,6 +18,9 @@ const (
 	// stopWait is how long we take for being stopped; a group without a shell
 	// that could continue it is not stopped by the terminal's signals.
 	stopWait = 100 * time.Millisecond
+	// settle is how long what was printed before a stop has to get out: our masks
+	// hold it for 5 ms, and once we are stopped it would wait for the next start.
+	settle = 20 * time.Millisecond
 )
 
 // Wait passes on what is typed, the size, signals and stops, until the program
@@ -73,6 +76,7 @@ func (s *Shim) forward(sig os.Signal) {
 // when we are continued.
 func (s *Shim) suspend(signals <-chan os.Signal, by syscall.Signal) {
 	s.typist.leave()
+	time.Sleep(settle)
 	_ = unix.Kill(0, syscall.SIGTSTP)
 	timer := time.NewTimer(stopWait)
 	defer timer.Stop()
