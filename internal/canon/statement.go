@@ -168,12 +168,15 @@ type Slot struct {
 // SlotKind says which secret opens a slot.
 type SlotKind string
 
-// The slot kinds of this version. Passkey and TPM slots use the fields RPID,
-// Credential and Device of the header and arrive as new kinds.
+// The slot kinds of this version. A passkey slot names its relying party and
+// credential in the header; its secret is the PRF output for its compartment. The
+// secret of a PIN slot is what this device's TPM gives for the PIN.
 const (
 	SlotUnlock   SlotKind = "unlock"   // unlock passphrase
 	SlotPresence SlotKind = "presence" // presence passphrase
 	SlotRecovery SlotKind = "recovery" // recovery code; the only one without the share
+	SlotPasskey  SlotKind = "passkey"  // PRF output of a passkey
+	SlotPIN      SlotKind = "pin"      // PIN of the TPM
 )
 
 // SlotHeader describes a slot and binds it to its place.
@@ -219,9 +222,10 @@ type Compartment struct {
 // Roster is the payload of the roster statement, signed by the root key and
 // replaced as a whole; its subject is "roster".
 type Roster struct {
-	V            int           `json:"v"`
-	Slots        []Slot        `json:"slots"`
-	Compartments []Compartment `json:"compartments"`
+	V              int             `json:"v"`
+	Slots          []Slot          `json:"slots"`
+	Compartments   []Compartment   `json:"compartments"`
+	Authenticators []Authenticator `json:"authenticators,omitempty"` // passkeys
 }
 
 // Tier is how a vault is guarded.

@@ -97,9 +97,22 @@ type (
 		Created    int64  `json:"created"`
 	}
 	roster struct {
-		V            int           `json:"v"`
-		Slots        []slot        `json:"slots"`
-		Compartments []compartment `json:"compartments"`
+		V              int             `json:"v"`
+		Slots          []slot          `json:"slots"`
+		Compartments   []compartment   `json:"compartments"`
+		Authenticators []authenticator `json:"authenticators,omitempty"`
+	}
+	authenticator struct {
+		ID         string `json:"id"`
+		Name       string `json:"name"`
+		Credential base   `json:"credential"`
+		Public     base   `json:"public"`
+		RPID       string `json:"rp_id"`
+		Origin     string `json:"origin"`
+		PRF        bool   `json:"prf"`
+		Synced     bool   `json:"synced"`
+		AAGUID     base   `json:"aaguid"`
+		Created    int64  `json:"created"`
 	}
 	slot struct {
 		Header     slotHeader `json:"header"`

@@ -289,12 +289,15 @@ func CheckSlot(h canon.SlotHeader) error {
 			k.Threads < 1 || k.Threads > MaxThreads || len(k.Salt) != SlotSalt {
 			return errors.New("sealed: slot parameters out of bounds")
 		}
-	case canon.SlotRecovery:
+	case canon.SlotRecovery, canon.SlotPasskey, canon.SlotPIN:
 		if k.Memory != 0 || k.Time != 0 || k.Threads != 0 || len(k.Salt) != 0 {
-			return errors.New("sealed: a recovery slot has no stretching parameters")
+			return errors.New("sealed: a slot whose secret is random has no stretching parameters")
 		}
 	default:
 		return errors.New("sealed: unknown kind of slot")
+	}
+	if passkey := h.Kind == canon.SlotPasskey; passkey != (len(h.Credential) > 0) || passkey != (h.RPID != "") {
+		return errors.New("sealed: a passkey slot, and no other, names its credential and relying party")
 	}
 	if !canon.IsID(h.ID) || !canon.IsID(h.Account) || !canon.IsID(h.Device) || h.Compartment == "" {
 		return errors.New("sealed: slot without a place")
