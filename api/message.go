@@ -10,6 +10,7 @@ const (
 	OpInit       Op = "init"            // values: unlock, presence passphrase; reply value: recovery code
 	OpUnlock     Op = "unlock"          // value: unlock passphrase
 	OpLock       Op = "lock"            //
+	OpUnlockPage Op = "unlock.page"     // Auth; Waiting with a URL comes first
 	OpLockAfter  Op = "lock.after"      // LockAfter
 	OpRecover    Op = "recover"         // values: recovery code, new unlock, new presence passphrase; reply value: new code
 	OpPassphrase Op = "passphrase"      // values: presence passphrase, old, new
@@ -35,11 +36,16 @@ const (
 
 	OpRelease Op = "release" // reply values: one for each Want.Refs, in order; or one stream, see Want.Stream
 
-	OpRequests Op = "request.list"
-	OpRequest  Op = "request.get"
-	OpApprove  Op = "request.approve" // value: presence passphrase
-	OpDeny     Op = "request.deny"
-	OpUnmute   Op = "request.unmute"
+	OpRequests   Op = "request.list"
+	OpRequest    Op = "request.get"
+	OpApprove    Op = "request.approve" // value: presence passphrase
+	OpDeny       Op = "request.deny"
+	OpPage       Op = "page"           // reply PageURL
+	OpPasskeyAdd Op = "passkey.add"    // PasskeyAdd; values: presence passphrase, recovery code; reply PasskeyBegun
+	OpPasskeyEnd Op = "passkey.wait"   // RequestID of the enrolment; reply Passkey, once the page is done
+	OpPasskeys   Op = "passkey.list"   // reply []Passkey
+	OpPasskeyDel Op = "passkey.remove" // PasskeyRemove; value: presence passphrase
+	OpUnmute     Op = "request.unmute"
 
 	OpAuditList   Op = "audit.list"   // streamed
 	OpAuditVerify Op = "audit.verify" //
@@ -110,7 +116,54 @@ type Status struct {
 	MemoryLock  bool     `json:"memory_lock"`
 	PolicyDraft string   `json:"policy_draft,omitempty"` // "differs" when the file is not what is applied
 	Locks       AutoLock `json:"locks"`
+	Approval    Approval `json:"approval"`
 	Warnings    []string `json:"warnings,omitempty"`
+}
+
+// Approval says by what a person approves. While locked it is known only once the
+// account was loaded.
+type Approval struct {
+	Page       string `json:"page,omitempty"` // where the approval page is
+	Why        string `json:"why,omitempty"`  // why there is none, or why nobody is told of requests
+	Passkeys   int    `json:"passkeys"`
+	Passphrase bool   `json:"passphrase"` // the presence passphrase approves too
+}
+
+// PasskeyAdd begins the enrolment of a passkey. Values: the presence passphrase and
+// the recovery code; each may be empty.
+type PasskeyAdd struct {
+	Auth
+	Name string `json:"name"`
+}
+
+// PasskeyBegun is an enrolment that the page at URL finishes.
+type PasskeyBegun struct {
+	ID  string `json:"id"`
+	URL string `json:"url"` // works once
+}
+
+// Passkey is a passkey as it is listed.
+type Passkey struct {
+	ID       string   `json:"id"`
+	Name     string   `json:"name"`
+	Decrypts bool     `json:"decrypts"` // else it signs only, and the presence passphrase decrypts
+	Synced   bool     `json:"synced"`   // its provider may copy it to other devices
+	Created  int64    `json:"created"`
+	Opens    []string `json:"opens,omitempty"` // what it opens: session, account and names of presence vaults
+	// PassphraseEnded says, of one just added, that the presence passphrase is gone.
+	PassphraseEnded bool `json:"passphrase_ended,omitempty"`
+}
+
+// PasskeyRemove takes a passkey away. Value: the presence passphrase, which may be
+// empty where passkeys approve.
+type PasskeyRemove struct {
+	Auth
+	Name string `json:"name"` // or id
+}
+
+// PageURL is the approval page, for one use by the person who asked.
+type PageURL struct {
+	URL string `json:"url"`
 }
 
 // AutoLock says when the vaults lock by themselves.
@@ -335,6 +388,7 @@ type Waiting struct {
 	Code    string `json:"code"` // the same short code the approver sees
 	Expires int64  `json:"expires"`
 	Why     string `json:"why"`
+	URL     string `json:"url,omitempty"` // the page, where there is one
 }
 
 // Lease is leave for more uses, given with an approval.

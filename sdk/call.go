@@ -154,8 +154,11 @@ func (c *Client) interim(r reply, h api.Header) error {
 	if json.Unmarshal(h.Body, &w) != nil || w.Request == "" {
 		return api.ErrFrame
 	}
-	if r.waiting != nil {
+	switch {
+	case r.waiting != nil:
 		r.waiting(w)
+	case c.Waiting != nil:
+		c.Waiting(w)
 	}
 	return nil
 }

@@ -50,6 +50,10 @@ type Options struct {
 // then wait for each other. After a cancelled or broken call it is of no
 // further use.
 type Client struct {
+	// Waiting hears of requests that wait for a person, of calls that are given no
+	// OnWaiting of their own. It may be nil, and is set before the first call.
+	Waiting OnWaiting
+
 	mu     sync.Mutex
 	conn   net.Conn
 	broken bool

@@ -57,6 +57,44 @@ func (c *Client) Unlock(ctx context.Context, in api.Auth, passphrase []byte) err
 	return c.call(ctx, api.OpUnlock, in, [][]byte{passphrase}, reply{})
 }
 
+// UnlockPage opens the vaults by a passkey: wait hears of the page first.
+func (c *Client) UnlockPage(ctx context.Context, in api.Auth, wait OnWaiting) error {
+	return c.call(ctx, api.OpUnlockPage, in, nil, reply{waiting: wait})
+}
+
+// Page returns the address of the approval page, good for one use.
+func (c *Client) Page(ctx context.Context) (api.PageURL, error) {
+	var out api.PageURL
+	err := c.call(ctx, api.OpPage, nil, nil, reply{into: &out})
+	return out, err
+}
+
+// PasskeyAdd begins the enrolment of a passkey; PasskeyWait waits for its end.
+func (c *Client) PasskeyAdd(ctx context.Context, in api.PasskeyAdd, presence, code []byte) (api.PasskeyBegun, error) {
+	var out api.PasskeyBegun
+	err := c.call(ctx, api.OpPasskeyAdd, in, [][]byte{presence, code}, reply{into: &out})
+	return out, err
+}
+
+// PasskeyWait waits until the page is done with an enrolment.
+func (c *Client) PasskeyWait(ctx context.Context, id string) (api.Passkey, error) {
+	var out api.Passkey
+	err := c.call(ctx, api.OpPasskeyEnd, api.RequestID{ID: id}, nil, reply{into: &out})
+	return out, err
+}
+
+// Passkeys lists the passkeys.
+func (c *Client) Passkeys(ctx context.Context) ([]api.Passkey, error) {
+	var out []api.Passkey
+	err := c.call(ctx, api.OpPasskeys, nil, nil, reply{into: &out})
+	return out, err
+}
+
+// PasskeyRemove takes a passkey away.
+func (c *Client) PasskeyRemove(ctx context.Context, in api.PasskeyRemove, presence []byte) error {
+	return c.call(ctx, api.OpPasskeyDel, in, [][]byte{presence}, reply{})
+}
+
 // Lock closes the vaults and ends all that waits.
 func (c *Client) Lock(ctx context.Context) error {
 	return c.call(ctx, api.OpLock, nil, nil, reply{})

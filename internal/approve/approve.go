@@ -18,13 +18,22 @@ import (
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
-// Tier is the strength of a gesture, strongest last. The zero Tier proves
-// nothing.
+// Tier is how strong a gesture is. The zero Tier proves nothing.
 type Tier string
 
-// TierPresence is a typed presence passphrase: the daemon's word, no evidence
-// for third parties. Passkeys come as stronger tiers.
-const TierPresence Tier = "presence-passphrase"
+// The tiers, strongest first. The first two leave a signature that anybody can
+// check; the others are the daemon's word.
+const (
+	TierPasskey  Tier = "passkey"             // a passkey whose output decrypts
+	TierSigned   Tier = "passkey-signs"       // a passkey that only signs, and the presence passphrase
+	TierPIN      Tier = "pin"                 // the PIN of this device's TPM
+	TierPresence Tier = "presence-passphrase" // typed at a terminal
+)
+
+// Known reports whether t is one of the tiers.
+func (t Tier) Known() bool {
+	return t == TierPasskey || t == TierSigned || t == TierPIN || t == TierPresence
+}
 
 // State of a request.
 type State string
@@ -77,7 +86,9 @@ const MaxUses = 1000
 
 // Gesture is a person's yes to a request, once its caller has checked it.
 type Gesture struct {
-	Source  string // terminal, or file in a test home
+	Tier    Tier // zero is TierPresence
+	Signed  *canon.Assertion
+	Source  string // page, terminal, or file in a test home
 	Lease   Lease  // what the person gives beyond the request
 	Opened  any    // travels to Take
 	Release func() // called when the request ends without being taken
@@ -88,6 +99,7 @@ type Gesture struct {
 type Proof struct {
 	digest canon.Hash
 	tier   Tier
+	signed *canon.Assertion
 	source string
 	lease  Lease
 	at     int64
@@ -95,8 +107,8 @@ type Proof struct {
 	ok     bool
 }
 
-// Covers reports whether the proof is of at least a tier and over a digest.
-func (p Proof) Covers(d canon.Hash) bool { return p.ok && p.digest == d && p.tier == TierPresence }
+// Covers reports whether the proof is a gesture over a digest.
+func (p Proof) Covers(d canon.Hash) bool { return p.ok && p.digest == d && p.tier.Known() }
 
 // Lease is the leave for more uses that came with the approval of a digest.
 func (p Proof) Lease(d canon.Hash) (Lease, bool) { return p.lease, p.Covers(d) && p.lease.Uses > 0 }
@@ -105,14 +117,16 @@ func (p Proof) Lease(d canon.Hash) (Lease, bool) { return p.lease, p.Covers(d) &
 type Evidence struct {
 	Digest canon.Hash `json:"digest"`
 	Tier   Tier       `json:"tier"`
-	Source string     `json:"source"` // terminal, or file in a test home
+	Source string     `json:"source"` // page, terminal, or file in a test home
 	Time   int64      `json:"time"`
 	Lease  *Lease     `json:"lease,omitempty"`
+
+	Assertion *canon.Assertion `json:"assertion,omitempty"` // of a passkey
 }
 
 // Evidence returns the record of the gesture.
 func (p Proof) Evidence() Evidence {
-	e := Evidence{p.digest, p.tier, p.source, p.at, nil}
+	e := Evidence{Digest: p.digest, Tier: p.tier, Source: p.source, Time: p.at, Assertion: p.signed}
 	if p.lease.Uses > 0 {
 		e.Lease = &p.lease
 	}
@@ -132,6 +146,14 @@ type Ticket struct {
 	Needs  []string // compartments the gesture must open
 	Issued int64
 	Lease  time.Duration // the longest lease that may come with its approval; 0 is none
+	Signed *Signed       // by a passkey that only signs: the passphrase completes it
+}
+
+// Signed is what a passkey that gives no key has signed, with what is given beyond
+// the request.
+type Signed struct {
+	Assertion canon.Assertion
+	Lease     Lease
 }
 
 type entry struct {
@@ -157,11 +179,26 @@ type Desk struct {
 	entries map[string]*entry
 	cool    map[string]deadline
 	muted   map[string]*mute // by owner
+	changed chan struct{}
 }
 
 // NewDesk returns an empty desk.
 func NewDesk(c Clock, l Limits) *Desk {
-	return &Desk{Clock: c, Limits: l, entries: map[string]*entry{}, cool: map[string]deadline{}, muted: map[string]*mute{}}
+	return &Desk{Clock: c, Limits: l, entries: map[string]*entry{}, cool: map[string]deadline{}, muted: map[string]*mute{}, changed: make(chan struct{})}
+}
+
+// Changed returns a channel that is closed at the next change of what the desk
+// shows.
+func (d *Desk) Changed() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.changed
+}
+
+// change wakes whoever watches. Caller holds mu.
+func (d *Desk) change() {
+	close(d.changed)
+	d.changed = make(chan struct{})
 }
 
 func (d *Desk) after(t time.Duration) deadline {
@@ -199,6 +236,7 @@ func (d *Desk) Park(t Ticket) error {
 	}
 	t.State = Pending
 	d.entries[t.ID] = &entry{Ticket: t, deadline: d.after(d.Limits.Life), done: make(chan struct{})}
+	d.change()
 	return nil
 }
 
@@ -234,6 +272,7 @@ func (d *Desk) finish(e *entry, s State) {
 	if e.State == Pending {
 		close(e.done)
 	}
+	d.change()
 	e.State = s
 	if s != Approved {
 		if e.gesture != nil {
@@ -291,29 +330,84 @@ func (d *Desk) MayGive(t Ticket, l Lease) error {
 	return nil
 }
 
-// Answer approves a pending request with a gesture that its caller has checked
-// to be over this digest.
-func (d *Desk) Answer(id string, digest canon.Hash, g Gesture) (Proof, error) {
+// Yes is a gesture for one request of an answer.
+type Yes struct {
+	ID     string
+	Digest canon.Hash // that the gesture is over
+	Gesture
+}
+
+// Answer approves pending requests with gestures that its caller has checked to be
+// over their digests: all of them, or none where one is not to be had any more.
+func (d *Desk) Answer(all ...Yes) ([]Proof, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sweep()
-	e, ok := d.entries[id]
-	if !ok {
-		return Proof{}, gone(id)
+	seen := map[string]bool{}
+	for _, y := range all {
+		e, ok := d.entries[y.ID]
+		switch {
+		case !ok:
+			return nil, gone(y.ID)
+		case e.State != Pending || e.Digest != y.Digest || seen[y.ID]:
+			return nil, fault.New(fault.Conflict, "approve", y.ID, "the request is "+string(e.State))
+		}
+		if seen[y.ID] = true; !y.tier().Known() {
+			return nil, fault.New(fault.Denied, "approve", y.ID, "no such gesture")
+		}
+		if err := d.MayGive(e.Ticket, y.Lease); err != nil {
+			return nil, err
+		}
 	}
-	if e.State != Pending || e.Digest != digest {
-		return Proof{}, fault.New(fault.Conflict, "approve", id, "the request is "+string(e.State))
+	var out []Proof
+	for _, y := range all {
+		out = append(out, d.approve(d.entries[y.ID], y))
 	}
-	if err := d.MayGive(e.Ticket, g.Lease); err != nil {
-		return Proof{}, err
+	return out, nil
+}
+
+// Sign keeps a passkey's signature over pending requests, for the passphrase to
+// complete.
+func (d *Desk) Sign(s Signed, digests map[string]canon.Hash) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sweep()
+	for id, digest := range digests {
+		e, ok := d.entries[id]
+		if !ok {
+			return gone(id)
+		}
+		if e.State != Pending || e.Digest != digest {
+			return fault.New(fault.Conflict, "approve", id, "the request is "+string(e.State))
+		}
+		if err := d.MayGive(e.Ticket, s.Lease); err != nil {
+			return err
+		}
 	}
+	for id := range digests {
+		d.entries[id].Signed = &s
+	}
+	d.change()
+	return nil
+}
+
+// tier is the gesture's, a typed passphrase where none is named.
+func (g Gesture) tier() Tier {
+	if g.Tier == "" && g.Signed == nil {
+		return TierPresence
+	}
+	return g.Tier
+}
+
+// approve is Answer for one request that may have it. Caller holds mu.
+func (d *Desk) approve(e *entry, y Yes) Proof {
 	now := d.Clock.Now()
-	g.Lease.boot = d.Clock.SinceBoot() + time.UnixMilli(g.Lease.Until).Sub(now)
+	y.Lease.boot = d.Clock.SinceBoot() + time.UnixMilli(y.Lease.Until).Sub(now)
 	e.deadline = d.after(d.Limits.Proof)
-	e.proof = Proof{digest: digest, tier: TierPresence, source: g.Source, lease: g.Lease, at: now.UnixMilli(), until: e.deadline, ok: true}
-	e.gesture, e.opened = g.Release, g.Opened
+	e.proof = Proof{digest: y.Digest, tier: y.tier(), signed: y.Signed, source: y.Source, lease: y.Lease, at: now.UnixMilli(), until: e.deadline, ok: true}
+	e.gesture, e.opened = y.Release, y.Opened
 	d.finish(e, Approved)
-	return e.proof, nil
+	return e.proof
 }
 
 // Deny refuses a request that waits, and cools its caller down; or takes back an
@@ -412,6 +506,7 @@ func errLocked(id string) error {
 func (d *Desk) Clear() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.change()
 	clear(d.muted)
 	for _, e := range d.entries {
 		if e.State == Pending || e.State == Approved {

@@ -74,6 +74,7 @@ func (d *Desk) Unmute(id string) error {
 	for owner, m := range d.muted {
 		if m.ticket.ID == id {
 			delete(d.muted, owner)
+			d.change()
 			return nil
 		}
 	}

@@ -8,7 +8,6 @@ package broker
 
 import (
 	"context"
-	"io"
 	"path/filepath"
 	"time"
 
@@ -55,12 +54,11 @@ type Broker struct {
 // gesture for a reveal.
 const windowLife = 10 * time.Minute
 
-// New returns a broker over a book, whose deliveries pass a latch. It is called by
-// the account package alone: nobody else can name a book.
-func New(b *book.Book, l *latch.Latch, desk *approve.Desk, who *identity.Registry, clock Clock, rand io.Reader) *Broker {
-	g := &gate.Gate{Book: b, Desk: desk, Who: who, Clock: clock, Rand: rand}
+// New returns a broker that asks through a gate, whose deliveries pass a latch. It is
+// called by the account package alone: nobody else can name a gate.
+func New(g *gate.Gate, l *latch.Latch) *Broker {
 	keeper, office := grant.New(g)
-	return &Broker{Custody: vault.New(g), Office: office, g: g, book: b, grants: keeper, leases: lease.New(g), latch: l}
+	return &Broker{Custody: vault.New(g), Office: office, g: g, book: g.Book, grants: keeper, leases: lease.New(g), latch: l}
 }
 
 // Want names the secrets of one release.
@@ -430,6 +428,7 @@ func (b *Broker) Ended(ctx context.Context) (gone func()) {
 	open := b.latch.Shut(ctx)
 	b.leases.EndAll() // after the last delivery, which may have opened one
 	return func() {
+		b.g.Touches.Clear()
 		b.g.Desk.Clear() // whoever hears that it is locked may rely on it; gate.Ask ends what comes later
 		open()
 	}

@@ -235,6 +235,7 @@ func (p Program) commands(c *console.Console) []maker {
 		{"recover", func() cmd { return initialize.NewRecover(c, p.Rand, openBackup) }},
 		{"passphrase", func() cmd { return initialize.NewPassphrase(c, p.Rand) }},
 		{"recovery", func() cmd { return initialize.NewRecovery(c) }},
+		{"passkey", func() cmd { return initialize.NewPasskey(c) }},
 		{"unlock", func() cmd { return session.NewUnlock(s) }},
 		{"lock", func() cmd { return session.NewLock(s) }},
 		{"status", func() cmd { return session.NewStatus(s) }},

@@ -16,6 +16,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/audit"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/latch"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/pace"
@@ -47,6 +48,9 @@ type Options struct {
 	// After reads how long the vaults may stay open unused; zero is for ever. Where
 	// it fails, nothing is unlocked. Nil is for ever.
 	After func() (time.Duration, error)
+	// Page chooses where the approval page shall be: the origin of a port that is free.
+	// Nil is nowhere: then there are no passkeys.
+	Page func() (origin string, err error)
 }
 
 // Account is one account on one device.
@@ -56,6 +60,7 @@ type Account struct {
 	o      Options
 	book   *book.Book
 	desk   *approve.Desk
+	gate   *gate.Gate
 	who    *identity.Registry
 	broker *broker.Broker
 	ledger *ledger.Ledger
@@ -67,6 +72,7 @@ type Account struct {
 	mu     sync.Mutex // unlock, lock, recover, restore: one at a time
 	loaded bool
 	pace   pace.Pace
+	enrol  *enrolment // of a passkey, under way; nil otherwise
 }
 
 // Open checks the database against the pinned head and makes the account and
@@ -75,6 +81,11 @@ type Account struct {
 func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 	if o.After == nil {
 		o.After = func() (time.Duration, error) { return 0, nil }
+	}
+	if o.Page == nil {
+		o.Page = func() (string, error) {
+			return "", fault.New(fault.Unavailable, "page", "", "this daemon has no approval page")
+		}
 	}
 	l, err := ledger.Open(ctx, ledger.Options{Store: o.Store, Device: o.Device, Signer: o.Device.Public(), Rand: o.Rand, Now: o.Clock.Now})
 	if err != nil {
@@ -113,7 +124,8 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 		_ = pieces.Sweep(ctx, l, o.Store) // what is left over is in nobody's way, and the next start tries again
 	}
 	a.Dial = latch.NewDial(a.latch, l, a.who)
-	a.broker = broker.New(a.book, a.latch, a.desk, a.who, o.Clock, o.Rand)
+	a.gate = &gate.Gate{Book: a.book, Desk: a.desk, Touches: &approve.Ceremonies{Clock: o.Clock, Rand: o.Rand}, Who: a.who, Clock: o.Clock, Rand: o.Rand}
+	a.broker = broker.New(a.gate, a.latch)
 	return a, a.broker, nil
 }
 
@@ -171,6 +183,8 @@ func (a *Account) Describe(s *api.Status) {
 	if len(g.Root) > 0 {
 		s.Root = canon.RootFingerprint(g.Root).String()
 	}
+	roster := a.book.Roster()
+	s.Approval.Passkeys, s.Approval.Passphrase = len(roster.Authenticators), roster.HasPassphrase()
 	if s.State == api.StateUnlocked {
 		n := a.book.Count()
 		s.Counts = &n
@@ -314,6 +328,16 @@ func (a *Account) slowly(check func() error) error { return a.pace.Check(check) 
 // Unlock opens the session key, and marks the caller's terminal session as a
 // person's. It asks again in each session, also when already unlocked.
 func (a *Account) Unlock(ctx context.Context, who identity.Caller, source string, passphrase []byte) error {
+	return a.unlock(ctx, who, source, func() error {
+		if a.book.Keys.Unlocked() {
+			return a.again(passphrase)
+		}
+		return a.book.Keys.Unlock(a.book.Roster(), passphrase, a.o.Device.LendShare, a.book.Place())
+	})
+}
+
+// unlock is Unlock by any means.
+func (a *Account) unlock(ctx context.Context, who identity.Caller, source string, open func() error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.ready("unlock"); err != nil && !fault.Is(err, fault.Held) {
@@ -333,12 +357,7 @@ func (a *Account) Unlock(ctx context.Context, who identity.Caller, source string
 	if err := a.load(ctx); err != nil {
 		return err
 	}
-	err = a.slowly(func() error {
-		if a.book.Keys.Unlocked() {
-			return a.again(passphrase)
-		}
-		return a.book.Keys.Unlock(a.book.Roster(), passphrase, a.o.Device.LendShare, a.book.Place())
-	})
+	err = a.slowly(open)
 	ev := canon.Event{Type: canon.EventUnlock, Action: "unlock", Outcome: "done", Kind: string(who.Kind()), Root: who.Root().String(), Reason: "input: " + source}
 	if err != nil {
 		ev.Outcome = "failed"

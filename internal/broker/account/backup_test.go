@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/thumbturn/thumbturn/internal/archive"
+	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/account"
 	"github.com/thumbturn/thumbturn/internal/device"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -120,7 +121,7 @@ func TestPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	put := func(from []byte, presence string) (func() error, error) {
-		r, err := h.acc.PutBack(ctx, h.who, "file", bytes.NewReader(from), []byte(presence))
+		r, err := h.acc.PutBack(ctx, h.who, broker.Ask{}, "file", bytes.NewReader(from), []byte(presence))
 		return r.Swap, err
 	}
 	h.broker.RefuseLocked(h.who, "read")
@@ -160,7 +161,7 @@ func TestPutBack(t *testing.T) {
 	if _, err := put(b.Bytes(), unlockPass); !fault.Is(err, fault.Passphrase) {
 		t.Errorf("the wrong passphrase: %v", err)
 	}
-	if _, err := h.acc.PutBack(ctx, identity.Caller{}, "file", bytes.NewReader(b.Bytes()), []byte(presencePass)); !fault.Is(err, fault.Denied) {
+	if _, err := h.acc.PutBack(ctx, identity.Caller{}, broker.Ask{}, "file", bytes.NewReader(b.Bytes()), []byte(presencePass)); !fault.Is(err, fault.Denied) {
 		t.Errorf("nobody: %v", err)
 	}
 	if now, err := h.dev.Pin(); err != nil || now != before {
@@ -258,7 +259,7 @@ func TestPutBackHalfWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := h.acc.State()
-	r, err := h.acc.PutBack(ctx, h.who, "file", bytes.NewReader(b.Bytes()), []byte(presencePass))
+	r, err := h.acc.PutBack(ctx, h.who, broker.Ask{}, "file", bytes.NewReader(b.Bytes()), []byte(presencePass))
 	if r.Swap != nil || !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "nothing was put back") {
 		t.Errorf("%v", err)
 	}
@@ -273,7 +274,7 @@ func TestPutBackHalfWritten(t *testing.T) {
 		t.Errorf("left behind: %q", left)
 	}
 	clock.data = t.TempDir() // nobody reads the next one
-	if r, err = h.acc.PutBack(ctx, h.who, "file", bytes.NewReader(b.Bytes()), []byte(presencePass)); err != nil || r.Swap == nil {
+	if r, err = h.acc.PutBack(ctx, h.who, broker.Ask{}, "file", bytes.NewReader(b.Bytes()), []byte(presencePass)); err != nil || r.Swap == nil {
 		t.Errorf("a second try: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -24,7 +25,7 @@ func (a *Account) Installation() canon.Installation {
 // sealed to it. From then on this device is held: what it would write the other
 // one would not know of. Backup writes the package that the other one accepts, as
 // often as it takes.
-func (a *Account) Move(ctx context.Context, who identity.Caller, source string, to canon.Installation, presence []byte) error {
+func (a *Account) Move(ctx context.Context, who identity.Caller, ask broker.Ask, source string, to canon.Installation, presence []byte) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -38,7 +39,7 @@ func (a *Account) Move(ctx context.Context, who identity.Caller, source string, 
 	if err := a.human(opMove, who, source, a.TestHome()); err != nil {
 		return err
 	}
-	g, err := a.gesture(a.book, a.book.Roster(), presence, []string{"account"})
+	g, err := a.gesture(ctx, a.book, a.book.Roster(), typed{who: who, ask: ask, act: opMove, lines: []string{"the ledger goes over to device " + to.ID}, presence: presence, needs: []string{"account"}})
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (a *Account) here() error {
 // Stay takes a Move back, by the presence passphrase. Where the other device has
 // accepted meanwhile, there are two ledgers from then on, and nobody can tell
 // either of them: only the person knows.
-func (a *Account) Stay(ctx context.Context, who identity.Caller, source string, presence []byte) error {
+func (a *Account) Stay(ctx context.Context, who identity.Caller, ask broker.Ask, source string, presence []byte) error {
 	const op = opMove + " --cancel"
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -127,7 +128,7 @@ func (a *Account) Stay(ctx context.Context, who identity.Caller, source string, 
 	if err := a.load(ctx); err != nil {
 		return err
 	}
-	g, err := a.gesture(a.book, a.book.Roster(), presence, []string{"account"})
+	g, err := a.gesture(ctx, a.book, a.book.Roster(), typed{who: who, ask: ask, act: "device stay", lines: []string{"the ledger stays here: the move is taken back"}, presence: presence, needs: []string{"account"}})
 	if err != nil {
 		return err
 	}

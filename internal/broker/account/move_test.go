@@ -16,6 +16,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/archive"
+	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/account"
 	"github.com/thumbturn/thumbturn/internal/broker/vault"
 	"github.com/thumbturn/thumbturn/internal/canon"
@@ -180,29 +181,29 @@ func TestMoveToDevice(t *testing.T) {
 	a.found()
 	plain := a.backup()
 	to := b.acc.Installation()
-	if err := a.acc.Move(ctx, a.who, "file", to, []byte(unlockPass)); !fault.Is(err, fault.Passphrase) {
+	if err := a.acc.Move(ctx, a.who, broker.Ask{}, "file", to, []byte(unlockPass)); !fault.Is(err, fault.Passphrase) {
 		t.Fatalf("the wrong passphrase: %v", err)
 	}
-	if err := a.acc.Move(ctx, a.who, "file", a.acc.Installation(), []byte(presencePass)); !fault.Is(err, fault.Usage) {
+	if err := a.acc.Move(ctx, a.who, broker.Ask{}, "file", a.acc.Installation(), []byte(presencePass)); !fault.Is(err, fault.Usage) {
 		t.Fatalf("to itself: %v", err)
 	}
-	if err := a.acc.Move(ctx, a.who, "file", canon.Installation{V: 1, ID: to.ID}, []byte(presencePass)); !fault.Is(err, fault.Usage) {
+	if err := a.acc.Move(ctx, a.who, broker.Ask{}, "file", canon.Installation{V: 1, ID: to.ID}, []byte(presencePass)); !fault.Is(err, fault.Usage) {
 		t.Fatalf("to half a device: %v", err)
 	}
 	if a.acc.State() != "unlocked" {
 		t.Fatalf("after refusals: %s", a.acc.State())
 	}
-	if err := a.acc.Move(ctx, a.who, "file", to, []byte(presencePass)); err != nil {
+	if err := a.acc.Move(ctx, a.who, broker.Ask{}, "file", to, []byte(presencePass)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // and after a restart too
 		if a.acc.State() != "held" {
 			t.Fatalf("after the move: %s", a.acc.State())
 		}
-		if _, err := a.acc.Restore(ctx, a.who, "file", []byte(presencePass)); !fault.Is(err, fault.Conflict) {
+		if _, err := a.acc.Restore(ctx, a.who, broker.Ask{}, "file", []byte(presencePass)); !fault.Is(err, fault.Conflict) {
 			t.Errorf("restore after the move: %v", err)
 		}
-		if _, err := a.acc.PutBack(ctx, a.who, "file", bytes.NewReader(plain), []byte(presencePass)); !fault.Is(err, fault.Conflict) {
+		if _, err := a.acc.PutBack(ctx, a.who, broker.Ask{}, "file", bytes.NewReader(plain), []byte(presencePass)); !fault.Is(err, fault.Conflict) {
 			t.Errorf("restore --from after the move: %v", err)
 		}
 		a.restart(nil)
@@ -248,7 +249,7 @@ func TestMoveToDevice(t *testing.T) {
 		t.Error("no backup")
 	}
 	// And on to a third one.
-	if err := b.acc.Move(ctx, b.who, "file", c.acc.Installation(), []byte(presencePass)); err != nil {
+	if err := b.acc.Move(ctx, b.who, broker.Ask{}, "file", c.acc.Installation(), []byte(presencePass)); err != nil {
 		t.Fatal(err)
 	}
 	if swap, err = c.accept(b.backup()); err != nil {
@@ -266,17 +267,17 @@ func TestStay(t *testing.T) {
 	ctx := context.Background()
 	a, b := newSite(t), newSite(t)
 	a.found()
-	if err := a.acc.Stay(ctx, a.who, "file", []byte(presencePass)); !fault.Is(err, fault.Usage) {
+	if err := a.acc.Stay(ctx, a.who, broker.Ask{}, "file", []byte(presencePass)); !fault.Is(err, fault.Usage) {
 		t.Errorf("without a move: %v", err)
 	}
-	if err := a.acc.Move(ctx, a.who, "file", b.acc.Installation(), []byte(presencePass)); err != nil {
+	if err := a.acc.Move(ctx, a.who, broker.Ask{}, "file", b.acc.Installation(), []byte(presencePass)); err != nil {
 		t.Fatal(err)
 	}
 	early := a.backup()
-	if err := a.acc.Stay(ctx, a.who, "file", []byte(unlockPass)); !fault.Is(err, fault.Passphrase) || a.acc.State() != "held" {
+	if err := a.acc.Stay(ctx, a.who, broker.Ask{}, "file", []byte(unlockPass)); !fault.Is(err, fault.Passphrase) || a.acc.State() != "held" {
 		t.Errorf("the wrong passphrase: %v, %s", err, a.acc.State())
 	}
-	if err := a.acc.Stay(ctx, a.who, "file", []byte(presencePass)); err != nil {
+	if err := a.acc.Stay(ctx, a.who, broker.Ask{}, "file", []byte(presencePass)); err != nil {
 		t.Fatal(err)
 	}
 	a.restart(nil)
@@ -298,7 +299,7 @@ func TestMoveUnrecorded(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(block, "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.acc.Move(context.Background(), a.who, "file", b.acc.Installation(), []byte(presencePass)); err == nil {
+	if err := a.acc.Move(context.Background(), a.who, broker.Ask{}, "file", b.acc.Installation(), []byte(presencePass)); err == nil {
 		t.Fatal("it moved")
 	}
 	if err := os.RemoveAll(block); err != nil {
@@ -317,10 +318,10 @@ func TestAcceptForged(t *testing.T) {
 	a, b, x := newSite(t), newSite(t), newSite(t)
 	a.found()
 	x.found()
-	if err := a.acc.Move(ctx, a.who, "file", b.acc.Installation(), []byte(presencePass)); err != nil {
+	if err := a.acc.Move(ctx, a.who, broker.Ask{}, "file", b.acc.Installation(), []byte(presencePass)); err != nil {
 		t.Fatal(err)
 	}
-	if err := x.acc.Move(ctx, x.who, "file", b.acc.Installation(), []byte(presencePass)); err != nil {
+	if err := x.acc.Move(ctx, x.who, broker.Ask{}, "file", b.acc.Installation(), []byte(presencePass)); err != nil {
 		t.Fatal(err)
 	}
 	good, other := a.backup(), x.backup()

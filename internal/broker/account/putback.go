@@ -10,6 +10,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/archive"
+	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/spare"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/device"
@@ -34,9 +35,9 @@ type Replacement struct {
 // PutBack makes a backup of this device the home's database: where there is none,
 // or over one that the backup continues. It takes the presence passphrase, and the
 // database put back says so by a signed statement.
-func (a *Account) PutBack(ctx context.Context, who identity.Caller, source string, backup io.Reader, presence []byte) (Replacement, error) {
+func (a *Account) PutBack(ctx context.Context, who identity.Caller, ask broker.Ask, source string, backup io.Reader, presence []byte) (Replacement, error) {
 	return a.replace(ctx, backup, way{who: who, source: source, follows: a.mine, settle: func(ctx context.Context, c candidate, out *Replacement) error {
-		return a.restored(ctx, who, source, presence, c, out)
+		return a.restored(ctx, who, ask, source, presence, c, out)
 	}})
 }
 
@@ -206,8 +207,8 @@ func (a *Account) follows(ctx context.Context, db *sqlite.DB, c spare.Copy, now 
 
 // restored checks the gesture, holds the ledger, which must still be at the head
 // that the copy was compared with, and writes statement and event into the copy.
-func (a *Account) restored(ctx context.Context, who identity.Caller, source string, presence []byte, c candidate, out *Replacement) error {
-	g, err := a.gesture(c.Book, c.Book.Roster(), presence, []string{"account"})
+func (a *Account) restored(ctx context.Context, who identity.Caller, ask broker.Ask, source string, presence []byte, c candidate, out *Replacement) error {
+	g, err := a.gesture(ctx, c.Book, c.Book.Roster(), typed{who: who, ask: ask, act: "restore", lines: []string{"puts a backup in the place of the database"}, presence: presence, needs: []string{"account"}})
 	if err != nil {
 		return err
 	}

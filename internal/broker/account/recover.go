@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -88,7 +91,7 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 
 // Passphrase replaces the unlock or the presence passphrase. old is the one that
 // is replaced; the presence passphrase signs the change either way.
-func (a *Account) Passphrase(ctx context.Context, who identity.Caller, source, which string, presence, old, next []byte) error {
+func (a *Account) Passphrase(ctx context.Context, who identity.Caller, ask broker.Ask, source, which string, presence, old, next []byte) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.State() != api.StateUnlocked {
@@ -124,12 +127,17 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, source, w
 	default:
 		return fault.New(fault.Usage, "passphrase change", which, "choose unlock or presence")
 	}
-	g, err := a.gesture(a.book, roster, presence, needs)
+	g, err := a.gesture(ctx, a.book, roster, typed{who: who, ask: ask, act: "passphrase change", lines: []string{"a new " + which + " passphrase"}, presence: presence, needs: needs})
 	if err != nil {
 		return err
 	}
 	defer g.Close()
-	out, err := g.Rekey(roster, map[canon.SlotKind][]byte{canon.SlotUnlock: unlock, canon.SlotPresence: newPresence})
+	var out canon.Roster
+	if newPresence != nil && !roster.HasPassphrase() { // it had ended
+		out, err = g.AddPassphrase(roster, newPresence)
+	} else {
+		out, err = g.Rekey(roster, map[canon.SlotKind][]byte{canon.SlotUnlock: unlock, canon.SlotPresence: newPresence})
+	}
 	if err != nil {
 		return err
 	}
@@ -164,7 +172,7 @@ func (a *Account) compartments() []string {
 // RenewRecovery replaces the recovery code, by the presence passphrase. It
 // returns the closure that lends the new one, once; the old one is of no use any
 // more. Passphrases and share stay.
-func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, source string, presence []byte) (func(func([]byte) error) error, error) {
+func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, ask broker.Ask, source string, presence []byte) (func(func([]byte) error) error, error) {
 	const op = "recovery rotate"
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -175,7 +183,7 @@ func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, source
 		return nil, err
 	}
 	old := a.book.Roster()
-	g, err := a.gesture(a.book, old, presence, a.compartments())
+	g, err := a.gesture(ctx, a.book, old, typed{who: who, ask: ask, act: op, lines: []string{"a new recovery code"}, presence: presence, needs: a.compartments()})
 	if err != nil {
 		return nil, err
 	}
@@ -196,13 +204,36 @@ func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, source
 	return code, nil
 }
 
-// gesture checks the presence passphrase by the roster of a book, ours or a copy's,
-// and opens what is needed. The caller closes it, and holds mu.
-func (a *Account) gesture(b *book.Book, roster open.Roster, presence []byte, needs []string) (g *open.Gesture, err error) {
-	err = a.slowly(func() (err error) {
-		g, err = a.book.Keys.Gesture(roster, presence, a.o.Device.LendShare, b.Place(), needs)
-		return err
-	})
+// typed is a gesture as an act on the account takes it: by the presence passphrase,
+// which the person types, or, where that has ended, by a passkey.
+type typed struct {
+	who      identity.Caller
+	ask      broker.Ask
+	act      string
+	lines    []string // what is done, for the page
+	presence []byte
+	needs    []string
+}
+
+// gesture checks the passphrase by the roster of a book, ours or a copy's, and opens
+// what is needed; without one it asks the page. The caller closes it, and holds mu,
+// which is given back while a person is asked.
+func (a *Account) gesture(ctx context.Context, b *book.Book, roster open.Roster, t typed) (g *open.Gesture, err error) {
+	if len(t.presence) > 0 || !a.book.Roster().Passkeys() {
+		err = a.slowly(func() (err error) {
+			g, err = a.book.Keys.Gesture(roster, t.presence, a.o.Device.LendShare, b.Place(), t.needs)
+			return err
+		})
+		return g, err
+	}
+	before := a.State()
+	a.mu.Unlock()
+	g, err = a.gate.Personal(ctx, t.who, t.ask, gate.Act{Action: strings.ReplaceAll(t.act, " ", "-"), Lines: t.lines, Change: t.lines}, t.needs)
+	a.mu.Lock()
+	if err == nil && a.State() != before {
+		g.Close()
+		return nil, open.ErrLocked
+	}
 	return g, err
 }
 
@@ -235,7 +266,7 @@ func (a *Account) fresh(unlock, presence []byte) error {
 // Restore accepts a database that is behind what this device has seen. It takes
 // the presence passphrase, and leaves a signed statement that says from where to
 // where.
-func (a *Account) Restore(ctx context.Context, who identity.Caller, source string, presence []byte) (api.Restored, error) {
+func (a *Account) Restore(ctx context.Context, who identity.Caller, ask broker.Ask, source string, presence []byte) (api.Restored, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var out api.Restored
@@ -253,7 +284,7 @@ func (a *Account) Restore(ctx context.Context, who identity.Caller, source strin
 		return out, fault.Wrap(fault.Held, "restore", "", err).WithHint("the statements themselves are damaged: put a good copy of the database in place")
 	}
 	a.loaded = true
-	g, err := a.gesture(a.book, a.book.Roster(), presence, []string{"account"})
+	g, err := a.gesture(ctx, a.book, a.book.Roster(), typed{who: who, ask: ask, act: "restore", lines: []string{"accepts the database as it is, behind what this device has seen"}, presence: presence, needs: []string{"account"}})
 	if err != nil {
 		return out, err
 	}

@@ -153,7 +153,7 @@ func depart(ctx context.Context, c *console.Console, o moveOptions) error {
 		"\n\nDoes `thumbturn device show` on the other computer show that code? This one will be held from now on.\nMove it?"
 	if err = c.Confirm(question); err == nil {
 		err = c.Session(ctx, func(s *sdk.Client) error {
-			p, auth, err := c.Passphrase("presence passphrase: ", o.file)
+			p, auth, err := c.Presence(ctx, s, o.file)
 			if err != nil {
 				return err
 			}
@@ -216,7 +216,7 @@ func stay(ctx context.Context, c *console.Console, file string) error {
 		return err
 	}
 	return c.Session(ctx, func(s *sdk.Client) error {
-		p, auth, err := c.Passphrase("presence passphrase: ", file)
+		p, auth, err := c.Presence(ctx, s, file)
 		if err != nil {
 			return err
 		}

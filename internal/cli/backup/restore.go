@@ -60,7 +60,7 @@ func Restore(ctx context.Context, c *console.Console, from, file string) error {
 		return err
 	}
 	return c.Session(ctx, func(s *sdk.Client) error {
-		p, auth, err := c.Passphrase("presence passphrase: ", file)
+		p, auth, err := c.Presence(ctx, s, file)
 		if err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func Accept(ctx context.Context, c *console.Console, file string) error {
 		if err := c.Confirm("did you put this older database back yourself?"); err != nil {
 			return err
 		}
-		p, auth, err := c.Passphrase("presence passphrase: ", file)
+		p, auth, err := c.Presence(ctx, s, file)
 		if err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ func Change(ctx context.Context, o ChangeOptions) error {
 	}
 	o.Console.WarnHome()
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
-		presence, _, err := o.Console.Passphrase("presence passphrase: ", o.Presence)
+		presence, _, err := o.Console.Presence(ctx, s, o.Presence)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@
 package initialize
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"time"
@@ -129,7 +130,15 @@ func Init(ctx context.Context, o Options) error {
 		}
 		defer sdk.Wipe(unlock, presence)
 		code, err := s.Init(ctx, api.Init{Auth: o.source(), TestHome: o.TestHome}, unlock, presence)
-		return o.finish(code, err, "account made; it is open, in this terminal as yours. In others: thumbturn unlock")
+		if err != nil {
+			return err
+		}
+		kept := bytes.Clone(code)
+		defer clear(kept)
+		if err := o.finish(code, nil, "account made; it is open, in this terminal as yours. In others: thumbturn unlock"); err != nil {
+			return err
+		}
+		return o.offer(ctx, s, presence, kept)
 	})
 }
 

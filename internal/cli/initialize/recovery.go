@@ -46,7 +46,7 @@ func Rotate(ctx context.Context, o Options) error {
 				return console.Usage("a recovery code goes to a file in test homes only")
 			}
 		}
-		p, auth, err := o.Console.Passphrase("presence passphrase: ", o.Presence)
+		p, auth, err := o.Console.Presence(ctx, s, o.Presence)
 		if err != nil {
 			return err
 		}

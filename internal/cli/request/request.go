@@ -24,6 +24,7 @@ type Options struct {
 	Console *console.Console
 	All     bool   // requests
 	File    string // approve: the presence passphrase
+	Page    bool   // approve
 	Lease   time.Duration
 	Uses    int
 	Mute    time.Duration // deny
@@ -113,13 +114,16 @@ func line(p api.Pending) string {
 
 // NewApprove returns the approve command.
 func NewApprove(c *console.Console) *cobra.Command {
-	o := Options{Console: c}
+	o := Options{Console: c, Every: 300 * time.Millisecond}
 	cmd := &cobra.Command{
-		Use:   "approve ID",
-		Short: "Read a request and approve it with the presence passphrase",
+		Use:   "approve [ID]",
+		Short: "Read a request and approve it, at the terminal or on the page",
 		Long: `Show exactly what a request asks for, and approve it with the presence
 passphrase. Compare the code with the one that the asking program shows. To
 refuse, press Ctrl-C or use "thumbturn deny".
+
+Without an ID, or with --page, it opens the approval page in the browser, where
+passkeys approve. Where the presence passphrase has ended, that is the only way.
 
 --lease also lets the same session run exactly the same again without asking, for
 that long and --uses times at most. It is for an agent's "thumbturn run" in
@@ -127,16 +131,22 @@ standard vaults, where the policy gives a lease, and no longer than it says; a
 lock, "thumbturn deny" with the same id, and any change of values, program,
 command, directory or policy end it sooner.`,
 		Example: "  thumbturn requests\n  thumbturn approve 5k3d…\n  thumbturn approve --lease 30m 5k3d…",
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if cmd.Flags().Changed("uses") && o.Lease == 0 {
+			switch {
+			case cmd.Flags().Changed("uses") && o.Lease == 0:
 				return console.Usage("--uses goes with --lease")
+			case len(args) == 0 || o.Page:
+				return Page(cmd.Context(), o, args)
 			}
 			return Approve(cmd.Context(), o, args[0])
 		},
 	}
 	cmd.Flags().DurationVar(&o.Lease, "lease", 0, "let the session run the same again without asking, for `DURATION` such as 30m")
 	cmd.Flags().IntVar(&o.Uses, "uses", 100, "with --lease: `N` times at most")
+	cmd.Flags().BoolVar(&o.Page, "page", false, "on the page in the browser, with a passkey")
+	cmd.MarkFlagsMutuallyExclusive("page", "lease")
+	cmd.MarkFlagsMutuallyExclusive("page", "passphrase-file")
 	cmd.Flags().StringVar(&o.File, "passphrase-file", "", "read the presence passphrase from `FILE` (test homes only)")
 	return cmd
 }
@@ -165,6 +175,9 @@ func Approve(ctx context.Context, o Options, id string) error {
 			lines = withLease(lines, *lease)
 		}
 		show(o.Console.Err, lines, code)
+		if st, err := s.Status(ctx); err == nil && o.File == "" && st.Approval.Passkeys > 0 && !st.Approval.Passphrase {
+			return o.page(ctx, s, id)
+		}
 		pass, auth, err := o.Console.Passphrase("presence passphrase: ", o.File)
 		if err != nil {
 			return err
@@ -175,6 +188,53 @@ func Approve(ctx context.Context, o Options, id string) error {
 		}
 		return answered(o.Console, id, "approved")
 	})
+}
+
+// Page opens the approval page; with an id it waits until that is answered.
+func Page(ctx context.Context, o Options, ids []string) error {
+	o.Console.WarnHome()
+	return o.Console.Session(ctx, func(s *sdk.Client) error {
+		if len(ids) == 0 {
+			return o.browse(ctx, s)
+		}
+		return o.page(ctx, s, ids[0])
+	})
+}
+
+func (o Options) browse(ctx context.Context, s *sdk.Client) error {
+	p, err := s.Page(ctx)
+	if err != nil {
+		return err
+	}
+	return o.Console.Browse(ctx, p.URL, "to approve")
+}
+
+// page opens the page and waits until a request is answered there, or anywhere.
+func (o Options) page(ctx context.Context, s *sdk.Client, id string) error {
+	if _, err := s.Request(ctx, id); err != nil {
+		return err
+	}
+	if err := o.browse(ctx, s); err != nil {
+		return err
+	}
+	tick := time.NewTicker(o.Every)
+	defer tick.Stop()
+	for {
+		p, err := s.Request(ctx, id)
+		switch {
+		case err != nil:
+			return err
+		case p.State == "approved" || p.State == "used":
+			return answered(o.Console, id, "approved")
+		case p.State != "pending":
+			return fault.New(fault.Denied, "approve", id, "the request is "+canon.Escape(p.State))
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // lease is what is given with the approval: its end is a moment, so that what is

@@ -3,6 +3,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -23,6 +24,7 @@ type Options struct {
 	// Running dials without starting a daemon.
 	Running func(context.Context) (*sdk.Client, error)
 	File    string // unlock only: the passphrase
+	Passkey bool   // unlock only: by the page
 	After   string // lock only: when to lock, instead of locking
 }
 
@@ -32,11 +34,16 @@ func NewUnlock(o Options) *cobra.Command {
 		Use:   "unlock",
 		Short: "Open the vaults and mark this terminal as yours",
 		Long: `Open the vaults and mark this terminal session as a person's. It asks again in
-each terminal, also while the vaults are open. Unlocking approves nothing.`,
-		Example: "  thumbturn unlock",
+each terminal, also while the vaults are open. Unlocking approves nothing.
+
+--passkey opens a page in the browser and takes a passkey in place of the unlock
+passphrase.`,
+		Example: "  thumbturn unlock\n  thumbturn unlock --passkey",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return Unlock(cmd.Context(), o) },
 	}
+	cmd.Flags().BoolVar(&o.Passkey, "passkey", false, "unlock with a passkey, on a page in the browser")
+	cmd.MarkFlagsMutuallyExclusive("passkey", "passphrase-file")
 	cmd.Flags().StringVar(&o.File, "passphrase-file", "", "read the passphrase from `FILE` (test homes only)")
 	return cmd
 }
@@ -50,6 +57,9 @@ func Unlock(ctx context.Context, o Options) error {
 				return err
 			}
 		}
+		if o.Passkey {
+			return o.byPasskey(ctx, s)
+		}
 		p, auth, err := o.Console.Passphrase("unlock passphrase: ", o.File)
 		if err != nil {
 			return err
@@ -60,6 +70,18 @@ func Unlock(ctx context.Context, o Options) error {
 		}
 		return state(o.Console, "unlocked")
 	})
+}
+
+// byPasskey opens the page and waits for the touch.
+func (o Options) byPasskey(ctx context.Context, s *sdk.Client) error {
+	var refused error
+	err := s.UnlockPage(ctx, api.Auth{Source: console.FromTerminal}, func(w api.Waiting) {
+		refused = o.Console.Browse(ctx, w.URL, "to unlock with a passkey")
+	})
+	if err = errors.Join(refused, err); err != nil {
+		return err
+	}
+	return state(o.Console, "unlocked")
 }
 
 // ownTerminal refuses before anything is typed where the daemon would refuse

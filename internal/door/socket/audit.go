@@ -78,7 +78,9 @@ func (c *call) restore() error {
 	if err != nil {
 		return err
 	}
-	out, err := c.s.Account.Restore(c.ctx, c.who, source(in.Source), c.values[0])
+	ask, ctx, done := c.ask(api.Ask{})
+	defer done()
+	out, err := c.s.Account.Restore(ctx, c.who, ask, source(in.Source), c.values[0])
 	if err != nil {
 		return err
 	}

@@ -41,8 +41,10 @@ func (c *call) backup() error {
 // putBack takes the presence passphrase and the pieces of a backup, values first
 // and then streams.
 func (c *call) putBack() error {
+	ask, ctx, done := c.ask(api.Ask{})
+	defer done()
 	return c.replace(1, func(in api.Auth, secrets [][]byte, backup io.Reader) (account.Replacement, error) {
-		return c.s.Account.PutBack(c.ctx, c.who, source(in.Source), backup, secrets[0])
+		return c.s.Account.PutBack(ctx, c.who, ask, source(in.Source), backup, secrets[0])
 	})
 }
 

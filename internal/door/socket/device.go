@@ -18,7 +18,9 @@ func (c *call) deviceMove() error {
 		return err
 	}
 	to := canon.Installation{V: 1, ID: in.To.ID, DeviceKey: in.To.DeviceKey, DeviceKEM: in.To.DeviceKEM}
-	if err := c.s.Account.Move(c.ctx, c.who, source(in.Source), to, c.values[0]); err != nil {
+	ask, ctx, done := c.ask(api.Ask{})
+	defer done()
+	if err := c.s.Account.Move(ctx, c.who, ask, source(in.Source), to, c.values[0]); err != nil {
 		return err
 	}
 	return c.reply(struct{}{})
@@ -30,7 +32,9 @@ func (c *call) deviceStay() error {
 	if err != nil {
 		return err
 	}
-	if err := c.s.Account.Stay(c.ctx, c.who, source(in.Source), c.values[0]); err != nil {
+	ask, ctx, done := c.ask(api.Ask{})
+	defer done()
+	if err := c.s.Account.Stay(ctx, c.who, ask, source(in.Source), c.values[0]); err != nil {
 		return err
 	}
 	return c.reply(struct{}{})

@@ -54,6 +54,12 @@ func handlers() map[api.Op]handler {
 		api.OpRequests:    {open, 0, (*call).requests},
 		api.OpRequest:     {open, 0, (*call).request},
 		api.OpApprove:     {open, 1, (*call).approve},
+		api.OpUnlockPage:  {[]string{l, u}, 0, (*call).unlockPage},
+		api.OpPage:        {open, 0, (*call).page},
+		api.OpPasskeyAdd:  {open, 2, (*call).passkeyAdd},
+		api.OpPasskeyEnd:  {open, 0, (*call).passkeyWait},
+		api.OpPasskeys:    {open, 0, (*call).passkeys},
+		api.OpPasskeyDel:  {open, 1, (*call).passkeyRemove},
 		api.OpDeny:        {open, 0, (*call).deny},
 		api.OpUnmute:      {open, 0, (*call).unmute},
 		api.OpAuditList:   {open, 0, (*call).auditList},
@@ -179,7 +185,9 @@ func (c *call) recovery() error {
 	if err != nil {
 		return err
 	}
-	code, err := c.s.Account.RenewRecovery(c.ctx, c.who, source(in.Source), c.values[0])
+	ask, ctx, done := c.ask(api.Ask{})
+	defer done()
+	code, err := c.s.Account.RenewRecovery(ctx, c.who, ask, source(in.Source), c.values[0])
 	if err != nil {
 		return err
 	}
@@ -191,7 +199,9 @@ func (c *call) passphrase() error {
 	if err != nil {
 		return err
 	}
-	err = c.s.Account.Passphrase(c.ctx, c.who, source(in.Source), in.Which, c.values[0], c.values[1], c.values[2])
+	ask, ctx, done := c.ask(api.Ask{})
+	defer done()
+	err = c.s.Account.Passphrase(ctx, c.who, ask, source(in.Source), in.Which, c.values[0], c.values[1], c.values[2])
 	if err != nil {
 		return err
 	}

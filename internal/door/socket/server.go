@@ -46,6 +46,7 @@ type Server struct {
 	Log     func(format string, args ...any)
 	Config  string // the folder of the daemon's settings
 	Stop    func() // stops accepting; who comes then waits for the next process
+	Pages   Pages  // the approval page; nil where there is none
 
 	table map[api.Op]handler
 	mu    sync.Mutex
@@ -283,7 +284,11 @@ func (c *call) ask(a api.Ask) (broker.Ask, context.Context, func()) {
 	out := broker.Ask{NoWait: a.NoWait, Request: a.Request, Purpose: a.Purpose, Timeout: time.Duration(a.Timeout) * time.Millisecond}
 	out.Waiting = func(t approve.Ticket) (func(), error) {
 		stop = c.watch(cancel)
-		return stop, c.more(api.Waiting{Request: t.ID, Code: canon.ShortCode(t.Digest), Expires: t.Issued + 5*60*1000, Why: t.Why})
+		w := api.Waiting{Request: t.ID, Code: canon.ShortCode(t.Digest), Expires: t.Issued + 5*60*1000, Why: t.Why}
+		if c.s.Pages != nil {
+			w.URL = c.s.Pages.Address()
+		}
+		return stop, c.more(w)
 	}
 	return out, ctx, func() { stop(); cancel() }
 }

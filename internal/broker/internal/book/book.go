@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"io"
 	"maps"
+	"net/url"
 	"slices"
 	"sort"
 	"strings"
@@ -44,6 +45,7 @@ type Book struct {
 	items   map[string]*entry
 	policy  *policy.Set
 	grants  map[string]leave
+	page    string                             // origin of the approval page
 	titles  map[string]map[canon.Hash][]string // by vault: title tag to item ids
 	opened  map[string]*Item                   // lately opened, by id; good while the version is the latest
 }
@@ -78,6 +80,20 @@ func (b *Book) Roster() open.Roster {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.roster
+}
+
+// SettingPage is the setting that says where the approval page is: its origin.
+const SettingPage = "page"
+
+// Party is the account's page as passkeys know it; the zero Party where it has none.
+func (b *Book) Party() approve.Party {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	u, err := url.Parse(b.page)
+	if b.page == "" || err != nil {
+		return approve.Party{}
+	}
+	return approve.Party{Account: b.genesis.Account, RPID: u.Hostname(), Origin: b.page}
 }
 
 // Policy returns the policy in force; nil denies everything.
@@ -169,7 +185,15 @@ func (b *Book) take(n int64, s ledger.Signed, body []byte) error {
 			return bad(s.Subject, "the applied policy does not load")
 		}
 		b.policy = set
-	case canon.TypeSetting, canon.TypeDevice: // the ledger knows its devices
+	case canon.TypeSetting:
+		var x canon.Setting
+		if err := canon.Decode(s.Payload, &x); err != nil || x.Name != s.Subject {
+			return bad(s.Subject, "malformed setting")
+		}
+		if x.Name == SettingPage {
+			b.page = x.Value
+		}
+	case canon.TypeDevice: // the ledger knows its devices
 	default:
 		return bad(s.Subject, "unexpected statement")
 	}

@@ -32,11 +32,12 @@ type Ask struct {
 
 // Gate asks for one account. Its parts are set once, by whoever makes it.
 type Gate struct {
-	Book  *book.Book
-	Desk  *approve.Desk
-	Who   *identity.Registry
-	Clock approve.Clock
-	Rand  io.Reader
+	Book    *book.Book
+	Desk    *approve.Desk
+	Touches *approve.Ceremonies
+	Who     *identity.Registry
+	Clock   approve.Clock
+	Rand    io.Reader
 }
 
 // requestLife is how long a request may wait for a person.
@@ -112,7 +113,7 @@ func (b *Gate) Ask(ctx context.Context, who identity.Caller, a Ask, t approve.Ti
 	if err := b.Desk.Park(t); err != nil {
 		return approve.Proof{}, nil, err
 	}
-	if !b.Book.Keys.Unlocked() { // a lock came in between
+	if !b.Book.Keys.Unlocked() && b.Book.Ledger.Held() == "" { // a lock came in between
 		b.Desk.Clear()
 	}
 	var req canon.Request
@@ -175,7 +176,14 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source stri
 	if err != nil {
 		return err
 	}
-	if err := b.Desk.MayGive(t, l); err != nil { // before the passphrase costs a second
+	yes := approve.Gesture{Source: source, Lease: l}
+	if t.Signed != nil { // by a passkey, which said what is given
+		if l != (approve.Lease{}) && l != t.Signed.Lease {
+			return fault.New(fault.Conflict, "approve", id, "the passkey signed other terms").WithHint("approve it without --lease")
+		}
+		yes.Tier, yes.Signed, yes.Lease = approve.TierSigned, &t.Signed.Assertion, t.Signed.Lease
+	}
+	if err := b.Desk.MayGive(t, yes.Lease); err != nil { // before the passphrase costs a second
 		return err
 	}
 	g, err := b.Book.Keys.Gesture(b.Book.Roster(), passphrase, b.Book.Share, b.Book.Place(), t.Needs)
@@ -184,14 +192,20 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source stri
 			Kind: string(who.Kind()), Root: who.Root().String(), Reason: "wrong presence passphrase"})
 		return err
 	}
-	proof, err := b.Desk.Answer(id, t.Digest, approve.Gesture{Source: source, Lease: l, Opened: g, Release: g.Close})
+	yes.Opened, yes.Release = g, g.Close
+	proofs, err := b.Desk.Answer(approve.Yes{ID: id, Digest: t.Digest, Gesture: yes})
 	if err != nil {
 		g.Close()
 		return err
 	}
-	_, err = b.Book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{{Type: canon.EventDecision, Request: id, Digest: &t.Digest,
-		Outcome: "approved", Kind: string(who.Kind()), Root: who.Root().String(), Proof: canon.Encode(proof.Evidence()), Raw: t.Raw}}})
+	_, err = b.Book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{approved(string(who.Kind()), who.Root().String(), t, proofs[0])}})
 	return err
+}
+
+// approved is the event of a yes.
+func approved(kind, root string, t approve.Ticket, p approve.Proof) canon.Event {
+	return canon.Event{Type: canon.EventDecision, Request: t.ID, Digest: &t.Digest, Outcome: "approved",
+		Kind: kind, Root: root, Proof: canon.Encode(p.Evidence()), Raw: t.Raw}
 }
 
 // Deny refuses a request. Refusing is always safe, so anybody of this user may.
@@ -264,28 +278,59 @@ type Act struct {
 // Gesture asks a person for an administrative act and returns the opened
 // gesture, which can sign with the root key; the caller closes it.
 func (b *Gate) Gesture(ctx context.Context, who identity.Caller, a Ask, act Act) (canon.Request, *open.Gesture, error) {
-	action := act.Action
-	req, err := b.NewRequest(who, action, a)
+	req, err := b.describe(who, a, act)
 	if err != nil {
 		return req, nil, err
 	}
-	req.Place = canon.Place{Sink: "statement", Grade: canon.GradeNone, Names: act.Lines}
-	req.Change = canon.Digest("thumbturn/act/v1\x00", canon.Tuple(append([]string{action}, act.Change...)...))
-	raw := canon.Encode(req)
-	f := b.Facts(who, action, a)
-	f.Digest = canon.RequestDigest(raw)
+	f := b.Facts(who, act.Action, a)
+	f.Digest = canon.RequestDigest(canon.Encode(req))
 	if act.Vault != nil {
 		f.Vault, f.Name, f.Tier = act.Vault.ID, act.Vault.Title, string(act.Vault.Tier)
 	}
 	set := b.Book.Policy()
 	if set == nil {
-		return req, nil, fault.New(fault.Denied, action, "", "no policy is in force")
+		return req, nil, fault.New(fault.Denied, act.Action, "", "no policy is in force")
 	}
 	v := set.Decide(f)
-	if err := Refusal(v, action, ""); err != nil {
+	if err := Refusal(v, act.Action, ""); err != nil {
 		return req, nil, err
 	}
+	req, g, err := b.obtain(ctx, who, a, req, v, []string{"account"})
+	if err == nil {
+		if err = b.Unchanged(req); err != nil {
+			g.Close()
+		}
+	}
+	if err != nil {
+		return req, nil, err
+	}
+	return req, g, nil
+}
+
+// Personal asks for an act on the account itself, about which there is no policy: a
+// person at a terminal does it, or nobody. needs are the compartments that it opens.
+func (b *Gate) Personal(ctx context.Context, who identity.Caller, a Ask, act Act, needs []string) (*open.Gesture, error) {
+	req, err := b.describe(who, a, act)
+	if err != nil {
+		return nil, err
+	}
+	_, g, err := b.obtain(ctx, who, a, req, policy.Verdict{Reason: "it takes a gesture of a person"}, needs)
+	return g, err
+}
+
+// describe is the request of an act.
+func (b *Gate) describe(who identity.Caller, a Ask, act Act) (canon.Request, error) {
+	req, err := b.NewRequest(who, act.Action, a)
+	req.Place = canon.Place{Sink: "statement", Grade: canon.GradeNone, Names: act.Lines}
+	req.Change = canon.Digest("thumbturn/act/v1\x00", canon.Tuple(append([]string{act.Action}, act.Change...)...))
+	return req, err
+}
+
+// obtain parks the request of an act and waits for its gesture, or takes back the
+// one that the caller returns for.
+func (b *Gate) obtain(ctx context.Context, who identity.Caller, a Ask, req canon.Request, v policy.Verdict, needs []string) (canon.Request, *open.Gesture, error) {
 	var opened any
+	var err error
 	if a.Request != "" {
 		var t approve.Ticket
 		if t, _, opened, err = b.Desk.Take(a.Request, Owner(who), Match(req)); fault.Is(err, fault.Pending) && !a.NoWait {
@@ -295,17 +340,14 @@ func (b *Gate) Gesture(ctx context.Context, who identity.Caller, a Ask, act Act)
 			err = canon.Decode(t.Raw, &req)
 		}
 	} else {
-		_, opened, err = b.Ask(ctx, who, a, b.Ticket(who, req, raw, v, []string{"account"}))
+		_, opened, err = b.Ask(ctx, who, a, b.Ticket(who, req, canon.Encode(req), v, needs))
 	}
 	g, _ := opened.(*open.Gesture)
 	if err == nil && g == nil {
-		err = fault.New(fault.Denied, action, "", "nobody approved it")
+		err = fault.New(fault.Denied, req.Action, "", "nobody approved it")
 	}
 	if err == nil {
 		err = b.Who.Recheck(who)
-	}
-	if err == nil {
-		err = b.Unchanged(req)
 	}
 	if err != nil {
 		g.Close()

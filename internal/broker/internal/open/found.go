@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/thumbturn/thumbturn/internal/canon"
@@ -131,9 +132,14 @@ type opened []func()
 // failed forgets it all where err says that nothing came of it.
 func (o opened) failed(err error) {
 	if err != nil {
-		for _, forget := range o {
-			forget()
-		}
+		o.all()
+	}
+}
+
+// all forgets it all.
+func (o opened) all() {
+	for _, forget := range o {
+		forget()
 	}
 }
 
@@ -175,11 +181,11 @@ func (k *Keyring) slots(s seedSet, unlock, presence []byte, share lend, at Place
 		return r, code, err
 	}
 	defer func() { opened{code.forget}.failed(err) }()
-	us, err1 := k.newSlot(canon.SlotUnlock, "session", unlock, share, at)
-	ps, err2 := k.newSlot(canon.SlotPresence, "account", presence, share, at)
+	us, err1 := k.newSlot(way{Kind: canon.SlotUnlock}, "session", unlock, share, at)
+	ps, err2 := k.newSlot(way{Kind: canon.SlotPresence}, "account", presence, share, at)
 	var rs canon.Slot
 	err = code.lend(func(b []byte) (err error) {
-		rs, err = k.newSlot(canon.SlotRecovery, "recovery", b, nil, at)
+		rs, err = k.newSlot(way{Kind: canon.SlotRecovery}, "recovery", b, nil, at)
 		return err
 	})
 	if err := errors.Join(err1, err2, err); err != nil {
@@ -246,8 +252,9 @@ func (g *Gesture) NewVault(r canon.Roster, id, name string, tier canon.Tier) (ca
 	return v, r, err
 }
 
-// newCompartment adds a compartment with a presence slot of its own to the
-// roster; the recovery slot reaches it by its public key.
+// newCompartment adds a compartment to the roster. A gesture by the passphrase
+// makes a presence slot of its own for it; whatever else opens the account reaches
+// it by the public key of its slot there, and so does the recovery code.
 func (g *Gesture) newCompartment(r canon.Roster, name string) (canon.Compartment, canon.Roster, error) {
 	var c canon.Compartment
 	seed, free, err := g.k.fresh()
@@ -263,32 +270,41 @@ func (g *Gesture) newCompartment(r canon.Roster, name string) (canon.Compartment
 	if !ok {
 		return c, r, tampered("roster", "recovery")
 	}
-	var slot canon.Slot
-	err = g.secret(func(p []byte) error {
-		slot, err = g.k.newSlot(canon.SlotPresence, name, p, g.share, g.at)
-		return err
-	})
-	if err != nil {
+	out, reached := r, []canon.Slot{}
+	out.Slots = slices.Clone(r.Slots)
+	if g.secret != nil {
+		var slot canon.Slot
+		err = g.secret(func(p []byte) error {
+			slot, err = g.k.newSlot(g.way, name, p, g.share, g.at)
+			return err
+		})
+		if err != nil {
+			return c, r, err
+		}
+		out.Slots, reached = append(out.Slots, slot), append(reached, slot)
+	}
+	for _, s := range r.Slots {
+		if h, err := Header(s); err == nil && h.Compartment == "account" && (g.secret == nil || !g.way.is(h)) {
+			reached = append(reached, s)
+		}
+	}
+	if c, err = compartmentFor(g.at.Account, name, pub, seed, append(reached, rec)...); err != nil {
 		return c, r, err
 	}
-	if c, err = compartmentFor(g.at.Account, name, pub, seed, slot, rec); err != nil {
-		return c, r, err
-	}
-	out := canon.Roster{V: r.V}
-	out.Slots = append(append(out.Slots, r.Slots...), slot)
-	out.Compartments = append(append(out.Compartments, r.Compartments...), c)
+	out.Compartments = append(slices.Clone(r.Compartments), c)
 	return c, out, nil
 }
 
-// Gesture is a presence passphrase typed for one request: it can sign with the
-// root key where the request needs that, and opens the compartments the request
-// names, nothing else. It is wiped by Close, at the latest when the approval
-// expires.
+// Gesture is a person's for one request, by the presence passphrase or a passkey: it
+// can sign with the root key where the request needs that, and opens the
+// compartments the request names, nothing else. It is wiped by Close, at the latest
+// when the approval expires.
 type Gesture struct {
 	k      *Keyring
 	at     Place
 	share  lend
-	secret lend
+	way    way
+	secret lend            // the passphrase, to make slots for new compartments; nil where there is none
 	seeds  map[string]lend // by compartment
 	free   []func()
 	once   sync.Once
@@ -320,7 +336,7 @@ func (k *Keyring) gestureFrom(at Place, presence []byte, share, root lend, freeR
 	if err != nil {
 		return nil, err
 	}
-	return &Gesture{k: k, at: at, share: share, secret: secret,
+	return &Gesture{k: k, at: at, share: share, way: way{Kind: canon.SlotPresence}, secret: secret,
 		seeds: map[string]lend{"account": root}, free: []func(){free, freeRoot}}, nil
 }
 
@@ -329,7 +345,7 @@ func (k *Keyring) gestureFrom(at Place, presence []byte, share, root lend, freeR
 // passphrase is only checked, against the commitment, and nothing is opened.
 func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, compartments []string) (*Gesture, error) {
 	at.Roster = r.Version + 1 // slots made inside it are first listed by the next roster
-	g := &Gesture{k: k, at: at, share: lend(share), seeds: map[string]lend{}}
+	g := &Gesture{k: k, at: at, share: lend(share), way: way{Kind: canon.SlotPresence}, seeds: map[string]lend{}}
 	secret, free, err := k.arena.Keep(append([]byte(nil), passphrase...))
 	if err != nil {
 		return nil, err
@@ -340,10 +356,10 @@ func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, co
 		names = []string{"account"}
 	}
 	for _, name := range names {
-		s, h, ok := r.find(canon.SlotPresence, name)
+		s, h, ok := r.reach(g.way, name)
 		if !ok {
 			g.Close()
-			return nil, tampered("roster", name)
+			return nil, noWay(r, name)
 		}
 		slot, freeSlot, err := k.openSlot(s, h, passphrase, lend(share), at, r.Version)
 		if err != nil {
@@ -363,4 +379,12 @@ func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, co
 		g.seeds[name] = seed
 	}
 	return g, nil
+}
+
+// noWay is what a passphrase comes to that opens nothing.
+func noWay(r Roster, name string) error {
+	if !r.HasPassphrase() {
+		return fault.New(fault.Denied, "approve", "", "there is no presence passphrase any more: passkeys approve").WithHint("open the page with `thumbturn approve`")
+	}
+	return tampered("roster", name)
 }

@@ -42,6 +42,7 @@ type Keyring struct {
 	rand    io.Reader
 	arena   *arena.Arena
 	stretch *stretcher
+	page    page
 
 	mu      sync.RWMutex
 	session opener
@@ -67,7 +68,11 @@ func New(rand io.Reader) (*Keyring, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "open", "secret memory", err)
 	}
-	return &Keyring{rand: rand, arena: a, stretch: &stretcher{}, vaults: map[string]*vaultKeys{}}, nil
+	p, err := newPage(rand)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "open", "the page's key", err)
+	}
+	return &Keyring{rand: rand, arena: a, stretch: &stretcher{}, page: p, vaults: map[string]*vaultKeys{}}, nil
 }
 
 // MemoryLocked tells whether the system let the arena be locked into RAM.

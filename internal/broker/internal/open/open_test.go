@@ -201,7 +201,11 @@ func (w *world) permit(l *ledger.Ledger, raw []byte, d policy.Decision, g *Gestu
 	if g != nil {
 		desk := approve.NewDesk(clock{}, approve.DefaultLimits())
 		_ = desk.Park(approve.Ticket{ID: "t", Digest: digest})
-		p, _ = desk.Answer("t", digest, approve.Gesture{Source: "terminal"})
+		ps, err := desk.Answer(approve.Yes{ID: "t", Digest: digest, Gesture: approve.Gesture{Source: "terminal"}})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		p = ps[0]
 	}
 	in, err := l.Intend(context.Background(), canon.Event{Digest: &digest})
 	if err != nil {
@@ -511,7 +515,7 @@ func TestNothingIsLeft(t *testing.T) {
 			return r.Gesture, r.Recovery, nil
 		},
 	} {
-		source := &dry{}
+		source := &dry{left: 1} // for the page's key
 		k, err := New(source)
 		if err != nil {
 			t.Fatal(err)

@@ -26,7 +26,7 @@ func (g *Gesture) Rekey(r Roster, secrets map[canon.SlotKind][]byte) (canon.Rost
 			out.Slots = append(out.Slots, s)
 			continue
 		}
-		n, err := g.k.newSlot(h.Kind, h.Compartment, secret, g.share, g.at)
+		n, err := g.k.newSlot(wayOf(h), h.Compartment, secret, g.share, g.at)
 		if err != nil {
 			return out, err
 		}

@@ -1,6 +1,7 @@
 package open
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -44,7 +45,7 @@ type stretcher struct{ mu sync.Mutex }
 // other share of an interrupted rotation.
 func (s *stretcher) kek(h canon.SlotHeader, header, secret []byte, share lend, check func(canon.Hash) error) (kek []byte, commit canon.Hash, err error) {
 	stretched := secret
-	if h.Kind != canon.SlotRecovery {
+	if h.KDF.Memory > 0 { // a passphrase; other secrets are random
 		s.mu.Lock()
 		stretched = argon2.IDKey(secret, h.KDF.Salt, h.KDF.Time, h.KDF.Memory, h.KDF.Threads, 32)
 		debug.FreeOSMemory() // 64 MiB that nobody needs until the next passphrase
@@ -86,14 +87,14 @@ func gcm(key []byte) (cipher.AEAD, error) {
 // newSlot makes a slot for a compartment under a secret. The slot's seed is
 // forgotten at once: whatever shall be opened with it is sealed to its public
 // key.
-func (k *Keyring) newSlot(kind canon.SlotKind, compartment string, secret []byte, share lend, at Place) (canon.Slot, error) {
+func (k *Keyring) newSlot(w way, compartment string, secret []byte, share lend, at Place) (canon.Slot, error) {
 	id, err := canon.NewID(k.rand)
 	if err != nil {
 		return canon.Slot{}, err
 	}
 	h := canon.SlotHeader{V: sealed.Version, Suite: sealed.Suite, Account: at.Account, Device: at.Device,
-		ID: id, Kind: kind, Compartment: compartment, Created: at.Created}
-	if kind != canon.SlotRecovery {
+		ID: id, Kind: w.Kind, Compartment: compartment, RPID: w.RPID, Credential: w.Credential, Created: at.Created}
+	if w.Kind == canon.SlotUnlock || w.Kind == canon.SlotPresence {
 		h.KDF = canon.KDF{Memory: sealed.MinMemory, Time: sealed.MinTime, Threads: 4, Salt: make([]byte, sealed.SlotSalt)}
 		if _, err := io.ReadFull(k.rand, h.KDF.Salt); err != nil {
 			return canon.Slot{}, err
@@ -151,15 +152,34 @@ type Roster struct {
 	Version int64
 }
 
-// find returns the first slot of a kind and compartment.
-func (r Roster) find(kind canon.SlotKind, compartment string) (canon.Slot, canon.SlotHeader, bool) {
+// way is what opens slots: a kind of secret, and which passkey where it is one.
+type way struct {
+	Kind       canon.SlotKind
+	RPID       string
+	Credential canon.Bytes
+}
+
+// is reports whether a slot opens this way.
+func (w way) is(h canon.SlotHeader) bool {
+	return w.Kind == h.Kind && w.RPID == h.RPID && bytes.Equal(w.Credential, h.Credential)
+}
+
+func wayOf(h canon.SlotHeader) way { return way{h.Kind, h.RPID, h.Credential} }
+
+// slot returns the first slot of a way for a compartment.
+func (r Roster) slot(w way, compartment string) (canon.Slot, canon.SlotHeader, bool) {
 	for _, s := range r.Slots {
 		h, err := Header(s)
-		if err == nil && h.Kind == kind && h.Compartment == compartment {
+		if err == nil && w.is(h) && h.Compartment == compartment {
 			return s, h, true
 		}
 	}
 	return canon.Slot{}, canon.SlotHeader{}, false
+}
+
+// find is slot for a secret of which there is one.
+func (r Roster) find(kind canon.SlotKind, compartment string) (canon.Slot, canon.SlotHeader, bool) {
+	return r.slot(way{Kind: kind}, compartment)
 }
 
 // compartment returns a compartment by name.

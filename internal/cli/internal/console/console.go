@@ -124,6 +124,9 @@ func (c *Console) Waiting(w api.Waiting) {
 	}
 	c.Say("waiting for approval of request %s (code %s)%s", canon.Escape(w.Request), canon.Escape(w.Code), why)
 	c.Say("hint: approve it with: thumbturn approve %s", canon.Escape(w.Request))
+	if w.URL != "" {
+		c.Say("hint: or on the page, where it is open: %s", canon.Escape(w.URL))
+	}
 }
 
 // Parked passes err on; where it means that a request was left waiting, it

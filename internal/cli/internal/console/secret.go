@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/sdk"
 )
 
 // The values of api.Auth's Source.
@@ -36,6 +38,20 @@ func (c *Console) Passphrase(prompt, file string) ([]byte, api.Auth, error) {
 		return nil, api.Auth{}, fault.New(fault.Passphrase, "", "", "nothing was typed")
 	}
 	return b, api.Auth{Source: FromTerminal}, nil
+}
+
+// Presence asks for the presence passphrase. Where it has ended it returns none: the
+// daemon asks a passkey then, and what waits is told here.
+func (c *Console) Presence(ctx context.Context, s *sdk.Client, file string) ([]byte, api.Auth, error) {
+	st, err := s.Status(ctx)
+	if err != nil {
+		return nil, api.Auth{}, err
+	}
+	if file == "" && st.Approval.Passkeys > 0 && !st.Approval.Passphrase {
+		s.Waiting = c.Waiting
+		return nil, api.Auth{Source: FromTerminal}, nil
+	}
+	return c.Passphrase("presence passphrase: ", file)
 }
 
 // SecretFile reads a passphrase or code from a regular file that nobody else

@@ -1,0 +1,118 @@
+package socket
+
+import (
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/internal/broker/account"
+	"github.com/thumbturn/thumbturn/internal/fault"
+)
+
+// Pages hands out addresses of the approval page.
+type Pages interface {
+	// Address is where the page is; empty where it is not. It lets nobody in.
+	Address() string
+	// Ticket is an address that lets its first visitor in: to the requests (no kind),
+	// to one enrolment ("enrol") or one unlock ("unlock").
+	Ticket(kind, id string) (string, error)
+}
+
+// ticket is an address of the page, for a person.
+func (c *call) ticket(op, kind, id string) (string, error) {
+	if c.s.Pages == nil {
+		return "", fault.New(fault.Unavailable, op, "", "this daemon has no approval page")
+	}
+	return c.s.Pages.Ticket(kind, id)
+}
+
+// page hands out the page's address. It opens what can only be refused or signed for
+// there, and yet it is no agent's: what others ask is nobody's business.
+func (c *call) page() error {
+	if agent, under := c.who.UnderAgent(); under && !c.s.Account.TestHome() {
+		return fault.New(fault.Denied, "page", "", "refused under an agent ("+agent+")").WithHint("run it in a terminal of your own")
+	}
+	url, err := c.ticket("page", "", "")
+	if err != nil {
+		return err
+	}
+	return c.reply(api.PageURL{URL: url})
+}
+
+func (c *call) unlockPage() error {
+	in, err := body[api.Auth](c)
+	if err != nil {
+		return err
+	}
+	_, ctx, done := c.ask(api.Ask{})
+	defer done()
+	err = c.s.Account.UnlockPasskey(ctx, c.who, source(in.Source), func(x approve.Ceremony) error {
+		url, err := c.ticket("unlock", "unlock", x.ID)
+		if err != nil {
+			return err
+		}
+		return c.more(api.Waiting{Request: x.ID, URL: url})
+	})
+	if err != nil {
+		return err
+	}
+	return c.reply(struct{}{})
+}
+
+func (c *call) passkeyAdd() error {
+	in, err := body[api.PasskeyAdd](c)
+	if err != nil {
+		return err
+	}
+	ask, ctx, done := c.ask(api.Ask{})
+	defer done()
+	id, err := c.s.Account.AddPasskey(ctx, c.who, ask, account.Adding{Source: source(in.Source), Name: in.Name, Presence: c.values[0], Code: c.values[1]})
+	if err != nil {
+		return err
+	}
+	url, err := c.ticket("passkey add", "enrol", id)
+	if err != nil {
+		return err
+	}
+	return c.reply(api.PasskeyBegun{ID: id, URL: url})
+}
+
+func (c *call) passkeyWait() error {
+	in, err := body[api.RequestID](c)
+	if err != nil {
+		return err
+	}
+	e, err := c.s.Account.Enrolled(c.ctx, in.ID)
+	if err != nil {
+		return err
+	}
+	out := passkey(account.Passkey{Authenticator: e.Authenticator})
+	out.PassphraseEnded = e.PassphraseEnded
+	return c.reply(out)
+}
+
+func (c *call) passkeys() error {
+	if err := c.s.Broker.MayRead(c.who); err != nil {
+		return err
+	}
+	out := []api.Passkey{}
+	for _, p := range c.s.Account.Passkeys() {
+		out = append(out, passkey(p))
+	}
+	return c.reply(out)
+}
+
+func passkey(p account.Passkey) api.Passkey {
+	return api.Passkey{ID: p.ID, Name: p.Name, Decrypts: p.PRF, Synced: p.Synced, Created: p.Created, Opens: p.Opens}
+}
+
+func (c *call) passkeyRemove() error {
+	in, err := body[api.PasskeyRemove](c)
+	if err != nil {
+		return err
+	}
+	ask, ctx, done := c.ask(api.Ask{})
+	defer done()
+	if err := c.s.Account.RemovePasskey(ctx, c.who, ask, source(in.Source), in.Name, c.values[0]); err != nil {
+		return err
+	}
+	return c.reply(struct{}{})
+}
