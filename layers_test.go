@@ -185,6 +185,8 @@ var dependencies = map[string]struct {
 }{
 	"filippo.io/age":                   {[]string{"internal/cli/export"}, "the form of an encrypted export, which other tools open"},
 	"github.com/cedar-policy/cedar-go": {[]string{"internal/policy"}, "the policy language: default deny, forbid wins"},
+	"github.com/chromedp/cdproto":      {[]string{"tests"}, "the browser's virtual authenticators"},
+	"github.com/chromedp/chromedp":     {[]string{"tests"}, "the approval page in a real browser"},
 	"github.com/godbus/dbus/v5":        {[]string{"internal/logind", "internal/logind/logindtest", "tests"}, "the system bus, on which logind tells of suspend, screen lock and logout"},
 	"github.com/google/go-cmp":         {[]string{"tests", "internal/store/storetest"}, "differences in tests"},
 	"github.com/pelletier/go-toml/v2":  {[]string{"internal/project", "internal/config"}, "the syntax of TOML, with the place of every word"},

@@ -1,0 +1,134 @@
+'use strict';
+// What this page has in common with the daemon: the digest of a request, its short
+// code, what is shown of it (spec/request.md §3 to §5), and the bytes of an answer.
+// Nothing here touches the page.
+
+const Canon = (() => {
+  const utf8 = (s) => new TextEncoder().encode(s);
+  const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  const base64 = (b) => btoa(Array.from(new Uint8Array(b), (x) => String.fromCharCode(x)).join(''));
+  const hex = (b) => Array.from(b, (x) => x.toString(16).padStart(2, '0')).join('');
+  const unhex = (s) => Uint8Array.from(s.match(/../g) || [], (x) => parseInt(x, 16));
+
+  const join = (...parts) => {
+    const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
+    let at = 0;
+    for (const p of parts) {
+      out.set(p, at);
+      at += p.length;
+    }
+    return out;
+  };
+
+  const digest = async (domain, raw) =>
+    new Uint8Array(await crypto.subtle.digest('SHA-256', join(utf8(domain), raw)));
+  const requestDigest = (raw) => digest('thumbturn/request/v1\0', raw);
+  const answerDigest = (raw) => digest('thumbturn/answer/v1\0', raw);
+
+  const shortCode = (hash) => {
+    let bits = 0n;
+    for (const b of hash.slice(0, 5)) bits = bits << 8n | BigInt(b);
+    let s = '';
+    for (let i = 35n; i >= 0n; i -= 5n) s += '0123456789abcdefghjkmnpqrstvwxyz'[Number(bits >> i & 31n)];
+    return s.slice(0, 4) + '-' + s.slice(4);
+  };
+
+  // Bytes that are not UTF-8 throw.
+  const parse = (raw) => JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(raw));
+
+  // escape makes text from outside safe to show on a line: what is invisible, what
+  // reorders a line and what breaks it becomes \u{…}.
+  const graphic = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u;
+  const hidden = /^[\p{Variation_Selector}\u115f\u1160\u3164\uffa0\u2800]$/u;
+  const escape = (s) => Array.from(String(s), (c) =>
+    c === ' ' || graphic.test(c) && !hidden.test(c) ? c : '\\u{' + c.codePointAt(0).toString(16) + '}').join('');
+
+  const quote = (s) => s === '' || /[ '"\\$`;&|<>()]/.test(s) ? "'" + s.replaceAll("'", "'\\''") + "'" : s;
+  const command = (shown) => (shown || []).map((a) => quote(escape(a))).join(' ');
+  const moment = (ms) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+
+  const grades = {
+    use: 'uses the value; nobody who asked can read it',
+    hold: 'gives the value to programs running as you',
+    reveal: 'shows the value to whoever asked',
+    none: 'changes settings; no value moves',
+  };
+  const gradeWords = (g) => Object.hasOwn(grades, g) ? grades[g] : 'unknown grade';
+
+  const enforced = 'enforced by thumbturn';
+  const reported = 'reported by the system; programs of your user can imitate it';
+  const claimed = 'claimed by whoever asks';
+  const isChange = (place) => place.sink === 'statement' || place.sink === 'vault';
+
+  // lines renders a request, as canon.Lines of the daemon does. Nothing is cut.
+  const lines = (r) => {
+    const out = [];
+    const add = (group, label, text) => {
+      if (text !== '') out.push({ group, label, text });
+    };
+    const file = (hash, id) => 'sha256 ' + escape(hash) + (id === '' ? '' : ', file ' + escape(id));
+    if (r.test_home) add(enforced, 'home', 'TEST HOME: not for real secrets');
+    add(enforced, 'action', escape(r.action) + ' — ' + gradeWords(r.place.grade));
+    for (const s of r.subjects || []) {
+      add(enforced, 'secret', escape(s.ref) + '  (' + escape(s.tier) + ', revision ' + s.revision +
+        ', last changed by ' + escape(s.writer) + ')');
+    }
+    for (const n of r.place.names || []) add(enforced, isChange(r.place) ? 'change' : 'as variable', escape(n));
+    add(enforced, 'uses', String(r.uses));
+    add(enforced, 'until', moment(r.expires));
+    add(reported, 'asked by', who(r.caller) + ' (uid ' + r.caller.uid + ', session ' + escape(r.caller.root) + ')');
+    add(reported, 'program', escape(r.place.program));
+    const image = r.place.image;
+    if (image) {
+      add(reported, 'content', file(image.hash, image.file));
+      if (image.interpreter !== '') {
+        add(reported, 'run by', escape(image.interpreter) + '  (' + file(image.interpreter_hash, image.interpreter_file) + ')');
+      }
+    }
+    add(reported, 'command', command(r.place.shown));
+    add(reported, 'directory', escape(r.place.dir));
+    for (const [label, fact] of [['for', r.principal], ['tenant', r.tenant], ['purpose', r.purpose]]) {
+      add(fact.derived ? reported : claimed, label, escape(fact.value));
+    }
+    return out;
+  };
+
+  const who = (caller) => escape(caller.kind) + (caller.label === '' ? '' : ', looks like ' + escape(caller.label));
+
+  // leaseLines is what a person is about to give beyond a request.
+  const leaseLines = (until, uses) => [
+    ['LEASE', 'the same session may run exactly this again without asking, with these values, ' + uses + ' times at most'],
+    ['lease until', moment(until) + "; sooner at a lock, at `thumbturn deny` of this id, or at the session's end"],
+    ['lease ends', "when a value, its addresses, the program's file, the command, the directory, the variables or the policy change"],
+    ['not leased', 'what the program reads or calls can change meanwhile, and is not looked at'],
+  ].map(([label, text]) => ({ group: enforced, label, text }));
+
+  // slack is how much later than asked for a lease may end, in milliseconds: the
+  // time that its way to the daemon takes.
+  const slack = 10_000;
+
+  // checkAnswer throws unless an answer's bytes say yes to exactly these requests of
+  // this device, and give exactly the lease that was chosen; it returns the lease.
+  const checkAnswer = (raw, { aud, digests, leave, now }) => {
+    const lease = parse(raw).lease;
+    let tail = '}';
+    if (leave) {
+      if (!lease || lease.uses !== leave.uses || !Number.isSafeInteger(lease.until) ||
+        lease.until <= now || lease.until > now + leave.for + slack) throw new Error('the lease is not the one that was chosen');
+      tail = ',"lease":{"until":' + lease.until + ',"uses":' + lease.uses + '}}';
+    }
+    const names = digests.map((d) => '"' + hex(d) + '"').sort();
+    const want = utf8('{"v":1,"aud":' + JSON.stringify(aud) + ',"requests":[' + names.join(',') + ']' + tail);
+    if (names.length === 0 || new Set(names).size !== names.length || !same(want, raw)) {
+      throw new Error('the answer is not to what this page shows');
+    }
+    return leave ? lease : null;
+  };
+
+  const same = (a, b) => a.length === b.length && a.every((x, i) => x === b[i]);
+
+  return {
+    utf8, bytes, base64, hex, unhex, join, same, requestDigest, answerDigest, shortCode, parse, escape, command,
+    moment, gradeWords, lines, leaseLines, checkAnswer, who, isChange, groups: [enforced, reported, claimed],
+  };
+})();

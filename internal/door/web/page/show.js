@@ -1,0 +1,114 @@
+'use strict';
+// How requests look. Text from outside gets into the page through textContent
+// alone, after Canon.escape.
+
+const Show = (() => {
+  const { escape, command, gradeWords, lines, leaseLines, who, isChange, groups } = Canon;
+
+  // el makes an element; strings among the children become text.
+  const el = (tag, attributes, ...children) => {
+    const e = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (value === true) e.setAttribute(name, '');
+      else if (value !== false && value !== null && value !== undefined) e.setAttribute(name, value);
+    }
+    for (const c of children.flat(Infinity)) if (c !== null && c !== undefined) e.append(c);
+    return e;
+  };
+  const outside = (text, attributes) => el('bdi', attributes, text); // cannot reorder what stands beside it
+
+  const names = (r) => (r.place.names || []).map(escape);
+  const refs = (r) => (r.subjects || []).map((s) => escape(s.ref));
+
+  // title says in a few of our own words what happens.
+  const title = (r) => {
+    const n = (r.subjects || []).length;
+    const values = n === 1 ? 'a secret' : n + ' secrets';
+    switch (r.place.grade) {
+      case 'use': return 'Use ' + values;
+      case 'hold': return 'Give ' + values + (r.action === 'run-agent' ? ' to an agent' : ' to a program');
+      case 'reveal': return 'Show ' + values;
+      case 'none': return 'Change settings: ' + escape(r.action);
+    }
+    return escape(r.action);
+  };
+
+  // target is the command or the host; of an act, what it changes.
+  const target = (r) => {
+    if (isChange(r.place) && names(r).length) return names(r);
+    if ((r.place.shown || []).length) return [command(r.place.shown)];
+    if (r.place.program !== '') return [escape(r.place.program)];
+    return names(r);
+  };
+
+  const term = (label, ...content) => el('div', { class: 'term' }, el('dt', {}, label), el('dd', {}, content));
+
+  // brief is the one glance: who, wants what, for what, why, how long.
+  const brief = (r) => {
+    const purpose = r.purpose.value === '' ? el('span', { class: 'quiet' }, 'no reason given')
+      : r.purpose.derived ? outside(escape(r.purpose.value)) : el('q', { class: 'theirs' }, outside(escape(r.purpose.value)));
+    const onBehalf = r.principal.value === '' ? null
+      : [' for ', r.principal.derived ? outside(escape(r.principal.value)) : el('q', { class: 'theirs' }, outside(escape(r.principal.value)))];
+    const what = refs(r).map((ref) => el('div', {}, outside(ref, { class: 'mono' })));
+    return el('dl', { class: 'brief' },
+      term('Who', outside(who(r.caller)), onBehalf),
+      term('Wants', what, el('div', { class: 'grade ' + (Object.hasOwn(weights, r.place.grade) ? weights[r.place.grade] : 'heavy') }, gradeWords(r.place.grade))),
+      term('For', target(r).map((t) => el('div', {}, outside(t, { class: 'mono' })))),
+      term('Why', purpose),
+      term('How long', r.uses === 1 ? 'once' : r.uses + ' times', ', if answered within ', el('span', { class: 'clock', 'data-until': String(r.expires) }, left(r.expires))));
+  };
+  const weights = { use: 'light', hold: 'middle', reveal: 'heavy', none: 'middle' };
+
+  // left is the time until a moment, in words.
+  const left = (until) => {
+    const s = Math.max(0, Math.ceil((until - Date.now()) / 1000));
+    if (s === 0) return 'no time';
+    if (s < 60) return s + ' s';
+    if (s < 3600) return Math.floor(s / 60) + ' min ' + String(s % 60).padStart(2, '0') + ' s';
+    return Math.floor(s / 3600) + ' h ' + String(Math.floor(s % 3600 / 60)).padStart(2, '0') + ' min';
+  };
+
+  const kinds = ['enforced', 'reported', 'claimed'];
+  const heads = [
+    ['Enforced by Thumbturn', ''],
+    ['Reported by the system', 'programs of your user can imitate it'],
+    ['Claimed by whoever asks', 'unchecked'],
+  ];
+
+  // group shows the lines of one group, equal labels once.
+  const group = (i, all) => {
+    const mine = all.filter((l) => l.group === groups[i]);
+    if (mine.length === 0 && i < 2) return null;
+    const rows = [];
+    for (const l of mine) {
+      const text = i === 2 ? el('q', { class: 'theirs' }, outside(l.text)) : outside(l.text);
+      const last = rows.at(-1);
+      if (last && last.label === l.label) last.texts.push(text);
+      else rows.push({ label: l.label, texts: [text] });
+    }
+    return el('section', { class: 'group ' + kinds[i] },
+      el('h4', {}, heads[i][0], heads[i][1] ? el('small', {}, heads[i][1]) : null),
+      rows.length ? el('dl', {}, rows.map((r) => term(r.label, r.texts.map((t) => el('div', {}, t)))))
+        : el('p', { class: 'quiet' }, 'nothing'));
+  };
+
+  // details are the three groups; why is the daemon's word, and so ours.
+  const details = (r, why) => {
+    const all = lines(r);
+    if (why) all.push({ group: groups[0], label: 'asked because', text: escape(why) });
+    return el('div', { class: 'groups' }, [0, 1, 2].map((i) => group(i, all)));
+  };
+
+  const leaseGroup = (until, uses) => group(0, leaseLines(until, uses));
+
+  const code = (text, caption) => el('p', { class: 'code' },
+    el('span', { class: 'digits', 'aria-label': Array.from(text).join(' ') }, text),
+    el('span', { class: 'caption' }, caption));
+
+  // summary is one line for lists.
+  const summary = (r) => title(r) + ': ' + (refs(r).join(', ') || names(r).join(', ') || escape(r.id));
+
+  const button = (label, kind) => el('button', { type: 'button', class: kind || '' }, label);
+
+  return { el, outside, title, brief, details, leaseGroup, code, summary, button, left, who, refs };
+})();
