@@ -483,7 +483,9 @@ func TestAbsent(t *testing.T) {
 	_, err := (&TPM{}).State()
 	want(t, "the zero TPM", err, fault.Unavailable, "no TPM 2.0")
 	for cause, hint := range map[error]string{os.ErrPermission: "tss", os.ErrNotExist: "firmware", io.EOF: "another slot"} {
-		to := &TPM{Dial: func() (transport.TPMCloser, error) { return nil, &os.PathError{Op: "open", Path: "/dev/tpmrm0", Err: cause} }, Rand: rand.Reader}
+		to := &TPM{Dial: func() (transport.TPMCloser, error) {
+			return nil, &os.PathError{Op: "open", Path: "/dev/tpmrm0", Err: cause}
+		}, Rand: rand.Reader}
 		_, err := to.Seal(secretOf(1), []byte("1"))
 		want(t, fmt.Sprint(cause), err, fault.Unavailable, hint)
 	}
