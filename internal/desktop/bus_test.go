@@ -1,0 +1,362 @@
+//go:build linux
+
+package desktop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/godbus/dbus/v5"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/thumbturn/thumbturn/internal/logind/logindtest"
+)
+
+// screen is a desktop: it shows notifications, and opens pages.
+type screen struct {
+	t    *testing.T
+	conn *dbus.Conn
+
+	mu     sync.Mutex
+	last   uint32
+	calls  int               // of Notify
+	shown  map[uint32]string // what is there
+	opened []string
+	tokens []string
+	from   string // who asked, by its unique name
+	broken bool   // no portal
+}
+
+// newScreen starts one on a bus.
+func newScreen(t *testing.T, address string) *screen {
+	t.Helper()
+	conn, err := dbus.Connect(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	s := &screen{t: t, conn: conn, shown: map[uint32]string{}}
+	for iface, path := range map[string]dbus.ObjectPath{notes: notesPath, "org.freedesktop.portal.OpenURI": portPath} {
+		if err := conn.Export(s, path, iface); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{portal, notes} {
+		if r, err := conn.RequestName(name, dbus.NameFlagDoNotQueue); err != nil || r != dbus.RequestNameReplyPrimaryOwner {
+			t.Fatal(r, err)
+		}
+	}
+	return s
+}
+
+// Notify is the notification service's.
+func (s *screen) Notify(from dbus.Sender, app string, replaces uint32, icon, summary, body string, actions []string, hints map[string]dbus.Variant, expires int32) (uint32, *dbus.Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Equal(actions, []string{"open", "Open"}) || app != "Thumbturn" || icon == "" || expires != 0 || hints["urgency"].Value() != byte(1) {
+		s.t.Errorf("a notification of %q with %q, %v, %d", app, actions, hints, expires)
+	}
+	if s.shown[replaces] == "" {
+		s.last++
+		replaces = s.last
+	}
+	s.shown[replaces] = summary + " | " + body
+	s.calls++
+	s.from = string(from)
+	return replaces, nil
+}
+
+// CloseNotification is the notification service's.
+func (s *screen) CloseNotification(id uint32) *dbus.Error {
+	if !s.away(id, 3) {
+		return dbus.MakeFailedError(errors.New("no such notification"))
+	}
+	return nil
+}
+
+// OpenURI is the portal's.
+func (s *screen) OpenURI(parent, uri string, options map[string]dbus.Variant) (dbus.ObjectPath, *dbus.Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken {
+		return "/", dbus.MakeFailedError(errors.New("no application"))
+	}
+	token, _ := options["activation_token"].Value().(string)
+	s.opened, s.tokens = append(s.opened, uri), append(s.tokens, token)
+	return portPath + "/request/1", nil
+}
+
+// away takes a notification away, as the person or we do.
+func (s *screen) away(id, reason uint32) bool {
+	s.mu.Lock()
+	there := s.shown[id] != ""
+	delete(s.shown, id)
+	s.mu.Unlock()
+	if there {
+		s.emit(".NotificationClosed", id, reason)
+	}
+	return there
+}
+
+func (s *screen) emit(member string, values ...any) {
+	if err := s.conn.Emit(notesPath, notes+member, values...); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// sees waits until just these notifications are there.
+func (s *screen) sees(what string, want map[uint32]string) {
+	s.t.Helper()
+	until(s.t, fmt.Sprintf("%s: %v", what, want), func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return cmp.Equal(want, s.shown)
+	})
+}
+
+func (s *screen) opens(what string, want ...string) {
+	s.t.Helper()
+	until(s.t, fmt.Sprintf("%s: %q opened", what, want), func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return slices.Equal(want, s.opened)
+	})
+}
+
+// set runs f while nothing is asked of the screen.
+func (s *screen) set(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// address is where a bus of the test's own may listen; the path must be short.
+func address(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ttbus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return "unix:path=" + filepath.Join(dir, "bus")
+}
+
+// start runs a Desktop whose pages are numbered.
+func start(t *testing.T, address string) (d *Desktop, stop func()) {
+	t.Helper()
+	n := 0
+	d = &Desktop{Address: address, Page: func() (string, error) {
+		n++
+		return "http://x.localhost:1/#" + strconv.Itoa(n), nil
+	}}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { d.Run(ctx) })
+	stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
+	t.Cleanup(stop)
+	return d, stop
+}
+
+const (
+	one = "A request waits for you | Code A1. Compare it with the page."
+	two = "2 requests wait for you | The newest has the code A2. Compare it with the page."
+)
+
+func TestNotification(t *testing.T) {
+	t.Parallel()
+	address := address(t)
+	logindtest.Bus(t, address)
+	s := newScreen(t, address)
+	d, stop := start(t, address)
+	d.Notify(Waiting{1, "A1"})
+	s.sees("one waits", map[uint32]string{1: one})
+	until(t, "shown", func() bool { return d.State() == State{Up: true, Shown: true} })
+	d.Notify(Waiting{2, "A2"})
+	s.sees("two wait", map[uint32]string{1: two})
+	s.emit(".ActivationToken", uint32(1), "focus")
+	s.emit(".ActionInvoked", uint32(1), "open")
+	s.opens("the button", "http://x.localhost:1/#1")
+	s.emit(".ActionInvoked", uint32(1), "open")
+	s.opens("again", "http://x.localhost:1/#1", "http://x.localhost:1/#2")
+	s.set(func() {
+		if diff := cmp.Diff([]string{"focus", ""}, s.tokens); diff != "" {
+			t.Error(diff)
+		}
+	})
+	d.Notify(Waiting{1, "A1"})
+	s.sees("one is answered", map[uint32]string{1: one})
+	d.Notify(Waiting{})
+	s.sees("all are answered", map[uint32]string{})
+	until(t, "not shown", func() bool { return d.State() == State{Up: true} })
+	d.Notify(Waiting{1, "A1"})
+	s.sees("a new one", map[uint32]string{2: one})
+
+	s.away(2, 2) // the person puts it away
+	until(t, "put away", func() bool { return !d.State().Shown })
+	d.Notify(Waiting{1, "A3"})
+	d.Notify(Waiting{2, "A2"})
+	s.sees("one more", map[uint32]string{3: two})
+	s.away(3, 2)
+	until(t, "put away", func() bool { return !d.State().Shown })
+	calls := 0
+	s.set(func() { calls = s.calls })
+	d.Notify(Waiting{1, "A1"})
+	d.Notify(Waiting{})
+	stop()
+	s.sees("put away, and fewer", map[uint32]string{})
+	if s.set(func() { calls -= s.calls }); calls != 0 {
+		t.Error("what was put away came back without anything new")
+	}
+}
+
+// The notification goes when the daemon does.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	address := address(t)
+	logindtest.Bus(t, address)
+	s := newScreen(t, address)
+	d, stop := start(t, address)
+	d.Notify(Waiting{1, "A1"})
+	s.sees("one waits", map[uint32]string{1: one})
+	until(t, "shown", func() bool { return d.State().Shown })
+	stop()
+	s.sees("stopped", map[uint32]string{})
+	if d.State() != (State{}) {
+		t.Errorf("%+v", d.State())
+	}
+}
+
+// However many come, there is one notification, with the last number.
+func TestMany(t *testing.T) {
+	t.Parallel()
+	address := address(t)
+	logindtest.Bus(t, address)
+	s := newScreen(t, address)
+	d, _ := start(t, address)
+	for n := range 100 {
+		d.Notify(Waiting{n + 1, "A2"})
+	}
+	s.sees("a hundred", map[uint32]string{1: "100 requests wait for you | The newest has the code A2. Compare it with the page."})
+	s.set(func() {
+		if s.last != 1 || s.calls > 100 {
+			t.Errorf("%d notifications, %d calls", s.last, s.calls)
+		}
+	})
+}
+
+// Only the one who shows notifications presses the button, and only that of ours.
+func TestForged(t *testing.T) {
+	t.Parallel()
+	address := address(t)
+	logindtest.Bus(t, address)
+	s := newScreen(t, address)
+	d, _ := start(t, address)
+	d.Notify(Waiting{1, "A1"})
+	s.sees("one waits", map[uint32]string{1: one})
+	until(t, "shown", func() bool { return d.State().Shown })
+	other, err := dbus.Connect(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	send := func(from *dbus.Conn, path dbus.ObjectPath, member string, body ...any) { // past all rules: to ours alone
+		msg := &dbus.Message{Type: dbus.TypeSignal, Body: body, Headers: map[dbus.HeaderField]dbus.Variant{
+			dbus.FieldPath: dbus.MakeVariant(path), dbus.FieldInterface: dbus.MakeVariant(member[:len(member)-len(filepath.Ext(member))]),
+			dbus.FieldMember: dbus.MakeVariant(filepath.Ext(member)[1:]), dbus.FieldDestination: dbus.MakeVariant(s.from),
+			dbus.FieldSignature: dbus.MakeVariant(dbus.SignatureOf(body...))}}
+		if c := from.Send(msg, nil); c != nil && c.Err != nil {
+			t.Fatal(c.Err)
+		}
+	}
+	for id := range uint32(3) {
+		send(other, notesPath, notes+".ActionInvoked", id, "open")
+		send(other, notesPath, notes+".NotificationClosed", id, uint32(2))
+	}
+	send(other, busPath, bus+".NameOwnerChanged", notes, s.conn.Names()[0], "")
+	// A call after the signals of the same sender comes after them: ours answers
+	// that it has no such object, and has queued the signals by then.
+	if err := other.Object(s.from, "/nothing").Call("org.example.Nothing", 0).Err; err == nil {
+		t.Error("it exports something")
+	}
+	for _, id := range []uint32{0, 2, 7, 1 << 31} {
+		send(s.conn, notesPath, notes+".ActionInvoked", id, "open")
+	}
+	for _, key := range []string{"", "default", "approve", "Open"} {
+		send(s.conn, notesPath, notes+".ActionInvoked", uint32(1), key)
+	}
+	send(s.conn, "/org/elsewhere", notes+".ActionInvoked", uint32(1), "open")
+	send(s.conn, notesPath, notes+".ActionInvoked", "1", "open")
+	send(s.conn, notesPath, notes+".ActionInvoked", uint32(1))
+	send(s.conn, notesPath, notes+".ActionInvoked", uint32(1), "open", "more")
+	send(s.conn, notesPath, notes+".ActionInvoked", uint32(1), "open") // the true one
+	s.opens("one press", "http://x.localhost:1/#1")
+	if !d.State().Shown {
+		t.Error("a forged signal took it away")
+	}
+}
+
+// What may not be opened is not, and it is said; so is a desktop without a portal.
+func TestNotOpened(t *testing.T) {
+	t.Parallel()
+	address := address(t)
+	logindtest.Bus(t, address)
+	s := newScreen(t, address)
+	failed := "A request waits for you | Code A1. Compare it with the page. The page could not be opened from here: run thumbturn requests."
+	pages := []struct {
+		page   func() (string, error)
+		broken bool
+	}{
+		{nil, false},
+		{func() (string, error) { return "file:///etc/passwd", nil }, false},
+		{func() (string, error) { return "", errors.New("no") }, false},
+		{func() (string, error) { return "http://localhost/", nil }, true},
+	}
+	for i, p := range pages {
+		s.set(func() { s.broken = p.broken })
+		d, stop := start(t, address)
+		d.Page = p.page // before anything is told
+		d.Notify(Waiting{1, "A1"})
+		id := uint32(i + 1)
+		s.sees("one waits", map[uint32]string{id: one})
+		s.emit(".ActionInvoked", id, "open")
+		s.sees("said", map[uint32]string{id: failed})
+		until(t, "a note", func() bool { s := d.State(); return s.Up && s.Shown && s.Note != "" })
+		stop()
+		s.opens("nothing")
+	}
+}
+
+// A desktop that comes late, goes, and comes again is told again.
+func TestComesAndGoes(t *testing.T) {
+	t.Parallel()
+	address := address(t)
+	d, _ := start(t, address)
+	d.Notify(Waiting{1, "A1"})
+	until(t, "no bus", func() bool { return d.State().Note == "there is no session bus" })
+	stop := logindtest.Bus(t, address)
+	d.Notify(Waiting{1, "A1"})
+	until(t, "nobody", func() bool { return d.State().Note == "nobody on the session bus shows notifications" })
+	s := newScreen(t, address)
+	s.sees("a screen comes", map[uint32]string{1: one})
+	until(t, "shown", func() bool { return d.State() == State{Up: true, Shown: true} })
+	_ = s.conn.Close()
+	until(t, "the screen goes", func() bool { return d.State().Note == "nobody on the session bus shows notifications" })
+	s = newScreen(t, address)
+	s.sees("another screen comes", map[uint32]string{1: one})
+	until(t, "shown", func() bool { return d.State().Shown })
+	stop()
+	until(t, "the bus goes", func() bool { return d.State() == State{Note: "the session bus went away"} })
+	d.Notify(Waiting{1, "A1"})
+	until(t, "no bus again", func() bool { return d.State().Note == "there is no session bus" })
+	logindtest.Bus(t, address)
+	s = newScreen(t, address)
+	d.Notify(Waiting{2, "A2"})
+	s.sees("all come again", map[uint32]string{1: two})
+}

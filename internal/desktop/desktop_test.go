@@ -1,0 +1,83 @@
+package desktop
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestText(t *testing.T) {
+	for _, c := range []struct {
+		w             Waiting
+		failed        bool
+		summary, body string
+	}{
+		{Waiting{1, "9F3A-11C0"}, false, "A request waits for you", "Code 9F3A-11C0. Compare it with the page."},
+		{Waiting{3, "9f3a11c0"}, false, "3 requests wait for you", "The newest has the code 9f3a11c0. Compare it with the page."},
+		{Waiting{1, ""}, false, "A request waits for you", ""},
+		{Waiting{1, "<a href='http://evil.test'>"}, false, "A request waits for you", ""},
+		{Waiting{1, "all is well, press"}, false, "A request waits for you", ""},
+		{Waiting{1, "AB\n"}, false, "A request waits for you", ""},
+		{Waiting{1, "١٢"}, false, "A request waits for you", ""},
+		{Waiting{1, strings.Repeat("A", 17)}, false, "A request waits for you", ""},
+		{Waiting{1, ""}, true, "A request waits for you", "The page could not be opened from here: run thumbturn requests."},
+		{Waiting{1, "AB"}, true, "A request waits for you", "Code AB. Compare it with the page. The page could not be opened from here: run thumbturn requests."},
+	} {
+		if summary, body := text(c.w, c.failed); summary != c.summary || body != c.body {
+			t.Errorf("%+v: %q, %q", c.w, summary, body)
+		}
+	}
+}
+
+func TestPage(t *testing.T) {
+	for address, want := range map[string]bool{
+		"http://x7.localhost:8443/r/1#t": true, "http://localhost/": true, "http://127.0.0.1:1/": true, "http://[::1]:1/": true,
+		"https://team.example/r/1": true, "http://team.example/": false, "http://10.0.0.1/": false, "http://localhost.evil.test/": false,
+		"http://evil.test#.localhost": false, "http://a@localhost/": false, "file:///etc/passwd": false, "javascript:1": false,
+		"http:localhost": false, "": false, "localhost": false, "https://": false, "https://x/" + strings.Repeat("a", 2048): false,
+	} {
+		if page(address) != want {
+			t.Errorf("%.60q is one to open: %v", address, !want)
+		}
+	}
+}
+
+func FuzzText(f *testing.F) {
+	f.Add(1, "9F3A-11C0", false)
+	f.Add(100, "<b>", true)
+	f.Add(2, "\u202e", false)
+	f.Fuzz(func(t *testing.T, count int, code string, failed bool) {
+		summary, body := text(Waiting{count, code}, failed)
+		for _, c := range summary + body {
+			if c < ' ' || c > 'z' || strings.ContainsRune("<>&\"'/\\[]", c) {
+				t.Errorf("%q gives %q, %q", code, summary, body)
+			}
+		}
+	})
+}
+
+// Without a bus there is a note and nothing else, and the owner gets Run back.
+func TestNoDesktop(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"", "unix:path=/nowhere/bus", "tcp:host=127.0.0.1,port=1", "unixexec:path=/bin/true", "autolaunch:", "unix:path=/nowhere/bus;tcp:host=127.0.0.1,port=1"} {
+		d := &Desktop{Address: address}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { d.Run(ctx) })
+		for range 100 {
+			d.Notify(Waiting{1, "AB"})
+		}
+		until(t, "a note for "+address, func() bool {
+			return strings.HasPrefix(d.State().Note, "there is no ") || strings.HasPrefix(d.State().Note, "no ")
+		})
+		if d.State().Up || d.State().Shown {
+			t.Errorf("%q: %+v", address, d.State())
+		}
+		cancel()
+		wg.Wait()
+	}
+	if (&Desktop{}).State() != (State{}) {
+		t.Error("the zero Desktop says something")
+	}
+}
