@@ -58,7 +58,7 @@ var floors = []floor{
 	{"2b", []string{"internal/identity", "internal/approve", "internal/ledger", "internal/device"},
 		[]string{"0", "1", "2a"}, "durable facts stand side by side; the broker alone brings them together"},
 	{"3", []string{"internal/broker", "internal/broker/into", "internal/broker/sign", "internal/broker/handoff",
-		"internal/broker/reveal", "internal/broker/account", "internal/broker/vault", "internal/broker/grant", "internal/broker/lease", "internal/broker/internal/gate", "internal/broker/internal/open", "internal/broker/internal/sink",
+		"internal/broker/reveal", "internal/broker/account", "internal/broker/vault", "internal/broker/grant", "internal/broker/lease", "internal/broker/passkey", "internal/broker/internal/gate", "internal/broker/internal/slot", "internal/broker/internal/open", "internal/broker/internal/sink",
 		"internal/broker/internal/book", "internal/broker/internal/wire", "internal/broker/internal/form", "internal/broker/internal/past", "internal/broker/internal/spare", "internal/broker/internal/audit",
 		"internal/broker/internal/arena", "internal/broker/internal/pieces", "internal/broker/internal/latch", "internal/broker/internal/pace"},
 		[]string{"0", "1", "2a", "2b"}, "the waist knows no door"},
@@ -92,6 +92,10 @@ var sideways = []struct{ from, to, reason string }{
 	{"internal/broker/reveal", "internal/broker/internal/wire", "values leave as frames in one place"},
 	{"internal/broker/internal/wire", "internal/broker/internal/sink", "it writes what a sink delivers"},
 	{"internal/broker/internal/open", "internal/broker/internal/arena", "keys and values lie in locked memory"},
+	{"internal/broker/internal/slot", "internal/broker/internal/arena", "keys and values lie in locked memory"},
+	{"internal/broker/internal/open", "internal/broker/internal/slot", "what secrets open, the keyring holds"},
+	{"internal/broker/passkey", "internal/broker/internal/*", "a passkey is a statement and slots, made through the gate"},
+	{"internal/broker/account", "internal/broker/passkey", "passkeys are part of an account's life"},
 	{"internal/broker/internal/book", "internal/broker/internal/open", "metadata opens with the keyring"},
 	{"internal/broker/internal/book", "internal/broker/internal/pieces", "a long value is written piece by piece before its manifest"},
 	{"internal/broker/internal/past", "internal/broker/internal/pieces", "pieces are erased with what lists them"},
@@ -137,12 +141,12 @@ var importers = []struct {
 
 // ciphers says who may import what can open or seal bytes.
 var ciphers = map[string][]string{
-	"crypto/aes":                           {"internal/sealed", "internal/broker/internal/open"},
-	"crypto/cipher":                        {"internal/sealed", "internal/broker/internal/open"},
-	"crypto/hpke":                          {"internal/sealed", "internal/broker/internal/open", "internal/device"}, // device: public derivation only
-	"golang.org/x/crypto/chacha20":         {"internal/sealed", "internal/broker/internal/open"},
-	"golang.org/x/crypto/chacha20poly1305": {"internal/sealed", "internal/broker/internal/open"},
-	"golang.org/x/crypto/argon2":           {"internal/sealed", "internal/broker/internal/open", "bench"}, // bench: a floor to measure against,
+	"crypto/aes":                           {"internal/sealed", "internal/broker/internal/open", "internal/broker/internal/slot"},
+	"crypto/cipher":                        {"internal/sealed", "internal/broker/internal/open", "internal/broker/internal/slot"},
+	"crypto/hpke":                          {"internal/sealed", "internal/broker/internal/open", "internal/broker/internal/slot", "internal/device"}, // device: public derivation only
+	"golang.org/x/crypto/chacha20":         {"internal/sealed", "internal/broker/internal/open", "internal/broker/internal/slot"},
+	"golang.org/x/crypto/chacha20poly1305": {"internal/sealed", "internal/broker/internal/open", "internal/broker/internal/slot"},
+	"golang.org/x/crypto/argon2":           {"internal/sealed", "internal/broker/internal/open", "internal/broker/internal/slot", "bench"}, // bench: a floor to measure against,
 }
 
 // escapes are the ways around Go's types. escapesAllowed names the exceptions
@@ -187,7 +191,8 @@ var dependencies = map[string]struct {
 	"github.com/cedar-policy/cedar-go": {[]string{"internal/policy"}, "the policy language: default deny, forbid wins"},
 	"github.com/chromedp/cdproto":      {[]string{"tests"}, "the browser's virtual authenticators"},
 	"github.com/chromedp/chromedp":     {[]string{"tests"}, "the approval page in a real browser"},
-	"github.com/godbus/dbus/v5":        {[]string{"internal/logind", "internal/logind/logindtest", "tests"}, "the system bus, on which logind tells of suspend, screen lock and logout"},
+	"github.com/go-webauthn/webauthn":  {[]string{"internal/approve"}, "the first of two checks of what passkeys answer"},
+	"github.com/godbus/dbus/v5":        {[]string{"internal/logind", "internal/logind/logindtest", "internal/desktop", "tests"}, "the buses: logind tells of suspend, screen lock and logout; the desktop is told that a request waits"},
 	"github.com/google/go-cmp":         {[]string{"tests", "internal/store/storetest"}, "differences in tests"},
 	"github.com/google/go-tpm":         {[]string{"internal/tpm"}, "the TPM's commands, in Go alone"},
 	"github.com/pelletier/go-toml/v2":  {[]string{"internal/project", "internal/config"}, "the syntax of TOML, with the place of every word"},
@@ -994,10 +999,10 @@ func TestRulesTurnRed(t *testing.T) {
 			"internal/daemon → internal/store/storetest is not on the list of its importers: test support",
 		}},
 		{"ciphers", cipherRule, []string{
-			"internal/device imports crypto/cipher: only internal/sealed, internal/broker/internal/open may",
-			"internal/ledger imports crypto/aes: only internal/sealed, internal/broker/internal/open may",
-			"internal/ledger imports crypto/hpke: only internal/sealed, internal/broker/internal/open, internal/device may",
-			"internal/store imports golang.org/x/crypto/argon2: only internal/sealed, internal/broker/internal/open, bench may",
+			"internal/device imports crypto/cipher: only internal/sealed, internal/broker/internal/open, internal/broker/internal/slot may",
+			"internal/ledger imports crypto/aes: only internal/sealed, internal/broker/internal/open, internal/broker/internal/slot may",
+			"internal/ledger imports crypto/hpke: only internal/sealed, internal/broker/internal/open, internal/broker/internal/slot, internal/device may",
+			"internal/store imports golang.org/x/crypto/argon2: only internal/sealed, internal/broker/internal/open, internal/broker/internal/slot, bench may",
 		}},
 		{"escapes", escapeRule, []string{
 			"internal/fault/c.go uses C: it steps around Go's types",

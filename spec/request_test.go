@@ -161,11 +161,11 @@ func makeLeases() []leaseVector {
 		if err := d.Park(t); err != nil {
 			panic(err)
 		}
-		p, err := d.Answer(t.ID, t.Digest, approve.Gesture{Source: "terminal", Lease: l})
+		ps, err := d.Answer(approve.Yes{ID: t.ID, Digest: t.Digest, Gesture: approve.Gesture{Source: "terminal", Lease: l}})
 		if err != nil {
 			panic(err)
 		}
-		v := leaseVector{Until: l.Until, Uses: l.Uses, Evidence: string(canon.Encode(p.Evidence())), Lines: []canon.Line{}}
+		v := leaseVector{Until: l.Until, Uses: l.Uses, Evidence: string(canon.Encode(ps[0].Evidence())), Lines: []canon.Line{}}
 		if l.Uses > 0 {
 			v.Lines = canon.LeaseLines(time.UnixMilli(l.Until), l.Uses)
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/internal/pace"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/pieces"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/spare"
+	"github.com/thumbturn/thumbturn/internal/broker/passkey"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/device"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -57,9 +58,9 @@ type Options struct {
 type Account struct {
 	*audit.Reader
 	*latch.Dial
+	*passkey.Registrar
 	o      Options
 	book   *book.Book
-	desk   *approve.Desk
 	gate   *gate.Gate
 	who    *identity.Registry
 	broker *broker.Broker
@@ -72,7 +73,6 @@ type Account struct {
 	mu     sync.Mutex // unlock, lock, recover, restore: one at a time
 	loaded bool
 	pace   pace.Pace
-	enrol  *enrolment // of a passkey, under way; nil otherwise
 }
 
 // Open checks the database against the pinned head and makes the account and
@@ -95,7 +95,7 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	a := &Account{o: o, ledger: l, latch: &latch.Latch{Clock: o.Clock}, desk: approve.NewDesk(o.Clock, approve.DefaultLimits())}
+	a := &Account{o: o, ledger: l, latch: &latch.Latch{Clock: o.Clock}}
 	a.pace.Sleep = o.Sleep
 	a.book = &book.Book{Ledger: l, Store: o.Store, Keys: keys, Share: o.Device.LendShare, Clock: o.Clock, Rand: o.Rand}
 	a.Reader = &audit.Reader{Ledger: l, Book: a.book}
@@ -124,7 +124,18 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 		_ = pieces.Sweep(ctx, l, o.Store) // what is left over is in nobody's way, and the next start tries again
 	}
 	a.Dial = latch.NewDial(a.latch, l, a.who)
-	a.gate = &gate.Gate{Book: a.book, Desk: a.desk, Touches: &approve.Ceremonies{Clock: o.Clock, Rand: o.Rand}, Who: a.who, Clock: o.Clock, Rand: o.Rand}
+	a.gate = &gate.Gate{Book: a.book, Desk: approve.NewDesk(o.Clock, approve.DefaultLimits()), Touches: &approve.Ceremonies{Clock: o.Clock, Rand: o.Rand},
+		Who: a.who, Clock: o.Clock, Rand: o.Rand, Slowly: a.slowly, Acts: &a.mu}
+	a.Registrar = &passkey.Registrar{Gate: a.gate, State: a.State, Page: o.Page, Unlock: a.unlock,
+		Ready: func(ctx context.Context) error {
+			if err := a.ready("unlock"); err != nil {
+				return err
+			}
+			return a.load(ctx)
+		},
+		Human: func(op string, who identity.Caller, source string) error {
+			return a.human(op, who, source, a.TestHome())
+		}}
 	a.broker = broker.New(a.gate, a.latch)
 	return a, a.broker, nil
 }
@@ -188,7 +199,7 @@ func (a *Account) Describe(s *api.Status) {
 	if s.State == api.StateUnlocked {
 		n := a.book.Count()
 		s.Counts = &n
-		for _, t := range a.desk.List() {
+		for _, t := range a.gate.Desk.List() {
 			if t.State == approve.Pending {
 				s.Pending++
 			}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/thumbturn/thumbturn/internal/archive"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -65,7 +66,7 @@ func (a *Account) carried(m archive.Manifest) error {
 // recovered opens the copy with the recovery code and writes into it that this
 // device goes on with it.
 func (a *Account) recovered(ctx context.Context, who identity.Caller, c candidate, code, unlock, presence []byte, out *Replacement) error {
-	vaults := descriptors(c.Book)
+	vaults := gate.Signed(c.Book)
 	defer a.book.Keys.Lock() // the fresh process begins locked
 	var r *open.Recovered
 	err := a.slowly(func() (err error) {

@@ -65,7 +65,7 @@ func (a *Account) lock(ctx context.Context, why string) error {
 	if a.book.Keys.Unlocked() && a.ledger.Held() == "" {
 		_, err = a.ledger.Append(ctx, ledger.Entry{Events: []canon.Event{{Type: canon.EventLock, Action: "lock", Outcome: "done", Reason: why}}})
 	}
-	a.giveUp()
+	a.GiveUp()
 	a.who.Unmark()
 	a.book.Keys.Lock()
 	a.book.Close()

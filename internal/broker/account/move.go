@@ -5,6 +5,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/broker"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -39,7 +40,7 @@ func (a *Account) Move(ctx context.Context, who identity.Caller, ask broker.Ask,
 	if err := a.human(opMove, who, source, a.TestHome()); err != nil {
 		return err
 	}
-	g, err := a.gesture(ctx, a.book, a.book.Roster(), typed{who: who, ask: ask, act: opMove, lines: []string{"the ledger goes over to device " + to.ID}, presence: presence, needs: []string{"account"}})
+	g, err := a.gate.Personal(ctx, a.book, gate.Personal{Who: who, Ask: ask, Act: opMove, Lines: []string{"the ledger goes over to device " + to.ID}, Presence: presence, Needs: []string{"account"}})
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (a *Account) Stay(ctx context.Context, who identity.Caller, ask broker.Ask,
 	if err := a.load(ctx); err != nil {
 		return err
 	}
-	g, err := a.gesture(ctx, a.book, a.book.Roster(), typed{who: who, ask: ask, act: "device stay", lines: []string{"the ledger stays here: the move is taken back"}, presence: presence, needs: []string{"account"}})
+	g, err := a.gate.Personal(ctx, a.book, gate.Personal{Who: who, Ask: ask, Act: "device stay", Lines: []string{"the ledger stays here: the move is taken back"}, Presence: presence, Needs: []string{"account"}})
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/archive"
 	"github.com/thumbturn/thumbturn/internal/broker"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/spare"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/device"
@@ -208,7 +209,7 @@ func (a *Account) follows(ctx context.Context, db *sqlite.DB, c spare.Copy, now 
 // restored checks the gesture, holds the ledger, which must still be at the head
 // that the copy was compared with, and writes statement and event into the copy.
 func (a *Account) restored(ctx context.Context, who identity.Caller, ask broker.Ask, source string, presence []byte, c candidate, out *Replacement) error {
-	g, err := a.gesture(ctx, c.Book, c.Book.Roster(), typed{who: who, ask: ask, act: "restore", lines: []string{"puts a backup in the place of the database"}, presence: presence, needs: []string{"account"}})
+	g, err := a.gate.Personal(ctx, c.Book, gate.Personal{Who: who, Ask: ask, Act: "restore", Lines: []string{"puts a backup in the place of the database"}, Presence: presence, Needs: []string{"account"}})
 	if err != nil {
 		return err
 	}

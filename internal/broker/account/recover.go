@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/broker"
-	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/canon"
@@ -41,7 +39,7 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 	if err != nil {
 		return nil, err
 	}
-	vaults := descriptors(a.book)
+	vaults := gate.Signed(a.book)
 	var r *open.Recovered
 	err = a.slowly(func() error {
 		r, err = a.book.Keys.Recover(a.book.Roster(), vaults, code, unlock, presence, share, a.book.Place())
@@ -120,14 +118,14 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, ask broke
 		if bytes.Equal(next, presence) {
 			return unchanged("passphrase change", which)
 		}
-		needs = a.compartments()
+		needs = a.book.Roster().Guarded()
 		if eq, err := a.book.Keys.SameAsUnlock(roster, next, a.o.Device.LendShare); err != nil || eq {
 			return same()
 		}
 	default:
 		return fault.New(fault.Usage, "passphrase change", which, "choose unlock or presence")
 	}
-	g, err := a.gesture(ctx, a.book, roster, typed{who: who, ask: ask, act: "passphrase change", lines: []string{"a new " + which + " passphrase"}, presence: presence, needs: needs})
+	g, err := a.gate.Personal(ctx, a.book, gate.Personal{Who: who, Ask: ask, Act: "passphrase change", Lines: []string{"a new " + which + " passphrase"}, Presence: presence, Needs: needs})
 	if err != nil {
 		return err
 	}
@@ -150,25 +148,6 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, ask broke
 	return err
 }
 
-// descriptors are the vaults of a book, as they were signed.
-func descriptors(b *book.Book) (out []canon.Vault) {
-	for _, v := range b.Descriptors() {
-		out = append(out, v.Vault)
-	}
-	return out
-}
-
-// compartments names all that a presence passphrase opens.
-func (a *Account) compartments() []string {
-	all := []string{"account"}
-	for _, v := range a.book.Descriptors() {
-		if v.Tier == canon.TierPresence {
-			all = append(all, v.ID)
-		}
-	}
-	return all
-}
-
 // RenewRecovery replaces the recovery code, by the presence passphrase. It
 // returns the closure that lends the new one, once; the old one is of no use any
 // more. Passphrases and share stay.
@@ -183,7 +162,7 @@ func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, ask br
 		return nil, err
 	}
 	old := a.book.Roster()
-	g, err := a.gesture(ctx, a.book, old, typed{who: who, ask: ask, act: op, lines: []string{"a new recovery code"}, presence: presence, needs: a.compartments()})
+	g, err := a.gate.Personal(ctx, a.book, gate.Personal{Who: who, Ask: ask, Act: op, Lines: []string{"a new recovery code"}, Presence: presence, Needs: a.book.Roster().Guarded()})
 	if err != nil {
 		return nil, err
 	}
@@ -202,39 +181,6 @@ func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, ask br
 		return nil, err
 	}
 	return code, nil
-}
-
-// typed is a gesture as an act on the account takes it: by the presence passphrase,
-// which the person types, or, where that has ended, by a passkey.
-type typed struct {
-	who      identity.Caller
-	ask      broker.Ask
-	act      string
-	lines    []string // what is done, for the page
-	presence []byte
-	needs    []string
-}
-
-// gesture checks the passphrase by the roster of a book, ours or a copy's, and opens
-// what is needed; without one it asks the page. The caller closes it, and holds mu,
-// which is given back while a person is asked.
-func (a *Account) gesture(ctx context.Context, b *book.Book, roster open.Roster, t typed) (g *open.Gesture, err error) {
-	if len(t.presence) > 0 || !a.book.Roster().Passkeys() {
-		err = a.slowly(func() (err error) {
-			g, err = a.book.Keys.Gesture(roster, t.presence, a.o.Device.LendShare, b.Place(), t.needs)
-			return err
-		})
-		return g, err
-	}
-	before := a.State()
-	a.mu.Unlock()
-	g, err = a.gate.Personal(ctx, t.who, t.ask, gate.Act{Action: strings.ReplaceAll(t.act, " ", "-"), Lines: t.lines, Change: t.lines}, t.needs)
-	a.mu.Lock()
-	if err == nil && a.State() != before {
-		g.Close()
-		return nil, open.ErrLocked
-	}
-	return g, err
 }
 
 // unseen wipes a recovery code that is of no use to anybody.
@@ -284,7 +230,7 @@ func (a *Account) Restore(ctx context.Context, who identity.Caller, ask broker.A
 		return out, fault.Wrap(fault.Held, "restore", "", err).WithHint("the statements themselves are damaged: put a good copy of the database in place")
 	}
 	a.loaded = true
-	g, err := a.gesture(ctx, a.book, a.book.Roster(), typed{who: who, ask: ask, act: "restore", lines: []string{"accepts the database as it is, behind what this device has seen"}, presence: presence, needs: []string{"account"}})
+	g, err := a.gate.Personal(ctx, a.book, gate.Personal{Who: who, Ask: ask, Act: "restore", Lines: []string{"accepts the database as it is, behind what this device has seen"}, Presence: presence, Needs: []string{"account"}})
 	if err != nil {
 		return out, err
 	}

@@ -3,7 +3,7 @@ package socket
 import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/approve"
-	"github.com/thumbturn/thumbturn/internal/broker/account"
+	"github.com/thumbturn/thumbturn/internal/broker/passkey"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
@@ -64,7 +64,7 @@ func (c *call) passkeyAdd() error {
 	}
 	ask, ctx, done := c.ask(api.Ask{})
 	defer done()
-	id, err := c.s.Account.AddPasskey(ctx, c.who, ask, account.Adding{Source: source(in.Source), Name: in.Name, Presence: c.values[0], Code: c.values[1]})
+	id, err := c.s.Account.AddPasskey(ctx, c.who, ask, passkey.Adding{Source: source(in.Source), Name: in.Name, Presence: c.values[0], Code: c.values[1]})
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (c *call) passkeyWait() error {
 	if err != nil {
 		return err
 	}
-	out := passkey(account.Passkey{Authenticator: e.Authenticator})
+	out := shown(passkey.Passkey{Authenticator: e.Authenticator})
 	out.PassphraseEnded = e.PassphraseEnded
 	return c.reply(out)
 }
@@ -95,12 +95,12 @@ func (c *call) passkeys() error {
 	}
 	out := []api.Passkey{}
 	for _, p := range c.s.Account.Passkeys() {
-		out = append(out, passkey(p))
+		out = append(out, shown(p))
 	}
 	return c.reply(out)
 }
 
-func passkey(p account.Passkey) api.Passkey {
+func shown(p passkey.Passkey) api.Passkey {
 	return api.Passkey{ID: p.ID, Name: p.Name, Decrypts: p.PRF, Synced: p.Synced, Created: p.Created, Opens: p.Opens}
 }
 

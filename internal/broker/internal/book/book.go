@@ -12,7 +12,6 @@ import (
 	"crypto/sha256"
 	"io"
 	"maps"
-	"net/url"
 	"slices"
 	"sort"
 	"strings"
@@ -45,7 +44,6 @@ type Book struct {
 	items   map[string]*entry
 	policy  *policy.Set
 	grants  map[string]leave
-	page    string                             // origin of the approval page
 	titles  map[string]map[canon.Hash][]string // by vault: title tag to item ids
 	opened  map[string]*Item                   // lately opened, by id; good while the version is the latest
 }
@@ -84,17 +82,6 @@ func (b *Book) Roster() open.Roster {
 
 // SettingPage is the setting that says where the approval page is: its origin.
 const SettingPage = "page"
-
-// Party is the account's page as passkeys know it; the zero Party where it has none.
-func (b *Book) Party() approve.Party {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	u, err := url.Parse(b.page)
-	if b.page == "" || err != nil {
-		return approve.Party{}
-	}
-	return approve.Party{Account: b.genesis.Account, RPID: u.Hostname(), Origin: b.page}
-}
 
 // Policy returns the policy in force; nil denies everything.
 func (b *Book) Policy() *policy.Set {
@@ -164,7 +151,7 @@ func (b *Book) take(n int64, s ledger.Signed, body []byte) error {
 		if err := canon.Decode(s.Payload, &r); err != nil {
 			return bad(s.Subject, "malformed roster")
 		}
-		b.roster = open.Roster{Roster: r, Version: s.Version}
+		b.roster = open.Roster{Roster: r, Version: s.Version, Page: b.roster.Page}
 	case canon.TypeVault:
 		var v canon.Vault
 		if err := canon.Decode(s.Payload, &v); err != nil || v.ID != s.Subject {
@@ -191,7 +178,7 @@ func (b *Book) take(n int64, s ledger.Signed, body []byte) error {
 			return bad(s.Subject, "malformed setting")
 		}
 		if x.Name == SettingPage {
-			b.page = x.Value
+			b.roster.Page = x.Value
 		}
 	case canon.TypeDevice: // the ledger knows its devices
 	default:

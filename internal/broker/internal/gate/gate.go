@@ -8,6 +8,7 @@ import (
 	"context"
 	"io"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/thumbturn/thumbturn/internal/approve"
@@ -38,6 +39,11 @@ type Gate struct {
 	Who     *identity.Registry
 	Clock   approve.Clock
 	Rand    io.Reader
+	// Slowly runs a check of a passphrase, one at a time and later after a wrong one.
+	Slowly func(check func() error) error
+	// Acts is held by whoever acts on the account itself, and given back while a
+	// person is asked.
+	Acts sync.Locker
 }
 
 // requestLife is how long a request may wait for a person.
@@ -305,17 +311,6 @@ func (b *Gate) Gesture(ctx context.Context, who identity.Caller, a Ask, act Act)
 		return req, nil, err
 	}
 	return req, g, nil
-}
-
-// Personal asks for an act on the account itself, about which there is no policy: a
-// person at a terminal does it, or nobody. needs are the compartments that it opens.
-func (b *Gate) Personal(ctx context.Context, who identity.Caller, a Ask, act Act, needs []string) (*open.Gesture, error) {
-	req, err := b.describe(who, a, act)
-	if err != nil {
-		return nil, err
-	}
-	_, g, err := b.obtain(ctx, who, a, req, policy.Verdict{Reason: "it takes a gesture of a person"}, needs)
-	return g, err
 }
 
 // describe is the request of an act.

@@ -67,7 +67,7 @@ func (b *Gate) Question(ids []string, l approve.Lease) (approve.Ceremony, error)
 // Signer checks the signatures of one passkey over a ceremony's challenge, by the
 // roster's key, and says which passkey it was. Only then may what it gave be opened.
 func (b *Gate) Signer(c approve.Ceremony, touches []Touched) (canon.Authenticator, open.Touch, error) {
-	roster, party := b.Book.Roster(), b.Book.Party()
+	roster, party := b.Book.Roster(), b.Party()
 	refuse := func(msg string) (canon.Authenticator, open.Touch, error) {
 		return canon.Authenticator{}, open.Touch{}, fault.New(fault.Denied, "approve", "", msg)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/thumbturn/thumbturn/internal/broker/internal/slot"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/sealed"
@@ -15,53 +16,6 @@ import (
 
 // RecoverySize is the entropy of a recovery code: 160 bits.
 const RecoverySize = 20
-
-// fresh makes a random seed in the arena.
-func (k *Keyring) fresh() (lend, func(), error) {
-	b := make([]byte, sealed.SeedSize)
-	if _, err := io.ReadFull(k.rand, b); err != nil {
-		return nil, nil, err
-	}
-	return k.arena.Keep(b)
-}
-
-// kemPublic returns the HPKE public key of a lent seed.
-func kemPublic(seed lend) (pub canon.Bytes, err error) {
-	err = seed(func(s []byte) error {
-		key, err := sealed.KEM().NewPrivateKey(s)
-		if err == nil {
-			pub = key.PublicKey().Bytes()
-		}
-		return err
-	})
-	return pub, err
-}
-
-// sealTo seals a lent secret to a public key.
-func sealTo(public []byte, ctx sealed.Context, secret lend) (ct []byte, err error) {
-	err = secret(func(s []byte) error {
-		ct, err = sealed.Value(public, ctx, s)
-		return err
-	})
-	return ct, err
-}
-
-// compartmentFor seals a compartment's seed to slots.
-func compartmentFor(account, name string, public []byte, seed lend, slots ...canon.Slot) (canon.Compartment, error) {
-	c := canon.Compartment{Name: name, Public: public}
-	for _, s := range slots {
-		h, err := Header(s)
-		if err != nil {
-			return c, err
-		}
-		ct, err := sealTo(s.Public, sealed.SeedContext(account, name, h.ID), seed)
-		if err != nil {
-			return c, err
-		}
-		c.Seeds = append(c.Seeds, canon.Sealed{To: h.ID, Bytes: ct})
-	}
-	return c, nil
-}
 
 // Account is what Found makes: the payloads of the first statements, the
 // signer for them, and the recovery code, which is shown once.
@@ -87,11 +41,11 @@ func (k *Keyring) Found(account string, dev Device, testHome bool, unlock, prese
 		return nil, errSame
 	}
 	var fresh [3]lend
-	var frees opened
-	defer func() { frees.failed(err) }()
+	var frees slot.Opened
+	defer func() { frees.Failed(err) }()
 	for i := range fresh {
 		var free func()
-		if fresh[i], free, err = k.fresh(); err != nil {
+		if fresh[i], free, err = k.ways.Fresh(); err != nil {
 			return nil, err
 		}
 		frees = append(frees, free)
@@ -100,13 +54,13 @@ func (k *Keyring) Found(account string, dev Device, testHome bool, unlock, prese
 	defer frees[2]()
 	g := canon.Genesis{V: 1, Account: account, Device: dev.ID, DeviceKey: dev.Key, DeviceKEM: dev.KEM, TestHome: testHome, Created: now}
 	_ = root(func(s []byte) error { g.Root = canon.Bytes(ed25519.NewKeyFromSeed(s)[32:]); return nil })
-	if g.Session, err = kemPublic(session); err != nil {
+	if g.Session, err = slot.KEMPublic(session); err != nil {
 		return nil, err
 	}
-	if g.LedgerKEM, err = kemPublic(ledger); err != nil {
+	if g.LedgerKEM, err = slot.KEMPublic(ledger); err != nil {
 		return nil, err
 	}
-	ct, err := sealTo(g.Session, sealed.Context{Type: sealed.TypeLedgerSeed, Account: account}, ledger)
+	ct, err := slot.SealTo(g.Session, sealed.Context{Type: sealed.TypeLedgerSeed, Account: account}, ledger)
 	if err != nil {
 		return nil, err
 	}
@@ -124,23 +78,6 @@ func (k *Keyring) Found(account string, dev Device, testHome bool, unlock, prese
 	}
 	k.adopt(session, frees[1])
 	return &Account{Genesis: g, Roster: roster, Sign: gest.Root().Sign, Recovery: code.once, Gesture: gest}, nil
-}
-
-// opened is how to forget what was opened on the way to something.
-type opened []func()
-
-// failed forgets it all where err says that nothing came of it.
-func (o opened) failed(err error) {
-	if err != nil {
-		o.all()
-	}
-}
-
-// all forgets it all.
-func (o opened) all() {
-	for _, forget := range o {
-		forget()
-	}
 }
 
 var errSame = fault.New(fault.Usage, "init", "", "the presence passphrase must differ from the unlock passphrase")
@@ -180,20 +117,20 @@ func (k *Keyring) slots(s seedSet, unlock, presence []byte, share lend, at Place
 	if code, err = k.newCode(); err != nil {
 		return r, code, err
 	}
-	defer func() { opened{code.forget}.failed(err) }()
-	us, err1 := k.newSlot(way{Kind: canon.SlotUnlock}, "session", unlock, share, at)
-	ps, err2 := k.newSlot(way{Kind: canon.SlotPresence}, "account", presence, share, at)
+	defer func() { slot.Opened{code.forget}.Failed(err) }()
+	us, err1 := k.ways.New(slot.Way{Kind: canon.SlotUnlock}, "session", unlock, share, at)
+	ps, err2 := k.ways.New(slot.Way{Kind: canon.SlotPresence}, "account", presence, share, at)
 	var rs canon.Slot
 	err = code.lend(func(b []byte) (err error) {
-		rs, err = k.newSlot(way{Kind: canon.SlotRecovery}, "recovery", b, nil, at)
+		rs, err = k.ways.New(slot.Way{Kind: canon.SlotRecovery}, "recovery", b, nil, at)
 		return err
 	})
 	if err := errors.Join(err1, err2, err); err != nil {
 		return r, code, err
 	}
 	r.Slots = []canon.Slot{us, ps, rs}
-	sc, err1 := compartmentFor(at.Account, "session", s.sessionPub, s.session, us, rs)
-	ac, err2 := compartmentFor(at.Account, "account", s.rootPub, s.root, ps, rs)
+	sc, err1 := slot.CompartmentFor(at.Account, "session", s.sessionPub, s.session, us, rs)
+	ac, err2 := slot.CompartmentFor(at.Account, "account", s.rootPub, s.root, ps, rs)
 	r.Compartments = []canon.Compartment{sc, ac}
 	return r, code, errors.Join(err1, err2)
 }
@@ -204,22 +141,22 @@ func (k *Keyring) slots(s seedSet, unlock, presence []byte, share lend, at Place
 func (g *Gesture) NewVault(r canon.Roster, id, name string, tier canon.Tier) (canon.Vault, canon.Roster, error) {
 	k := g.k
 	v := canon.Vault{V: 1, ID: id, Epoch: 1, Tier: tier, MinApproval: "unlock"}
-	seed, free, err := k.fresh()
+	seed, free, err := k.ways.Fresh()
 	if err != nil {
 		return v, r, err
 	}
 	defer free()
-	index, freeIndex, err := k.fresh()
+	index, freeIndex, err := k.ways.Fresh()
 	if err != nil {
 		return v, r, err
 	}
 	defer freeIndex()
-	if v.Public, err = kemPublic(seed); err != nil {
+	if v.Public, err = slot.KEMPublic(seed); err != nil {
 		return v, r, err
 	}
-	session, ok := Roster{Roster: r}.compartment("session")
+	session, ok := Roster{Roster: r}.Compartment("session")
 	if !ok {
-		return v, r, tampered("roster", "session")
+		return v, r, slot.Tampered("roster", "session")
 	}
 	reader, ctx := session.Public, sealed.Context{Type: sealed.TypeVaultSeed, Account: g.at.Account, Vault: id, Epoch: 1}
 	if tier == canon.TierPresence {
@@ -230,11 +167,11 @@ func (g *Gesture) NewVault(r canon.Roster, id, name string, tier canon.Tier) (ca
 		}
 		reader = c.Public
 	}
-	if v.Seed, err = sealTo(reader, ctx, seed); err != nil {
+	if v.Seed, err = slot.SealTo(reader, ctx, seed); err != nil {
 		return v, r, err
 	}
 	ctx.Type = sealed.TypeIndexKey
-	if v.IndexKey, err = sealTo(session.Public, ctx, index); err != nil {
+	if v.IndexKey, err = slot.SealTo(session.Public, ctx, index); err != nil {
 		return v, r, err
 	}
 	v.Members = []canon.Member{{Name: "owner", Fingerprint: canon.RootFingerprint(session.Public)}}
@@ -257,38 +194,38 @@ func (g *Gesture) NewVault(r canon.Roster, id, name string, tier canon.Tier) (ca
 // it by the public key of its slot there, and so does the recovery code.
 func (g *Gesture) newCompartment(r canon.Roster, name string) (canon.Compartment, canon.Roster, error) {
 	var c canon.Compartment
-	seed, free, err := g.k.fresh()
+	seed, free, err := g.k.ways.Fresh()
 	if err != nil {
 		return c, r, err
 	}
 	defer free()
-	pub, err := kemPublic(seed)
+	pub, err := slot.KEMPublic(seed)
 	if err != nil {
 		return c, r, err
 	}
-	rec, _, ok := Roster{Roster: r}.find(canon.SlotRecovery, "recovery")
+	rec, _, ok := Roster{Roster: r}.Find(canon.SlotRecovery, "recovery")
 	if !ok {
-		return c, r, tampered("roster", "recovery")
+		return c, r, slot.Tampered("roster", "recovery")
 	}
 	out, reached := r, []canon.Slot{}
 	out.Slots = slices.Clone(r.Slots)
 	if g.secret != nil {
-		var slot canon.Slot
+		var made canon.Slot
 		err = g.secret(func(p []byte) error {
-			slot, err = g.k.newSlot(g.way, name, p, g.share, g.at)
+			made, err = g.k.ways.New(g.way, name, p, g.share, g.at)
 			return err
 		})
 		if err != nil {
 			return c, r, err
 		}
-		out.Slots, reached = append(out.Slots, slot), append(reached, slot)
+		out.Slots, reached = append(out.Slots, made), append(reached, made)
 	}
 	for _, s := range r.Slots {
-		if h, err := Header(s); err == nil && h.Compartment == "account" && (g.secret == nil || !g.way.is(h)) {
+		if h, err := slot.Header(s); err == nil && h.Compartment == "account" && (g.secret == nil || !g.way.Is(h)) {
 			reached = append(reached, s)
 		}
 	}
-	if c, err = compartmentFor(g.at.Account, name, pub, seed, append(reached, rec)...); err != nil {
+	if c, err = slot.CompartmentFor(g.at.Account, name, pub, seed, append(reached, rec)...); err != nil {
 		return c, r, err
 	}
 	out.Compartments = append(slices.Clone(r.Compartments), c)
@@ -303,7 +240,7 @@ type Gesture struct {
 	k      *Keyring
 	at     Place
 	share  lend
-	way    way
+	way    slot.Way
 	secret lend            // the passphrase, to make slots for new compartments; nil where there is none
 	seeds  map[string]lend // by compartment
 	free   []func()
@@ -336,7 +273,7 @@ func (k *Keyring) gestureFrom(at Place, presence []byte, share, root lend, freeR
 	if err != nil {
 		return nil, err
 	}
-	return &Gesture{k: k, at: at, share: share, way: way{Kind: canon.SlotPresence}, secret: secret,
+	return &Gesture{k: k, at: at, share: share, way: slot.Way{Kind: canon.SlotPresence}, secret: secret,
 		seeds: map[string]lend{"account": root}, free: []func(){free, freeRoot}}, nil
 }
 
@@ -345,7 +282,7 @@ func (k *Keyring) gestureFrom(at Place, presence []byte, share, root lend, freeR
 // passphrase is only checked, against the commitment, and nothing is opened.
 func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, compartments []string) (*Gesture, error) {
 	at.Roster = r.Version + 1 // slots made inside it are first listed by the next roster
-	g := &Gesture{k: k, at: at, share: lend(share), way: way{Kind: canon.SlotPresence}, seeds: map[string]lend{}}
+	g := &Gesture{k: k, at: at, share: lend(share), way: slot.Way{Kind: canon.SlotPresence}, seeds: map[string]lend{}}
 	secret, free, err := k.arena.Keep(append([]byte(nil), passphrase...))
 	if err != nil {
 		return nil, err
@@ -356,12 +293,12 @@ func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, co
 		names = []string{"account"}
 	}
 	for _, name := range names {
-		s, h, ok := r.reach(g.way, name)
+		s, h, ok := r.Reach(g.way, name)
 		if !ok {
 			g.Close()
 			return nil, noWay(r, name)
 		}
-		slot, freeSlot, err := k.openSlot(s, h, passphrase, lend(share), at, r.Version)
+		way, freeSlot, err := k.ways.Open(s, h, passphrase, lend(share), at, r.Version)
 		if err != nil {
 			g.Close()
 			return nil, wrong(err, "approve", "presence passphrase")
@@ -370,7 +307,7 @@ func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, co
 		if len(compartments) == 0 {
 			continue
 		}
-		seed, freeSeed, err := k.compartmentSeed(r, name, h.ID, slot, at.Account)
+		seed, freeSeed, err := k.ways.CompartmentSeed(r, name, h.ID, way, at.Account)
 		if err != nil {
 			g.Close()
 			return nil, err
@@ -386,5 +323,5 @@ func noWay(r Roster, name string) error {
 	if !r.HasPassphrase() {
 		return fault.New(fault.Denied, "approve", "", "there is no presence passphrase any more: passkeys approve").WithHint("open the page with `thumbturn approve`")
 	}
-	return tampered("roster", name)
+	return slot.Tampered("roster", name)
 }

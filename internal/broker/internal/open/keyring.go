@@ -14,13 +14,13 @@ package open
 import (
 	"crypto/ed25519"
 	"crypto/hmac"
-	"crypto/hpke"
 	"crypto/sha256"
 	"errors"
 	"io"
 	"sync"
 
 	"github.com/thumbturn/thumbturn/internal/broker/internal/arena"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/slot"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/sealed"
@@ -32,20 +32,26 @@ var ErrLocked = fault.New(fault.Locked, "open", "", "the vaults are locked").Wit
 // lend is how every secret here is held.
 type lend = arena.Lend
 
-// opener opens an encapsulated key at a place and lends the recipient, which
-// opens one sender's messages in their order.
-type opener func(at sealed.Context, enc []byte, use func(*hpke.Recipient) error) error
+// What callers name of the ways in: see package slot.
+type (
+	Roster = slot.Roster
+	Place  = slot.Place
+	Touch  = slot.Touch
+	Share  = slot.Share
+)
+
+// PageKey is the public key to which the page seals what passkeys give.
+func (k *Keyring) PageKey() []byte { return k.ways.PageKey() }
 
 // Keyring holds what unlock opened. Its zero value is not usable; New makes a
 // locked one.
 type Keyring struct {
-	rand    io.Reader
-	arena   *arena.Arena
-	stretch *stretcher
-	page    page
+	rand  io.Reader
+	arena *arena.Arena
+	ways  *slot.Maker
 
 	mu      sync.RWMutex
-	session opener
+	session slot.Opener
 	seed    lend // of the session key, to seal it to new slots
 	vaults  map[string]*vaultKeys
 	forget  []func()
@@ -55,7 +61,7 @@ type Keyring struct {
 // vault: its key opens only inside a Gesture.
 type vaultKeys struct {
 	epoch     int64
-	value     opener
+	value     slot.Opener
 	seedBytes []byte // of a presence vault: its seed, sealed to its compartment
 	indexSeal sealed.MetaSeal
 	indexOpen func(aad, ct []byte) ([]byte, error)
@@ -68,11 +74,11 @@ func New(rand io.Reader) (*Keyring, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "open", "secret memory", err)
 	}
-	p, err := newPage(rand)
+	ways, err := slot.NewMaker(rand, a)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "open", "the page's key", err)
+		return nil, err
 	}
-	return &Keyring{rand: rand, arena: a, stretch: &stretcher{}, page: p, vaults: map[string]*vaultKeys{}}, nil
+	return &Keyring{rand: rand, arena: a, ways: ways, vaults: map[string]*vaultKeys{}}, nil
 }
 
 // MemoryLocked tells whether the system let the arena be locked into RAM.
@@ -95,121 +101,29 @@ func (k *Keyring) Lock() {
 	k.session, k.seed, k.forget, k.vaults = nil, nil, nil, map[string]*vaultKeys{}
 }
 
-// hpkeOpener builds an opener that rebuilds its key from the lent seed at each
-// use, so that no long-lived private key remains in the Go heap.
-func hpkeOpener(seed lend) opener {
-	return func(at sealed.Context, enc []byte, use func(*hpke.Recipient) error) error {
-		return seed(func(s []byte) (err error) {
-			erasing(func() {
-				var key hpke.PrivateKey
-				if key, err = sealed.KEM().NewPrivateKey(s); err == nil {
-					err = keyOpener(key)(at, enc, use)
-				}
-			})
-			return err
-		})
-	}
-}
-
 // builtOpener keeps the private key built: twice as fast, for standard vaults,
 // which are open until lock anyway.
-func builtOpener(seed []byte) (opener, []byte, error) {
+func builtOpener(seed []byte) (slot.Opener, []byte, error) {
 	key, err := sealed.KEM().NewPrivateKey(seed)
 	if err != nil {
 		return nil, nil, err
 	}
-	return keyOpener(key), key.PublicKey().Bytes(), nil
-}
-
-func keyOpener(key hpke.PrivateKey) opener {
-	return func(at sealed.Context, enc []byte, use func(*hpke.Recipient) error) error {
-		r, err := hpke.NewRecipient(enc, key, sealed.KDF(), sealed.AEAD(), at.Info())
-		if err != nil {
-			return errCipher
-		}
-		return use(r)
-	}
-}
-
-// whole opens a single or chunked HPKE ciphertext. use sees the whole plaintext
-// once, after the last chunk verified, and must not keep it.
-func (o opener) whole(at sealed.Context, ct []byte, use func([]byte) error) error {
-	form, rest, err := sealed.Form(ct)
-	if err != nil || form != sealed.FormSingle && form != sealed.FormChunks || len(rest) < sealed.EncSize+sealed.TagSize {
-		return errCipher
-	}
-	enc, rest := rest[:sealed.EncSize], rest[sealed.EncSize:]
-	if form == sealed.FormSingle && len(rest) > sealed.ChunkSize+sealed.TagSize {
-		return errCipher
-	}
-	return o(at, enc, func(r *hpke.Recipient) error {
-		text := make([]byte, 0, len(rest))
-		defer func() { clear(text[:cap(text)]) }()
-		for i := uint64(0); ; i++ {
-			n := min(len(rest), sealed.ChunkSize+sealed.TagSize)
-			final := n == len(rest)
-			part, err := r.Open(sealed.ChunkAAD(form, i, final), rest[:n])
-			if err != nil {
-				return errCipher
-			}
-			text = append(text, part...)
-			clear(part)
-			if rest = rest[n:]; final {
-				return use(text)
-			}
-		}
-	})
-}
-
-var errCipher = errors.New("open: ciphertext does not open here")
-
-// seedAt opens a sealed seed and keeps it in the arena.
-func (k *Keyring) seedAt(o opener, ctx sealed.Context, ct []byte) (lend, func(), error) {
-	var l lend
-	var free func()
-	err := o.whole(ctx, ct, func(seed []byte) error {
-		if len(seed) != sealed.SeedSize {
-			return errCipher
-		}
-		var err error
-		l, free, err = k.arena.Keep(append([]byte(nil), seed...))
-		return err
-	})
-	return l, free, err
-}
-
-// compartmentSeed opens a compartment's seed with an opened slot.
-func (k *Keyring) compartmentSeed(r Roster, name, slot string, slotSeed lend, account string) (lend, func(), error) {
-	c, ok := r.compartment(name)
-	if !ok {
-		return nil, nil, tampered("roster", name)
-	}
-	for _, s := range c.Seeds {
-		if s.To != slot {
-			continue
-		}
-		l, free, err := k.seedAt(hpkeOpener(slotSeed), sealed.SeedContext(account, name, slot), s.Bytes)
-		if err != nil {
-			return nil, nil, tampered("seed of compartment", name)
-		}
-		return l, free, nil
-	}
-	return nil, nil, tampered("roster", name)
+	return slot.FromKey(key), key.PublicKey().Bytes(), nil
 }
 
 // Unlock opens the session key with the unlock passphrase. A wrong one is
 // fault.Passphrase.
 func (k *Keyring) Unlock(r Roster, passphrase []byte, share Share, at Place) error {
-	s, h, ok := r.find(canon.SlotUnlock, "session")
+	s, h, ok := r.Find(canon.SlotUnlock, "session")
 	if !ok {
-		return tampered("roster", "session")
+		return slot.Tampered("roster", "session")
 	}
-	slot, freeSlot, err := k.openSlot(s, h, passphrase, lend(share), at, r.Version)
+	way, freeSlot, err := k.ways.Open(s, h, passphrase, lend(share), at, r.Version)
 	if err != nil {
 		return wrong(err, "unlock", "unlock passphrase")
 	}
 	defer freeSlot()
-	seed, free, err := k.compartmentSeed(r, "session", h.ID, slot, at.Account)
+	seed, free, err := k.ways.CompartmentSeed(r, "session", h.ID, way, at.Account)
 	if err != nil {
 		return err
 	}
@@ -220,7 +134,7 @@ func (k *Keyring) Unlock(r Roster, passphrase []byte, share Share, at Place) err
 func (k *Keyring) adopt(session lend, free func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.session, k.seed = hpkeOpener(session), session
+	k.session, k.seed = slot.FromSeed(session), session
 	k.forget = append(k.forget, free)
 }
 
@@ -232,14 +146,11 @@ func (k *Keyring) sessionSeed() (lend, bool) {
 
 // wrong turns a failed commitment into what the user is told.
 func wrong(err error, op, what string) error {
-	if errors.Is(err, errWrong) {
+	if errors.Is(err, slot.ErrWrong) {
 		return fault.New(fault.Passphrase, op, "", "wrong "+what)
 	}
 	return err
 }
-
-// Share lends the device's 32-byte share.
-type Share func(use func(share []byte) error) error
 
 // AddVault opens the keys of a vault described by a verified descriptor. The
 // public key and the index commitment must follow from what opens; if not, the
@@ -255,27 +166,27 @@ func (k *Keyring) AddVault(v canon.Vault, account string) error {
 		vk.seedBytes = v.Seed
 	}
 	ctx := sealed.Context{Type: sealed.TypeIndexKey, Account: account, Vault: v.ID, Epoch: v.Epoch}
-	err := k.session.whole(ctx, v.IndexKey, func(key []byte) error {
+	err := k.session.Whole(ctx, v.IndexKey, func(key []byte) error {
 		if len(key) != 32 || IndexHash(key) != v.IndexHash {
-			return errCipher
+			return slot.ErrCipher
 		}
 		return vk.setIndex(key, k.rand)
 	})
 	if err != nil {
-		return tampered("index key of vault", v.ID)
+		return slot.Tampered("index key of vault", v.ID)
 	}
 	if v.Tier == canon.TierStandard {
 		ctx.Type = sealed.TypeVaultSeed
-		err := k.session.whole(ctx, v.Seed, func(seed []byte) error {
+		err := k.session.Whole(ctx, v.Seed, func(seed []byte) error {
 			o, public, err := builtOpener(seed)
 			if err != nil || string(public) != string(v.Public) {
-				return errCipher
+				return slot.ErrCipher
 			}
 			vk.value = o
 			return nil
 		})
 		if err != nil {
-			return tampered("key of vault", v.ID)
+			return slot.Tampered("key of vault", v.ID)
 		}
 	}
 	k.vaults[v.ID] = vk
@@ -284,7 +195,7 @@ func (k *Keyring) AddVault(v canon.Vault, account string) error {
 
 // setIndex captures the index key in closures: sealing, opening, tagging.
 func (v *vaultKeys) setIndex(key []byte, rand io.Reader) error {
-	aead, err := gcm(key)
+	aead, err := slot.GCM(key)
 	if err != nil {
 		return err
 	}
@@ -297,7 +208,7 @@ func (v *vaultKeys) setIndex(key []byte, rand io.Reader) error {
 	}
 	v.indexOpen = func(aad, ct []byte) ([]byte, error) {
 		if len(ct) < sealed.NonceSize {
-			return nil, errCipher
+			return nil, slot.ErrCipher
 		}
 		return aead.Open(nil, ct[:sealed.NonceSize], ct[sealed.NonceSize:], aad)
 	}
@@ -351,15 +262,15 @@ func (k *Keyring) Meta(ctx sealed.Context, ct []byte) ([]byte, error) {
 	}
 	form, rest, err := sealed.Form(ct)
 	if err != nil || form != sealed.FormMeta {
-		return nil, tampered("metadata", ctx.Item)
+		return nil, slot.Tampered("metadata", ctx.Item)
 	}
 	padded, err := v.indexOpen(append(sealed.Head(sealed.FormMeta), ctx.Info()...), rest)
 	if err != nil {
-		return nil, tampered("metadata", ctx.Item)
+		return nil, slot.Tampered("metadata", ctx.Item)
 	}
 	text, err := sealed.Unpad(padded)
 	if err != nil {
-		return nil, tampered("metadata", ctx.Item)
+		return nil, slot.Tampered("metadata", ctx.Item)
 	}
 	return text, nil
 }
@@ -375,25 +286,25 @@ func (k *Keyring) EventReader(g canon.Genesis, device string, keyBlob []byte) (f
 	}
 	var open func(int64, canon.Hash, []byte) ([]byte, error)
 	ctx := sealed.Context{Type: sealed.TypeLedgerSeed, Account: g.Account}
-	err := session.whole(ctx, g.LedgerSeed, func(seed []byte) error {
+	err := session.Whole(ctx, g.LedgerSeed, func(seed []byte) error {
 		key, err := sealed.KEM().NewPrivateKey(seed)
 		if err != nil {
 			return err
 		}
 		ectx := sealed.Context{Type: sealed.TypeEventKey, Account: g.Account, Slot: device}
-		return keyOpener(key).whole(ectx, keyBlob, func(ek []byte) error {
-			aead, err := gcm(ek)
+		return slot.FromKey(key).Whole(ectx, keyBlob, func(ek []byte) error {
+			aead, err := slot.GCM(ek)
 			if err != nil {
 				return err
 			}
 			open = func(index int64, leaf canon.Hash, ct []byte) ([]byte, error) {
 				form, rest, err := sealed.Form(ct)
 				if err != nil || form != sealed.FormEvent {
-					return nil, errCipher
+					return nil, slot.ErrCipher
 				}
 				text, err := aead.Open(nil, sealed.EventNonce(index), rest, sealed.EventAAD(device, index, leaf))
 				if err != nil || len(text) < sealed.SaltSize || canon.Leaf(text[:sealed.SaltSize], text[sealed.SaltSize:]) != leaf {
-					return nil, errCipher
+					return nil, slot.ErrCipher
 				}
 				return text, nil
 			}
@@ -401,7 +312,7 @@ func (k *Keyring) EventReader(g canon.Genesis, device string, keyBlob []byte) (f
 		})
 	})
 	if err != nil {
-		return nil, tampered("event key", "ledger")
+		return nil, slot.Tampered("event key", "ledger")
 	}
 	return open, nil
 }
@@ -419,7 +330,7 @@ func (r Root) Sign(body []byte) ([]byte, error) {
 	}
 	var sig []byte
 	err := r.seed(func(seed []byte) error {
-		erasing(func() { sig = ed25519.Sign(ed25519.NewKeyFromSeed(seed), canon.SigningBytes(body)) })
+		slot.Erasing(func() { sig = ed25519.Sign(ed25519.NewKeyFromSeed(seed), canon.SigningBytes(body)) })
 		return nil
 	})
 	return sig, err

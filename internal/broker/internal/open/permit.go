@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/slot"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/ledger"
@@ -70,7 +71,7 @@ type Record struct {
 
 // spend takes one use out of a permit for a record that is the one it names, and
 // returns what opens it, and its place.
-func (k *Keyring) spend(p Permit, r Record) (opener, sealed.Context, error) {
+func (k *Keyring) spend(p Permit, r Record) (slot.Opener, sealed.Context, error) {
 	at := sealed.Context{Type: sealed.TypeValue, Account: p.account, Vault: r.Vault, Epoch: r.Epoch,
 		Item: r.Item, Field: r.Field, Revision: r.Revision}
 	if !p.ok || p.account == "" {
@@ -81,7 +82,7 @@ func (k *Keyring) spend(p Permit, r Record) (opener, sealed.Context, error) {
 		return nil, at, fault.New(fault.Denied, "open", r.Ref, "the permit does not name this value")
 	}
 	if canon.Hash(sha256.Sum256(r.Bytes)) != r.Record {
-		return nil, at, tampered("the record", r.Ref)
+		return nil, at, slot.Tampered("the record", r.Ref)
 	}
 	o, err := k.opener(p, r)
 	return o, at, err
@@ -95,10 +96,10 @@ func (k *Keyring) Open(_ context.Context, p Permit, r Record, use func(text []by
 		return err
 	}
 	opened := false
-	err = o.whole(at, r.Bytes, func(text []byte) error {
+	err = o.Whole(at, r.Bytes, func(text []byte) error {
 		opened = true
 		if len(text) > sealed.ChunkSize {
-			return use(text) // larger values stay in ordinary memory and are wiped by the opener
+			return use(text) // larger values stay in ordinary memory and are wiped by the slot.Opener
 		}
 		b, free, err := k.arena.Take(len(text))
 		if err != nil {
@@ -110,14 +111,14 @@ func (k *Keyring) Open(_ context.Context, p Permit, r Record, use func(text []by
 		return use(b)
 	})
 	if err != nil && !opened {
-		return tampered("the record", r.Ref)
+		return slot.Tampered("the record", r.Ref)
 	}
 	return err
 }
 
-// opener picks the key: the vault's own while unlocked for a standard vault; for
+// slot.Opener picks the key: the vault's own while unlocked for a standard vault; for
 // a presence vault the seed, opened with the gesture and forgotten again.
-func (k *Keyring) opener(p Permit, r Record) (opener, error) {
+func (k *Keyring) opener(p Permit, r Record) (slot.Opener, error) {
 	v, err := k.vault(r.Vault)
 	if err != nil {
 		return nil, err
@@ -128,14 +129,14 @@ func (k *Keyring) opener(p Permit, r Record) (opener, error) {
 	if p.gesture == nil || p.gesture.seeds[r.Vault] == nil || v.seedBytes == nil {
 		return nil, fault.New(fault.Denied, "open", r.Ref, "a guarded vault opens only with a gesture")
 	}
-	compartment := hpkeOpener(p.gesture.seeds[r.Vault])
+	compartment := slot.FromSeed(p.gesture.seeds[r.Vault])
 	return func(at sealed.Context, enc []byte, use func(*hpke.Recipient) error) error {
 		sctx := sealed.Context{Type: sealed.TypeVaultSeed, Account: at.Account, Vault: r.Vault, Epoch: v.epoch}
-		seed, free, err := k.seedAt(compartment, sctx, v.seedBytes)
+		seed, free, err := k.ways.SeedAt(compartment, sctx, v.seedBytes)
 		if err != nil {
 			return err
 		}
 		defer free()
-		return hpkeOpener(seed)(at, enc, use)
+		return slot.FromSeed(seed)(at, enc, use)
 	}, nil
 }

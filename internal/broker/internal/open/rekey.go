@@ -2,8 +2,8 @@ package open
 
 import (
 	"crypto/subtle"
-	"errors"
 
+	"github.com/thumbturn/thumbturn/internal/broker/internal/slot"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/sealed"
@@ -17,7 +17,7 @@ func (g *Gesture) Rekey(r Roster, secrets map[canon.SlotKind][]byte) (canon.Rost
 	out.Slots = nil
 	replaced := map[string]canon.Slot{}
 	for _, s := range r.Slots {
-		h, err := Header(s)
+		h, err := slot.Header(s)
 		if err != nil {
 			return out, err
 		}
@@ -26,7 +26,7 @@ func (g *Gesture) Rekey(r Roster, secrets map[canon.SlotKind][]byte) (canon.Rost
 			out.Slots = append(out.Slots, s)
 			continue
 		}
-		n, err := g.k.newSlot(wayOf(h), h.Compartment, secret, g.share, g.at)
+		n, err := g.k.ways.New(slot.WayOf(h), h.Compartment, secret, g.share, g.at)
 		if err != nil {
 			return out, err
 		}
@@ -60,7 +60,7 @@ func (g *Gesture) reseal(c canon.Compartment, replaced map[string]canon.Slot) (c
 		if !ok {
 			return out, fault.New(fault.Denied, "rekey", c.Name, "the gesture did not open this compartment")
 		}
-		one, err := compartmentFor(g.at.Account, c.Name, c.Public, seed, n)
+		one, err := slot.CompartmentFor(g.at.Account, c.Name, c.Public, seed, n)
 		if err != nil {
 			return out, err
 		}
@@ -79,29 +79,24 @@ func (g *Gesture) Renew(r Roster) (out canon.Roster, once func(func([]byte) erro
 		out, err = g.Rekey(r, map[canon.SlotKind][]byte{canon.SlotRecovery: b})
 		return err
 	})
-	opened{code.forget}.failed(err)
+	slot.Opened{code.forget}.Failed(err)
 	return out, code.once, err
 }
 
 // OpenShare opens the share of another device, sealed to this one when the ledger
 // was moved here, with the seed of this device's HPKE key.
 func OpenShare(kem Share, account, device string, ct []byte, use func(share []byte) error) error {
-	return hpkeOpener(lend(kem)).whole(sealed.ShareContext(account, device), ct, use)
+	return slot.FromSeed(lend(kem)).Whole(sealed.ShareContext(account, device), ct, use)
 }
 
 // SameAsUnlock reports whether a passphrase is the unlock passphrase: the two
 // must differ, or one phished prompt would open everything.
 func (k *Keyring) SameAsUnlock(r Roster, passphrase []byte, share Share) (bool, error) {
-	s, h, ok := r.find(canon.SlotUnlock, "session")
+	s, h, ok := r.Find(canon.SlotUnlock, "session")
 	if !ok {
-		return false, tampered("roster", "session")
+		return false, slot.Tampered("roster", "session")
 	}
-	kek, _, err := k.stretch.kek(h, s.Header, passphrase, lend(share), commits(s))
-	clear(kek)
-	if errors.Is(err, errWrong) {
-		return false, nil
-	}
-	return err == nil, err
+	return k.ways.Matches(s, h, passphrase, lend(share))
 }
 
 // Recovered is what a recovery code makes: a roster with new slots, descriptors
@@ -121,30 +116,30 @@ func (k *Keyring) Recover(r Roster, vaults []canon.Vault, code, unlock, presence
 	if subtle.ConstantTimeCompare(unlock, presence) == 1 {
 		return nil, errSame
 	}
-	s, h, ok := r.find(canon.SlotRecovery, "recovery")
+	s, h, ok := r.Find(canon.SlotRecovery, "recovery")
 	if !ok {
-		return nil, tampered("roster", "recovery")
+		return nil, slot.Tampered("roster", "recovery")
 	}
-	slot, freeSlot, err := k.openSlot(s, h, code, nil, at, r.Version)
+	way, freeSlot, err := k.ways.Open(s, h, code, nil, at, r.Version)
 	if err != nil {
 		return nil, wrong(err, "recover", "recovery code")
 	}
 	defer freeSlot()
-	var frees opened
-	defer func() { frees.failed(err) }()
-	session, freeSession, err := k.compartmentSeed(r, "session", h.ID, slot, at.Account)
+	var frees slot.Opened
+	defer func() { frees.Failed(err) }()
+	session, freeSession, err := k.ways.CompartmentSeed(r, "session", h.ID, way, at.Account)
 	if err != nil {
 		return nil, err
 	}
 	frees = append(frees, freeSession)
-	root, freeRoot, err := k.compartmentSeed(r, "account", h.ID, slot, at.Account)
+	root, freeRoot, err := k.ways.CompartmentSeed(r, "account", h.ID, way, at.Account)
 	if err != nil {
 		return nil, err
 	}
 	frees = append(frees, freeRoot)
 	at.Roster = r.Version + 1
-	sc, _ := r.compartment("session")
-	ac, _ := r.compartment("account")
+	sc, _ := r.Compartment("session")
+	ac, _ := r.Compartment("account")
 	set := seedSet{session: session, root: root, sessionPub: sc.Public, rootPub: ac.Public}
 	roster, newCode, err := k.slots(set, unlock, presence, lend(share), at)
 	if err != nil {
@@ -158,7 +153,7 @@ func (k *Keyring) Recover(r Roster, vaults []canon.Vault, code, unlock, presence
 	out := &Recovered{Gesture: g, Recovery: newCode.once}
 	for _, v := range vaults {
 		if v.Tier == canon.TierPresence {
-			if v, roster, err = g.repeat(r, roster, v, h.ID, slot); err != nil {
+			if v, roster, err = g.repeat(r, roster, v, h.ID, way); err != nil {
 				g.Close()
 				return nil, err
 			}
@@ -172,22 +167,22 @@ func (k *Keyring) Recover(r Roster, vaults []canon.Vault, code, unlock, presence
 
 // repeat gives a presence vault a new presence key: opens its seed by the old
 // compartment and seals it to a new one.
-func (g *Gesture) repeat(old Roster, roster canon.Roster, v canon.Vault, slotID string, slot lend) (canon.Vault, canon.Roster, error) {
-	seed, free, err := g.k.compartmentSeed(old, v.ID, slotID, slot, g.at.Account)
+func (g *Gesture) repeat(old Roster, roster canon.Roster, v canon.Vault, slotID string, way lend) (canon.Vault, canon.Roster, error) {
+	seed, free, err := g.k.ways.CompartmentSeed(old, v.ID, slotID, way, g.at.Account)
 	if err != nil {
 		return v, roster, err
 	}
 	defer free()
 	ctx := sealed.Context{Type: sealed.TypeVaultSeed, Account: g.at.Account, Vault: v.ID, Epoch: v.Epoch}
-	vs, freeVS, err := g.k.seedAt(hpkeOpener(seed), ctx, v.Seed)
+	vs, freeVS, err := g.k.ways.SeedAt(slot.FromSeed(seed), ctx, v.Seed)
 	if err != nil {
-		return v, roster, tampered("key of vault", v.ID)
+		return v, roster, slot.Tampered("key of vault", v.ID)
 	}
 	defer freeVS()
 	c, roster, err := g.newCompartment(roster, v.ID)
 	if err != nil {
 		return v, roster, err
 	}
-	v.Seed, err = sealTo(c.Public, ctx, vs)
+	v.Seed, err = slot.SealTo(c.Public, ctx, vs)
 	return v, roster, err
 }

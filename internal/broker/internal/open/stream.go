@@ -5,6 +5,7 @@ import (
 	"crypto/hpke"
 	"crypto/sha256"
 
+	"github.com/thumbturn/thumbturn/internal/broker/internal/slot"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/sealed"
@@ -21,7 +22,7 @@ func (k *Keyring) Stream(ctx context.Context, p Permit, r Record, use func(seale
 	}
 	enc, names, err := sealed.List(r.Bytes)
 	if err != nil || r.Piece == nil {
-		return tampered("the record", r.Ref)
+		return slot.Tampered("the record", r.Ref)
 	}
 	each := func(use func([]byte) error) error {
 		return o(at, enc, func(rec *hpke.Recipient) error { return k.chunks(ctx, rec, r, names, use) })
@@ -53,11 +54,11 @@ func (k *Keyring) chunks(ctx context.Context, rec *hpke.Recipient, r Record, nam
 		last := i == len(names)-1
 		ct, err := sealed.Piece(b, last)
 		if err != nil || canon.Hash(sha256.Sum256(b)) != name {
-			return errCipher
+			return slot.ErrCipher
 		}
 		chunk, err := rec.Open(sealed.ChunkAAD(sealed.FormList, uint64(i), last), ct)
 		if err != nil {
-			return errCipher
+			return slot.ErrCipher
 		}
 		err = use(chunk)
 		clear(chunk)
@@ -70,8 +71,8 @@ func (k *Keyring) chunks(ctx context.Context, rec *hpke.Recipient, r Record, nam
 
 // alike names a failed cipher as what it is: tampering.
 func alike(err error, ref string) error {
-	if err == errCipher {
-		return tampered("the record", ref)
+	if err == slot.ErrCipher {
+		return slot.Tampered("the record", ref)
 	}
 	return err
 }

@@ -1,9 +1,9 @@
 //go:build goexperiment.runtimesecret
 
-package open
+package slot
 
 import "runtime/secret"
 
-// erasing runs f so that what f leaves on the stack, in registers and on the
+// Erasing runs f so that what f leaves on the stack, in registers and on the
 // heap is erased (linux on amd64 and arm64; elsewhere it only runs f).
-func erasing(f func()) { secret.Do(f) }
+func Erasing(f func()) { secret.Do(f) }

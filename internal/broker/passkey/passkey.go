@@ -1,4 +1,7 @@
-package account
+// Package passkey adds and removes the passkeys of an account. A person begins an
+// enrolment at a terminal, with a gesture; the page makes the passkey, lets it show
+// what it gives, and only what opens once more counts. Nothing here opens a value.
+package passkey
 
 import (
 	"context"
@@ -11,10 +14,10 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/approve"
-	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/slot"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
@@ -29,12 +32,22 @@ const (
 	maxPasskeys = 16
 )
 
-// Touched is what a page brings of one touch of a passkey.
-type Touched = gate.Touched
+// Registrar keeps the passkeys of one account. Its parts are set once, by whoever
+// makes it.
+type Registrar struct {
+	Gate   *gate.Gate
+	State  func() string                                                                          // of the account
+	Ready  func(context.Context) error                                                            // to be unlocked: its statements are read
+	Human  func(op string, who identity.Caller, source string) error                              // refuses whoever must not act here
+	Unlock func(ctx context.Context, who identity.Caller, source string, open func() error) error // opens the session key by any means
+	Page   func() (origin string, err error)                                                      // chooses where the page shall be
 
-// enrolment is a person's leave to add one passkey: a gesture that was made at a
+	enrol *Enrolment // under way; nil otherwise. Gate.Acts guards it
+}
+
+// Enrolment is a person's leave to add one passkey: a gesture that was made at a
 // terminal, kept until the page is done.
-type enrolment struct {
+type Enrolment struct {
 	id        string
 	name      string
 	roster    open.Roster
@@ -63,16 +76,16 @@ type Adding struct {
 
 // AddPasskey takes a gesture for one more passkey and returns the id of its
 // enrolment, which the page finishes. Another one begun before is given up.
-func (a *Account) AddPasskey(ctx context.Context, who identity.Caller, ask broker.Ask, in Adding) (string, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.State() != api.StateUnlocked {
+func (r *Registrar) AddPasskey(ctx context.Context, who identity.Caller, ask gate.Ask, in Adding) (string, error) {
+	r.Gate.Acts.Lock()
+	defer r.Gate.Acts.Unlock()
+	if r.State() != api.StateUnlocked {
 		return "", open.ErrLocked
 	}
-	if err := a.human(opAdd, who, in.Source, a.TestHome()); err != nil {
+	if err := r.Human(opAdd, who, in.Source); err != nil {
 		return "", err
 	}
-	roster := a.book.Roster()
+	roster := r.Gate.Book.Roster()
 	name := strings.TrimSpace(in.Name)
 	switch {
 	case name == "" || len(name) > 64 || !utf8.ValidString(name) || canon.Escape(name) != name:
@@ -83,72 +96,71 @@ func (a *Account) AddPasskey(ctx context.Context, who identity.Caller, ask broke
 		return "", fault.New(fault.Usage, opAdd, "", fmt.Sprintf("there are %d passkeys already", maxPasskeys))
 	}
 	if len(in.Code) > 0 {
-		if err := a.slowly(func() error { return a.book.Keys.CheckRecovery(roster, in.Code, a.book.Place()) }); err != nil {
+		if err := r.Gate.Slowly(func() error { return r.Gate.Book.Keys.CheckRecovery(roster, in.Code, r.Gate.Book.Place()) }); err != nil {
 			return "", err
 		}
 	}
-	g, err := a.gesture(ctx, a.book, roster, typed{who: who, ask: ask, act: opAdd, lines: []string{"a new passkey, " + name + ", may approve everything"},
-		presence: in.Presence, needs: a.compartments()})
+	g, err := r.Gate.Personal(ctx, r.Gate.Book, gate.Personal{Who: who, Ask: ask, Act: opAdd, Lines: []string{"a new passkey, " + name + ", may approve everything"}, Presence: in.Presence, Needs: roster.Guarded()})
 	if err != nil {
 		return "", err
 	}
-	if roster.Version != a.book.Roster().Version {
+	if roster.Version != r.Gate.Book.Roster().Version {
 		g.Close()
 		return "", fault.New(fault.Conflict, opAdd, name, "passphrases or vaults were changed meanwhile").WithHint("do it again")
 	}
-	if err := a.paged(ctx, who, g); err != nil {
+	if err := r.paged(ctx, who, g); err != nil {
 		g.Close()
 		return "", err
 	}
-	e := &enrolment{name: name, roster: roster, gesture: g, ends: len(in.Code) > 0, challenge: make([]byte, 32), done: make(chan struct{}),
-		end: a.o.Clock.SinceBoot() + enrolLife}
-	if e.id, err = canon.NewID(a.o.Rand); err == nil {
-		_, err = io.ReadFull(a.o.Rand, e.challenge)
+	e := &Enrolment{name: name, roster: roster, gesture: g, ends: len(in.Code) > 0, challenge: make([]byte, 32), done: make(chan struct{}),
+		end: r.Gate.Clock.SinceBoot() + enrolLife}
+	if e.id, err = canon.NewID(r.Gate.Rand); err == nil {
+		_, err = io.ReadFull(r.Gate.Rand, e.challenge)
 	}
 	if err != nil {
 		g.Close()
 		return "", err
 	}
-	a.giveUp()
-	a.enrol = e
+	r.GiveUp()
+	r.enrol = e
 	return e.id, nil
 }
 
 // paged makes sure that the account has a page: homes of earlier releases have none.
-func (a *Account) paged(ctx context.Context, who identity.Caller, g *open.Gesture) error {
-	if a.book.Party().Origin != "" {
+func (r *Registrar) paged(ctx context.Context, who identity.Caller, g *open.Gesture) error {
+	if r.Gate.Party().Origin != "" {
 		return nil
 	}
-	origin, err := a.o.Page()
+	origin, err := r.Page()
 	if err != nil {
 		return err
 	}
-	s, err := a.book.Sign(g.Root().Sign, canon.TypeSetting, book.SettingPage, canon.Setting{V: 1, Name: book.SettingPage, Value: origin})
+	s, err := r.Gate.Book.Sign(g.Root().Sign, canon.TypeSetting, book.SettingPage, canon.Setting{V: 1, Name: book.SettingPage, Value: origin})
 	if err != nil {
 		return err
 	}
-	_, err = a.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite, Action: "page", Outcome: "written",
+	_, err = r.Gate.Book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite, Action: "page", Outcome: "written",
 		Kind: string(who.Kind()), Root: who.Root().String(), Reason: origin}}})
 	return err
 }
 
-// giveUp ends an enrolment under way. The caller holds mu.
-func (a *Account) giveUp() {
-	if a.enrol != nil {
-		a.enrol.gesture.Close()
-		close(a.enrol.done)
-		a.enrol = nil
+// GiveUp ends an enrolment under way. The caller holds Gate.Acts.
+func (r *Registrar) GiveUp() {
+	if r.enrol != nil {
+		r.enrol.gesture.Close()
+		close(r.enrol.done)
+		r.enrol = nil
 	}
 }
 
-// enrolling is the enrolment of an id. The caller holds mu.
-func (a *Account) enrolling(id string) (*enrolment, error) {
-	e := a.enrol
-	if e != nil && a.o.Clock.SinceBoot() >= e.end {
-		a.giveUp()
+// enrolling is the enrolment of an id. The caller holds Gate.Acts.
+func (r *Registrar) enrolling(id string) (*Enrolment, error) {
+	e := r.enrol
+	if e != nil && r.Gate.Clock.SinceBoot() >= e.end {
+		r.GiveUp()
 		e = nil
 	}
-	if e == nil || e.id != id || a.State() != api.StateUnlocked {
+	if e == nil || e.id != id || r.State() != api.StateUnlocked {
 		return nil, fault.New(fault.NotFound, opAdd, "", "this enrolment is over").WithHint("begin again: thumbturn passkey add")
 	}
 	return e, nil
@@ -164,66 +176,66 @@ type Registration struct {
 }
 
 // Registration returns what the page of an enrolment needs.
-func (a *Account) Registration(id string) (Registration, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	e, err := a.enrolling(id)
+func (r *Registrar) Registration(id string) (Registration, error) {
+	r.Gate.Acts.Lock()
+	defer r.Gate.Acts.Unlock()
+	e, err := r.enrolling(id)
 	if err != nil {
 		return Registration{}, err
 	}
-	r := Registration{Party: a.book.Party(), Name: e.name, Challenge: e.challenge, Plan: e.plan()}
+	out := Registration{Party: r.Gate.Party(), Name: e.name, Challenge: e.challenge, Plan: e.plan()}
 	for _, x := range e.roster.Authenticators {
-		r.Exclude = append(r.Exclude, x.Credential)
+		out.Exclude = append(out.Exclude, x.Credential)
 	}
-	return r, nil
+	return out, nil
 }
 
 // plan is what a new passkey evaluates: every compartment's salt, and the first
 // ones once more, to see that they come out the same.
-func (e *enrolment) plan() [][]string {
-	all := slices.Collect(slices.Chunk(e.roster.Everything(), open.Salted))
+func (e *Enrolment) plan() [][]string {
+	all := slices.Collect(slices.Chunk(e.roster.Everything(), slot.Salted))
 	return append(all, all[0])
 }
 
 // Made checks a new passkey and begins the ceremony in which it shows what it gives.
-func (a *Account) Made(id string, m approve.Made) (approve.Ceremony, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	e, err := a.enrolling(id)
+func (r *Registrar) Made(id string, m approve.Made) (approve.Ceremony, error) {
+	r.Gate.Acts.Lock()
+	defer r.Gate.Acts.Unlock()
+	e, err := r.enrolling(id)
 	if err != nil {
 		return approve.Ceremony{}, err
 	}
 	if e.made != nil {
 		return approve.Ceremony{}, fault.New(fault.Conflict, opAdd, e.name, "the passkey is made already").WithHint("begin again: thumbturn passkey add")
 	}
-	made, err := a.book.Party().Enrolled(e.challenge, m)
+	made, err := r.Gate.Party().Enrolled(e.challenge, m)
 	if err != nil {
 		return approve.Ceremony{}, err
 	}
 	if slices.ContainsFunc(e.roster.Authenticators, func(x canon.Authenticator) bool { return string(x.Credential) == string(made.Credential) }) {
 		return approve.Ceremony{}, fault.New(fault.Exists, opAdd, e.name, "this passkey is enrolled already")
 	}
-	if made.ID, err = canon.NewID(a.o.Rand); err != nil {
+	if made.ID, err = canon.NewID(r.Gate.Rand); err != nil {
 		return approve.Ceremony{}, err
 	}
-	made.Name, made.Created = e.name, a.o.Clock.Now().UnixMilli()
+	made.Name, made.Created = e.name, r.Gate.Clock.Now().UnixMilli()
 	nonce := make([]byte, 32)
-	if _, err := io.ReadFull(a.o.Rand, nonce); err != nil {
+	if _, err := io.ReadFull(r.Gate.Rand, nonce); err != nil {
 		return approve.Ceremony{}, err
 	}
 	e.made = &made
-	return a.gate.Touches.Begin(approve.Ceremony{Challenge: canon.Digest("thumbturn/enrol/v1\x00", nonce, canon.Encode(made)), Plan: e.plan(), For: e})
+	return r.Gate.Touches.Begin(approve.Ceremony{Challenge: canon.Digest("thumbturn/enrol/v1\x00", nonce, canon.Encode(made)), Plan: e.plan(), For: e})
 }
 
 // enrolled ends an enrolment: slots for the new passkey, opened once more before
 // they count, and a roster that lists it.
-func (a *Account) enrolled(ctx context.Context, c approve.Ceremony, e *enrolment, touches []Touched) (Enrolled, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if now, err := a.enrolling(e.id); err != nil || now != e {
+func (r *Registrar) enrolled(ctx context.Context, c approve.Ceremony, e *Enrolment, touches []gate.Touched) (Enrolled, error) {
+	r.Gate.Acts.Lock()
+	defer r.Gate.Acts.Unlock()
+	if now, err := r.enrolling(e.id); err != nil || now != e {
 		return Enrolled{}, fault.New(fault.NotFound, opAdd, "", "this enrolment is over").WithHint("begin again: thumbturn passkey add")
 	}
-	defer a.giveUp()
+	defer r.GiveUp()
 	made := *e.made
 	if len(touches) != len(c.Plan) {
 		return Enrolled{}, fault.New(fault.Denied, opAdd, e.name, "a touch is missing")
@@ -231,7 +243,7 @@ func (a *Account) enrolled(ctx context.Context, c approve.Ceremony, e *enrolment
 	gives := 0
 	t := open.Touch{RPID: made.RPID, Credential: made.Credential, Challenge: c.Challenge, Plan: c.Plan}
 	for _, x := range touches {
-		if err := a.book.Party().Check(made, c.Challenge, x.Assertion); err != nil {
+		if err := r.Gate.Party().Check(made, c.Challenge, x.Assertion); err != nil {
 			return Enrolled{}, err
 		}
 		if t.Sealed = append(t.Sealed, x.Sealed); len(x.Sealed) > 0 {
@@ -244,7 +256,7 @@ func (a *Account) enrolled(ctx context.Context, c approve.Ceremony, e *enrolment
 		return Enrolled{}, err
 	}
 	if made.PRF {
-		if err := a.book.Keys.Confirm(open.Roster{Roster: roster, Version: e.roster.Version + 1}, t, a.o.Device.LendShare, a.book.Place()); err != nil {
+		if err := r.Gate.Book.Keys.Confirm(open.Roster{Roster: roster, Version: e.roster.Version + 1}, t, r.Gate.Book.Share, r.Gate.Book.Place()); err != nil {
 			return Enrolled{}, err
 		}
 	}
@@ -258,11 +270,11 @@ func (a *Account) enrolled(ctx context.Context, c approve.Ceremony, e *enrolment
 	if made.PRF && e.roster.HasPassphrase() && (e.ends || keys > 1) {
 		roster, out.PassphraseEnded = open.Roster{Roster: roster}.EndPassphrase(), true
 	}
-	s, err := a.book.SignRoster(e.gesture.Root().Sign, e.roster, roster)
+	s, err := r.Gate.Book.SignRoster(e.gesture.Root().Sign, e.roster, roster)
 	if err != nil {
 		return Enrolled{}, err
 	}
-	_, err = a.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite, Action: opAdd, Outcome: "written",
+	_, err = r.Gate.Book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite, Action: opAdd, Outcome: "written",
 		Kind: "page", Reason: said(out)}}})
 	if err == nil {
 		e.result = out
@@ -286,10 +298,10 @@ func said(e Enrolled) string {
 }
 
 // Enrolled waits until the page is done with an enrolment.
-func (a *Account) Enrolled(ctx context.Context, id string) (Enrolled, error) {
-	a.mu.Lock()
-	e, err := a.enrolling(id)
-	a.mu.Unlock()
+func (r *Registrar) Enrolled(ctx context.Context, id string) (Enrolled, error) {
+	r.Gate.Acts.Lock()
+	e, err := r.enrolling(id)
+	r.Gate.Acts.Unlock()
 	if err != nil {
 		return Enrolled{}, err
 	}
@@ -312,13 +324,13 @@ type Passkey struct {
 }
 
 // Passkeys lists the account's passkeys.
-func (a *Account) Passkeys() []Passkey {
-	roster := a.book.Roster()
+func (r *Registrar) Passkeys() []Passkey {
+	roster := r.Gate.Book.Roster()
 	var out []Passkey
 	for _, x := range roster.Authenticators {
 		p := Passkey{Authenticator: x}
 		for _, name := range roster.Opens(x) {
-			if v, err := a.book.Vault("passkey list", name); err == nil {
+			if v, err := r.Gate.Book.Vault("passkey list", name); err == nil {
 				name = v.Title
 			} else if canon.IsID(name) {
 				continue // of a vault that is gone
@@ -332,16 +344,16 @@ func (a *Account) Passkeys() []Passkey {
 
 // RemovePasskey takes a passkey away, by its id or name: its slots go, and each
 // presence vault's key moves to a fresh compartment. The last way to approve stays.
-func (a *Account) RemovePasskey(ctx context.Context, who identity.Caller, ask broker.Ask, source, name string, presence []byte) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.State() != api.StateUnlocked {
+func (r *Registrar) RemovePasskey(ctx context.Context, who identity.Caller, ask gate.Ask, source, name string, presence []byte) error {
+	r.Gate.Acts.Lock()
+	defer r.Gate.Acts.Unlock()
+	if r.State() != api.StateUnlocked {
 		return open.ErrLocked
 	}
-	if err := a.human(opRemove, who, source, a.TestHome()); err != nil {
+	if err := r.Human(opRemove, who, source); err != nil {
 		return err
 	}
-	roster := a.book.Roster()
+	roster := r.Gate.Book.Roster()
 	at := slices.IndexFunc(roster.Authenticators, func(x canon.Authenticator) bool { return x.ID == name || strings.EqualFold(x.Name, name) })
 	if at < 0 {
 		return fault.New(fault.NotFound, opRemove, name, "there is no such passkey").WithHint("`thumbturn passkey list` lists them")
@@ -352,113 +364,26 @@ func (a *Account) RemovePasskey(ctx context.Context, who identity.Caller, ask br
 		return fault.New(fault.Denied, opRemove, name, "it is the last way to approve anything").
 			WithHint("add another passkey first, or a presence passphrase: thumbturn passphrase change presence")
 	}
-	g, err := a.gesture(ctx, a.book, roster, typed{who: who, ask: ask, act: opRemove, lines: []string{"the passkey " + gone.Name + " approves nothing any more"},
-		presence: presence, needs: a.compartments()})
+	g, err := r.Gate.Personal(ctx, r.Gate.Book, gate.Personal{Who: who, Ask: ask, Act: opRemove, Lines: []string{"the passkey " + gone.Name + " approves nothing any more"}, Presence: presence, Needs: roster.Guarded()})
 	if err != nil {
 		return err
 	}
 	defer g.Close()
-	next, vaults, err := g.Rotate(open.Roster{Roster: roster.RemovePasskey(gone), Version: roster.Version}, descriptors(a.book))
+	next, vaults, err := g.Rotate(open.Roster{Roster: roster.RemovePasskey(gone), Version: roster.Version}, gate.Signed(r.Gate.Book))
 	if err != nil {
 		return err
 	}
-	s, err := a.book.SignRoster(g.Root().Sign, roster, next)
+	s, err := r.Gate.Book.SignRoster(g.Root().Sign, roster, next)
 	e := ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite, Action: opRemove, Outcome: "written",
 		Kind: string(who.Kind()), Root: who.Root().String(), Reason: "passkey " + gone.Name + " (" + gone.ID + ") removed, keys of presence vaults moved"}}}
 	for _, v := range vaults {
 		if err == nil {
-			s, err = a.book.Sign(g.Root().Sign, canon.TypeVault, v.ID, v)
+			s, err = r.Gate.Book.Sign(g.Root().Sign, canon.TypeVault, v.ID, v)
 			e.Statements = append(e.Statements, s)
 		}
 	}
 	if err == nil {
-		_, err = a.book.Write(ctx, e)
+		_, err = r.Gate.Book.Write(ctx, e)
 	}
 	return err
-}
-
-// unlocking is an unlock that waits for a passkey.
-type unlocking struct {
-	who  identity.Caller
-	done chan error // of one
-}
-
-// UnlockPasskey asks the page for a passkey's touch and waits for it; tell is given
-// the ceremony first.
-func (a *Account) UnlockPasskey(ctx context.Context, who identity.Caller, source string, tell func(approve.Ceremony) error) error {
-	c, u, err := a.beginUnlock(ctx, who, source)
-	if err != nil {
-		return err
-	}
-	if err := tell(c); err != nil {
-		return err
-	}
-	select {
-	case err := <-u.done:
-		return err
-	case <-ctx.Done():
-		return fault.Wrap(fault.Pending, "unlock", "", ctx.Err())
-	case <-time.After(3 * time.Minute):
-		return fault.New(fault.Pending, "unlock", "", "nobody touched a passkey in time").WithHint("try again, or type the passphrase: thumbturn unlock")
-	}
-}
-
-func (a *Account) beginUnlock(ctx context.Context, who identity.Caller, source string) (approve.Ceremony, *unlocking, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var none approve.Ceremony
-	if err := a.ready("unlock"); err != nil {
-		return none, nil, err
-	}
-	if err := a.human("unlock", who, source, a.TestHome()); err != nil {
-		return none, nil, err
-	}
-	if err := a.load(ctx); err != nil {
-		return none, nil, err
-	}
-	if !a.book.Roster().Passkeys() {
-		return none, nil, fault.New(fault.NotFound, "unlock", "", "no passkey can unlock here").WithHint("`thumbturn passkey add` makes one; `thumbturn unlock` takes the passphrase")
-	}
-	nonce := make([]byte, 32)
-	if _, err := io.ReadFull(a.o.Rand, nonce); err != nil {
-		return none, nil, err
-	}
-	u := &unlocking{who: who, done: make(chan error, 1)}
-	c, err := a.gate.Touches.Begin(approve.Ceremony{Challenge: canon.Digest("thumbturn/unlock/v1\x00", nonce, canon.Tuple(a.o.Device.ID(), who.Root().String())),
-		Plan: [][]string{{"session"}}, For: u})
-	return c, u, err
-}
-
-// Finish ends a ceremony with what the page brings of it. What it was is told by
-// one of "approved", "signed", "unlocked" and "enrolled".
-func (a *Account) Finish(ctx context.Context, id string, touches []Touched) (string, Enrolled, error) {
-	c, err := a.gate.Touches.Take(id)
-	if err != nil {
-		return "", Enrolled{}, err
-	}
-	switch x := c.For.(type) {
-	case *enrolment:
-		e, err := a.enrolled(ctx, c, x, touches)
-		return "enrolled", e, err
-	case *unlocking:
-		err := a.unlocked(ctx, c, x, touches)
-		x.done <- err
-		return "unlocked", Enrolled{}, err
-	}
-	done, err := a.gate.Answer(ctx, c, touches)
-	if err == nil && !done {
-		return "signed", Enrolled{}, nil
-	}
-	return "approved", Enrolled{}, err
-}
-
-// unlocked ends an unlock by passkey.
-func (a *Account) unlocked(ctx context.Context, c approve.Ceremony, u *unlocking, touches []Touched) error {
-	return a.unlock(ctx, u.who, "page", func() error {
-		_, touch, err := a.gate.Signer(c, touches)
-		if err != nil {
-			return err
-		}
-		return a.book.Keys.UnlockPasskey(a.book.Roster(), touch, a.o.Device.LendShare, a.book.Place())
-	})
 }

@@ -1,7 +1,10 @@
-package open
+// Package slot is how keys are opened with secrets: the ways in. A slot wraps a seed
+// under a passphrase, a recovery code or what a passkey gives; compartments are
+// sealed to slots. It opens keys for keys, and never a value: that is for package
+// open, which holds what is opened here.
+package slot
 
 import (
-	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -14,22 +17,11 @@ import (
 	"runtime/debug"
 	"sync"
 
-	"golang.org/x/crypto/argon2"
-
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/sealed"
+	"golang.org/x/crypto/argon2"
 )
-
-// Place is what a new slot is made for, and what its plaintext vouches for.
-type Place struct {
-	Account  string
-	Device   string
-	Root     canon.Hash // fingerprint of the root key
-	TestHome bool
-	Roster   int64 // the roster version that first lists the slot
-	Created  int64 // unix milliseconds
-}
 
 // slotText is what a slot wraps: root fingerprint, test flag, roster version,
 // slot seed.
@@ -41,9 +33,9 @@ type stretcher struct{ mu sync.Mutex }
 
 // kek derives the key-encryption key and the commitment of a slot:
 // HKDF-SHA256 with the share as salt and the exact header as info. check sees
-// the commitment while the share is lent: an errWrong makes the device try the
+// the commitment while the share is lent: an ErrWrong makes the device try the
 // other share of an interrupted rotation.
-func (s *stretcher) kek(h canon.SlotHeader, header, secret []byte, share lend, check func(canon.Hash) error) (kek []byte, commit canon.Hash, err error) {
+func (s *stretcher) kek(h canon.SlotHeader, header, secret []byte, share Lend, check func(canon.Hash) error) (kek []byte, commit canon.Hash, err error) {
 	stretched := secret
 	if h.KDF.Memory > 0 { // a passphrase; other secrets are random
 		s.mu.Lock()
@@ -76,7 +68,7 @@ func (s *stretcher) kek(h canon.SlotHeader, header, secret []byte, share lend, c
 	return kek, commit, err
 }
 
-func gcm(key []byte) (cipher.AEAD, error) {
+func GCM(key []byte) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err
@@ -84,10 +76,10 @@ func gcm(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// newSlot makes a slot for a compartment under a secret. The slot's seed is
-// forgotten at once: whatever shall be opened with it is sealed to its public
+// New makes a slot for a compartment under a secret. The slot's seed is
+// forgotten at once: whatever shall be Opened with it is sealed to its public
 // key.
-func (k *Keyring) newSlot(w way, compartment string, secret []byte, share lend, at Place) (canon.Slot, error) {
+func (k *Maker) New(w Way, compartment string, secret []byte, share Lend, at Place) (canon.Slot, error) {
 	id, err := canon.NewID(k.rand)
 	if err != nil {
 		return canon.Slot{}, err
@@ -124,7 +116,7 @@ func (k *Keyring) newSlot(w way, compartment string, secret []byte, share lend, 
 		return canon.Slot{}, err
 	}
 	defer clear(kek)
-	aead, err := gcm(kek)
+	aead, err := GCM(kek)
 	if err != nil {
 		return canon.Slot{}, err
 	}
@@ -136,77 +128,21 @@ func (k *Keyring) newSlot(w way, compartment string, secret []byte, share lend, 
 	return canon.Slot{Header: json.RawMessage(header), Commitment: commit, Sealed: out, Public: key.PublicKey().Bytes()}, nil
 }
 
-// Header decodes and checks the header of a slot.
-func Header(s canon.Slot) (canon.SlotHeader, error) {
-	var h canon.SlotHeader
-	if err := canon.Decode(s.Header, &h); err != nil {
-		return h, err
-	}
-	return h, sealed.CheckSlot(h)
-}
-
-// Roster is a roster statement's payload with the version of that statement;
-// whoever fills it in has checked the root key's signature.
-type Roster struct {
-	canon.Roster
-	Version int64
-}
-
-// way is what opens slots: a kind of secret, and which passkey where it is one.
-type way struct {
-	Kind       canon.SlotKind
-	RPID       string
-	Credential canon.Bytes
-}
-
-// is reports whether a slot opens this way.
-func (w way) is(h canon.SlotHeader) bool {
-	return w.Kind == h.Kind && w.RPID == h.RPID && bytes.Equal(w.Credential, h.Credential)
-}
-
-func wayOf(h canon.SlotHeader) way { return way{h.Kind, h.RPID, h.Credential} }
-
-// slot returns the first slot of a way for a compartment.
-func (r Roster) slot(w way, compartment string) (canon.Slot, canon.SlotHeader, bool) {
-	for _, s := range r.Slots {
-		h, err := Header(s)
-		if err == nil && w.is(h) && h.Compartment == compartment {
-			return s, h, true
-		}
-	}
-	return canon.Slot{}, canon.SlotHeader{}, false
-}
-
-// find is slot for a secret of which there is one.
-func (r Roster) find(kind canon.SlotKind, compartment string) (canon.Slot, canon.SlotHeader, bool) {
-	return r.slot(way{Kind: kind}, compartment)
-}
-
-// compartment returns a compartment by name.
-func (r Roster) compartment(name string) (canon.Compartment, bool) {
-	for _, c := range r.Compartments {
-		if c.Name == name {
-			return c, true
-		}
-	}
-	return canon.Compartment{}, false
-}
-
-var errWrong = fault.New(fault.Passphrase, "open", "", "wrong secret")
+var ErrWrong = fault.New(fault.Passphrase, "open", "", "wrong secret")
 
 // commits compares a derived commitment with the slot's, in constant time.
 func commits(s canon.Slot) func(canon.Hash) error {
 	return func(c canon.Hash) error {
 		if subtle.ConstantTimeCompare(c[:], s.Commitment[:]) != 1 {
-			return errWrong
+			return ErrWrong
 		}
 		return nil
 	}
 }
 
-// openSlot opens a slot with its secret and lends the slot seed. The commitment
+// Open opens a slot with its secret and lends the slot seed. The commitment
 // is compared, in constant time, before anything is decrypted.
-func (k *Keyring) openSlot(s canon.Slot, h canon.SlotHeader, secret []byte, share lend, at Place, roster int64) (lend, func(), error) {
+func (k *Maker) Open(s canon.Slot, h canon.SlotHeader, secret []byte, share Lend, at Place, roster int64) (Lend, func(), error) {
 	kek, _, err := k.stretch.kek(h, s.Header, secret, share, commits(s))
 	if err != nil {
 		return nil, nil, err
@@ -214,28 +150,28 @@ func (k *Keyring) openSlot(s canon.Slot, h canon.SlotHeader, secret []byte, shar
 	defer clear(kek)
 	form, rest, err := sealed.Form(s.Sealed)
 	if err != nil || form != sealed.FormSlot || len(rest) < sealed.NonceSize {
-		return nil, nil, tampered("slot", h.ID)
+		return nil, nil, Tampered("slot", h.ID)
 	}
-	aead, err := gcm(kek)
+	aead, err := GCM(kek)
 	if err != nil {
 		return nil, nil, err
 	}
 	text, err := aead.Open(nil, rest[:sealed.NonceSize], rest[sealed.NonceSize:], s.Header)
 	if err != nil || len(text) != slotText {
-		return nil, nil, tampered("slot", h.ID)
+		return nil, nil, Tampered("slot", h.ID)
 	}
 	defer clear(text)
 	switch {
 	case [32]byte(text[:32]) != at.Root:
-		return nil, nil, tampered("root key", h.ID)
+		return nil, nil, Tampered("root key", h.ID)
 	case (text[32] == 1) != at.TestHome:
-		return nil, nil, tampered("test-home flag", h.ID)
+		return nil, nil, Tampered("test-home flag", h.ID)
 	case int64(binary.BigEndian.Uint64(text[33:41])) > roster:
-		return nil, nil, tampered("roster rolled back behind slot", h.ID)
+		return nil, nil, Tampered("roster rolled back behind slot", h.ID)
 	}
 	return k.arena.Keep(append([]byte(nil), text[41:]...))
 }
 
-func tampered(what, ref string) error {
+func Tampered(what, ref string) error {
 	return fault.New(fault.Tampered, "open", ref, fmt.Sprintf("%s is not what was written", what))
 }

@@ -1,0 +1,193 @@
+package slot
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/sealed"
+)
+
+// Place is what a new slot is made for, and what its plaintext vouches for.
+type Place struct {
+	Account  string
+	Device   string
+	Root     canon.Hash // fingerprint of the root key
+	TestHome bool
+	Roster   int64 // the roster version that first lists the slot
+	Created  int64 // unix milliseconds
+}
+
+// Header decodes and checks the header of a slot.
+func Header(s canon.Slot) (canon.SlotHeader, error) {
+	var h canon.SlotHeader
+	if err := canon.Decode(s.Header, &h); err != nil {
+		return h, err
+	}
+	return h, sealed.CheckSlot(h)
+}
+
+// Roster is a roster statement's payload with the version of that statement;
+// whoever fills it in has checked the root key's signature.
+type Roster struct {
+	canon.Roster
+	Version int64
+	Page    string // origin of the page that its passkeys are for; a setting of its own
+}
+
+// Way is what opens slots: a kind of secret, and which passkey where it is one.
+type Way struct {
+	Kind       canon.SlotKind
+	RPID       string
+	Credential canon.Bytes
+}
+
+// Passkey is the way of one passkey.
+func Passkey(rpid string, credential canon.Bytes) Way {
+	return Way{Kind: canon.SlotPasskey, RPID: rpid, Credential: credential}
+}
+
+// Is reports whether a slot opens this Way.
+func (w Way) Is(h canon.SlotHeader) bool {
+	return w.Kind == h.Kind && w.RPID == h.RPID && bytes.Equal(w.Credential, h.Credential)
+}
+
+// WayOf is the way of a slot.
+func WayOf(h canon.SlotHeader) Way { return Way{h.Kind, h.RPID, h.Credential} }
+
+// Slot returns the first slot of a Way for a compartment.
+func (r Roster) Slot(w Way, compartment string) (canon.Slot, canon.SlotHeader, bool) {
+	for _, s := range r.Slots {
+		h, err := Header(s)
+		if err == nil && w.Is(h) && h.Compartment == compartment {
+			return s, h, true
+		}
+	}
+	return canon.Slot{}, canon.SlotHeader{}, false
+}
+
+// Find is Slot for a secret of which there is one.
+func (r Roster) Find(kind canon.SlotKind, compartment string) (canon.Slot, canon.SlotHeader, bool) {
+	return r.Slot(Way{Kind: kind}, compartment)
+}
+
+// Compartment returns a compartment by name.
+func (r Roster) Compartment(name string) (canon.Compartment, bool) {
+	for _, c := range r.Compartments {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return canon.Compartment{}, false
+}
+
+// Plan says which compartments' salts a touch must evaluate so that any of the
+// roster's passkeys can open what is needed, in batches of one touch each. With
+// nothing needed the account's is asked for, to check the passkey.
+func (r Roster) Plan(needs []string) [][]string {
+	var names []string
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, need := range needs {
+		own := 0
+		for _, a := range r.Authenticators {
+			if _, _, ok := r.Slot(Passkey(a.RPID, a.Credential), need); ok {
+				own++
+			}
+		}
+		if own > 0 {
+			add(need)
+		}
+		if own < len(r.Authenticators) {
+			add("account")
+		}
+	}
+	if len(names) == 0 {
+		names = []string{"account"}
+	}
+	return slices.Collect(slices.Chunk(names, Salted))
+}
+
+// Reach finds the slot by which a Way opens a compartment.
+func (r Roster) Reach(w Way, name string) (canon.Slot, canon.SlotHeader, bool) {
+	if s, h, ok := r.Slot(w, name); ok {
+		return s, h, true
+	}
+	s, h, ok := r.Slot(w, "account")
+	c, known := r.Compartment(name)
+	if !ok || !known || !slices.ContainsFunc(c.Seeds, func(x canon.Sealed) bool { return x.To == h.ID }) {
+		return canon.Slot{}, canon.SlotHeader{}, false
+	}
+	return s, h, true
+}
+
+// Everything names all compartments that a new Way must open.
+func (r Roster) Everything() []string {
+	var all []string
+	for _, c := range r.Compartments {
+		all = append(all, c.Name)
+	}
+	return all
+}
+
+// Guarded names what takes a gesture to open: all but the session's compartment.
+func (r Roster) Guarded() []string {
+	return slices.DeleteFunc(r.Everything(), func(name string) bool { return name == "session" })
+}
+
+// RemovePasskey takes a passkey and its slots out of a roster.
+func (r Roster) RemovePasskey(a canon.Authenticator) canon.Roster {
+	out := r.drop(Passkey(a.RPID, a.Credential))
+	out.Authenticators = slices.DeleteFunc(slices.Clone(out.Authenticators), func(x canon.Authenticator) bool { return x.ID == a.ID })
+	if len(out.Authenticators) == 0 {
+		out.Authenticators = nil
+	}
+	return out
+}
+
+// EndPassphrase takes the presence passphrase out of a roster.
+func (r Roster) EndPassphrase() canon.Roster { return r.drop(Way{Kind: canon.SlotPresence}) }
+
+// Passkeys reports whether a passkey opens anything.
+func (r Roster) Passkeys() bool {
+	return slices.ContainsFunc(r.Authenticators, func(a canon.Authenticator) bool { return a.PRF })
+}
+
+// HasPassphrase reports whether a presence passphrase opens anything.
+func (r Roster) HasPassphrase() bool {
+	_, _, ok := r.Slot(Way{Kind: canon.SlotPresence}, "account")
+	return ok
+}
+
+// drop takes the slots of a Way out of a roster, and what is sealed to them.
+func (r Roster) drop(w Way) canon.Roster {
+	out := r.Roster
+	out.Slots, out.Compartments = nil, nil
+	gone := map[string]bool{}
+	for _, s := range r.Slots {
+		if h, err := Header(s); err == nil && w.Is(h) {
+			gone[h.ID] = true
+			continue
+		}
+		out.Slots = append(out.Slots, s)
+	}
+	for _, c := range r.Compartments {
+		c.Seeds = slices.DeleteFunc(slices.Clone(c.Seeds), func(s canon.Sealed) bool { return gone[s.To] })
+		out.Compartments = append(out.Compartments, c)
+	}
+	return out
+}
+
+// Opens lists the compartments that a passkey opens.
+func (r Roster) Opens(a canon.Authenticator) []string {
+	var out []string
+	for _, c := range r.Compartments {
+		if _, _, ok := r.Reach(Passkey(a.RPID, a.Credential), c.Name); ok {
+			out = append(out, c.Name)
+		}
+	}
+	return out
+}
