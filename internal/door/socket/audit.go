@@ -1,19 +1,13 @@
 package socket
 
-import (
-	"github.com/thumbturn/thumbturn/api"
-)
+import "github.com/thumbturn/thumbturn/api"
 
-func (c *call) auditList() error {
-	in, err := body[api.AuditFilter](c)
-	if err != nil {
-		return err
-	}
+func (c *call) auditList(in api.AuditFilter) ([]api.Event, error) {
 	if err := c.s.Broker.MayRead(c.who); err != nil {
-		return err
+		return nil, err
 	}
 	batch := []api.Event{}
-	err = c.s.Account.Events(c.ctx, in, func(e api.Event) error {
+	err := c.s.Account.Events(c.ctx, in, func(e api.Event) error {
 		if batch = append(batch, e); len(batch) == 64 {
 			err := c.more(batch)
 			batch = batch[:0]
@@ -22,9 +16,9 @@ func (c *call) auditList() error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return c.reply(batch)
+	return batch, nil
 }
 
 func (c *call) auditVerify() error {
@@ -58,33 +52,21 @@ func (c *call) auditAnchor() error {
 	return c.reply(api.Anchor{Head: string(c.s.Account.Anchor())})
 }
 
-func (c *call) auditProof() error {
-	in, err := body[api.AuditProof](c)
-	if err != nil {
-		return err
-	}
+func (c *call) auditProof(in api.AuditProof) (api.Line, error) {
 	if err := c.s.Broker.MayRead(c.who); err != nil {
-		return err
+		return api.Line{}, err
 	}
 	b, err := c.s.Account.Proof(c.ctx, in.Receipt)
 	if err != nil {
-		return err
+		return api.Line{}, err
 	}
-	return c.reply(api.Line{Line: b})
+	return api.Line{Line: b}, nil
 }
 
-func (c *call) restore() error {
-	in, err := body[api.Auth](c)
-	if err != nil {
-		return err
-	}
-	ask, ctx, done := c.ask(api.Ask{})
-	defer done()
-	out, err := c.s.Account.Restore(ctx, c.who, ask, source(in.Source), c.values[0])
-	if err != nil {
-		return err
-	}
-	return c.reply(out)
+func (c *call) restore(in api.Auth) (api.Restored, error) {
+	ask, ctx, stop := c.ask(api.Ask{})
+	defer stop()
+	return c.s.Account.Restore(ctx, c.who, ask, source(in.Source), c.values[0])
 }
 
 func (c *call) policyShow() error {
@@ -95,16 +77,8 @@ func (c *call) policyShow() error {
 	return c.reply(api.Policy{Text: text, Hash: hash.String()})
 }
 
-func (c *call) policyApply() error {
-	in, err := body[api.PolicyApply](c)
-	if err != nil {
-		return err
-	}
+func (c *call) policyApply(in api.PolicyApply) error {
 	a, ctx, stop := c.ask(in.Ask)
-	err = c.s.Broker.ApplyPolicy(ctx, c.who, a, in.Text)
-	stop()
-	if err != nil {
-		return err
-	}
-	return c.reply(struct{}{})
+	defer stop()
+	return c.s.Broker.ApplyPolicy(ctx, c.who, a, in.Text)
 }

@@ -40,36 +40,32 @@ func (c *call) backup() error {
 
 // putBack takes the presence passphrase and the pieces of a backup, values first
 // and then streams.
-func (c *call) putBack() error {
-	ask, ctx, done := c.ask(api.Ask{})
-	defer done()
-	return c.replace(1, func(in api.Auth, secrets [][]byte, backup io.Reader) (account.Replacement, error) {
+func (c *call) putBack(in api.Auth) error {
+	ask, ctx, stop := c.ask(api.Ask{})
+	defer stop()
+	return c.replace(1, func(secrets [][]byte, backup io.Reader) (account.Replacement, error) {
 		return c.s.Account.PutBack(ctx, c.who, ask, source(in.Source), backup, secrets[0])
 	})
 }
 
 // recoverFrom takes the recovery code, the new unlock and presence passphrases and
 // the pieces of another device's backup.
-func (c *call) recoverFrom() error {
-	return c.replace(3, func(in api.Auth, secrets [][]byte, backup io.Reader) (account.Replacement, error) {
+func (c *call) recoverFrom(in api.Auth) error {
+	return c.replace(3, func(secrets [][]byte, backup io.Reader) (account.Replacement, error) {
 		return c.s.Account.RecoverFrom(c.ctx, c.who, source(in.Source), backup, secrets[0], secrets[1], secrets[2])
 	})
 }
 
 // deviceAccept takes the pieces of what another device moved here.
-func (c *call) deviceAccept() error {
-	return c.replace(0, func(in api.Auth, _ [][]byte, backup io.Reader) (account.Replacement, error) {
+func (c *call) deviceAccept(in api.Auth) error {
+	return c.replace(0, func(_ [][]byte, backup io.Reader) (account.Replacement, error) {
 		return c.s.Account.Accept(c.ctx, c.who, source(in.Source), backup)
 	})
 }
 
 // replace takes so many secrets and the pieces of a backup. The process that
 // follows serves the database that was put in place.
-func (c *call) replace(secrets int, do func(in api.Auth, secrets [][]byte, backup io.Reader) (account.Replacement, error)) error {
-	in, err := body[api.Auth](c)
-	if err != nil {
-		return err
-	}
+func (c *call) replace(secrets int, do func(secrets [][]byte, backup io.Reader) (account.Replacement, error)) error {
 	if len(c.values) < secrets || len(c.values)+len(c.head.Streams) < secrets+1 {
 		return fault.New(fault.Protocol, "restore", "", "wrong number of values")
 	}
@@ -82,7 +78,7 @@ func (c *call) replace(secrets int, do func(in api.Auth, secrets [][]byte, backu
 		defer f.end()
 		pieces = append(pieces, f)
 	}
-	out, err := do(in, c.values[:secrets], io.MultiReader(pieces...))
+	out, err := do(c.values[:secrets], io.MultiReader(pieces...))
 	if err != nil {
 		return err
 	}

@@ -12,30 +12,16 @@ func (c *call) deviceShow() error {
 }
 
 // deviceMove takes the presence passphrase.
-func (c *call) deviceMove() error {
-	in, err := body[api.DeviceMove](c)
-	if err != nil {
-		return err
-	}
+func (c *call) deviceMove(in api.DeviceMove) error {
 	to := canon.Installation{V: 1, ID: in.To.ID, DeviceKey: in.To.DeviceKey, DeviceKEM: in.To.DeviceKEM}
-	ask, ctx, done := c.ask(api.Ask{})
-	defer done()
-	if err := c.s.Account.Move(ctx, c.who, ask, source(in.Source), to, c.values[0]); err != nil {
-		return err
-	}
-	return c.reply(struct{}{})
+	ask, ctx, stop := c.ask(api.Ask{})
+	defer stop()
+	return c.s.Account.Move(ctx, c.who, ask, source(in.Source), to, c.values[0])
 }
 
 // deviceStay takes the presence passphrase.
-func (c *call) deviceStay() error {
-	in, err := body[api.Auth](c)
-	if err != nil {
-		return err
-	}
-	ask, ctx, done := c.ask(api.Ask{})
-	defer done()
-	if err := c.s.Account.Stay(ctx, c.who, ask, source(in.Source), c.values[0]); err != nil {
-		return err
-	}
-	return c.reply(struct{}{})
+func (c *call) deviceStay(in api.Auth) error {
+	ask, ctx, stop := c.ask(api.Ask{})
+	defer stop()
+	return c.s.Account.Stay(ctx, c.who, ask, source(in.Source), c.values[0])
 }

@@ -32,52 +32,37 @@ func grantOf(g grant.Listed) api.Grant {
 	return out
 }
 
-func (c *call) grantCreate() error {
-	in, err := body[api.GrantCreate](c)
-	if err != nil {
-		return err
-	}
+func (c *call) grantCreate(in api.GrantCreate) (api.Grant, error) {
 	refs, err := references("grant create", in.Refs)
 	if err != nil {
-		return err
+		return api.Grant{}, err
 	}
 	const most = 1 << 43 // milliseconds: far above any limit, below what a duration holds
 	if in.Life < 0 || in.Life > most || in.Until < 0 {
-		return fault.New(fault.Usage, "grant create", in.Name, "no such time")
+		return api.Grant{}, fault.New(fault.Usage, "grant create", in.Name, "no such time")
 	}
 	a, ctx, stop := c.ask(in.Ask)
+	defer stop()
 	g, err := c.s.Broker.CreateGrant(ctx, c.who, grant.Order{Ask: a, Name: in.Name, Refs: refs, Program: in.Program, Task: in.Task, Agent: in.Agent,
 		Life: time.Duration(in.Life) * time.Millisecond, Until: time.UnixMilli(in.Until), Uses: in.Uses})
-	stop()
 	if err != nil {
-		return err
+		return api.Grant{}, err
 	}
-	return c.reply(grantOf(g))
+	return grantOf(g), nil
 }
 
-func (c *call) grantList() error {
-	in, err := body[api.GrantList](c)
-	if err != nil {
-		return err
-	}
+func (c *call) grantList(in api.GrantList) ([]api.Grant, error) {
 	list, err := c.s.Broker.Grants(c.ctx, c.who, in.All)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	out := []api.Grant{}
 	for _, g := range list {
 		out = append(out, grantOf(g))
 	}
-	return c.reply(out)
+	return out, nil
 }
 
-func (c *call) grantRevoke() error {
-	in, err := body[api.GrantName](c)
-	if err != nil {
-		return err
-	}
-	if err := c.s.Broker.RevokeGrant(c.ctx, c.who, in.Name); err != nil {
-		return err
-	}
-	return c.reply(struct{}{})
+func (c *call) grantRevoke(in api.GrantName) error {
+	return c.s.Broker.RevokeGrant(c.ctx, c.who, in.Name)
 }

@@ -12,7 +12,8 @@ import (
 )
 
 // handler answers one operation in the states that serve it. values is the exact
-// number of value frames, -1 for any.
+// number of value frames, -1 for any. run takes no body and ignores what comes as
+// one, unless with, done or tell names the message that it is.
 type handler struct {
 	states []string
 	values int
@@ -24,70 +25,101 @@ func handlers() map[api.Op]handler {
 	const e, h, l, u = api.StateEmpty, api.StateHeld, api.StateLocked, api.StateUnlocked
 	all, open := []string{e, h, l, u}, []string{u}
 	return map[api.Op]handler{
-		api.OpHello:       {all, 0, (*call).hello},
+		api.OpHello:       {all, 0, tell[api.Hello]((*call).hello)},
 		api.OpStatus:      {all, 0, (*call).status},
 		api.OpWhoami:      {all, 0, (*call).whoami},
 		api.OpStop:        {all, 0, (*call).stop},
-		api.OpInit:        {[]string{e}, 2, (*call).init},
-		api.OpUnlock:      {[]string{h, l, u}, 1, (*call).unlock},
+		api.OpInit:        {[]string{e}, 2, with[api.Init]((*call).init)},
+		api.OpUnlock:      {[]string{h, l, u}, 1, done[api.Auth]((*call).unlock)},
 		api.OpLock:        {[]string{l, u}, 0, (*call).lock},
-		api.OpLockAfter:   {open, 0, (*call).lockAfter},
-		api.OpRecover:     {[]string{l, u}, 3, (*call).recover},
-		api.OpPassphrase:  {open, 3, (*call).passphrase},
-		api.OpRecovery:    {open, 1, (*call).recovery},
-		api.OpVaultCreate: {open, 0, (*call).vaultCreate},
+		api.OpLockAfter:   {open, 0, done[api.LockAfter]((*call).lockAfter)},
+		api.OpRecover:     {[]string{l, u}, 3, with[api.Auth]((*call).recover)},
+		api.OpPassphrase:  {open, 3, done[api.Passphrase]((*call).passphrase)},
+		api.OpRecovery:    {open, 1, with[api.Auth]((*call).recovery)},
+		api.OpVaultCreate: {open, 0, tell[api.VaultCreate]((*call).vaultCreate)},
 		api.OpVaultList:   {open, 0, (*call).vaultList},
-		api.OpItemPut:     {open, -1, (*call).itemPut},
-		api.OpItemGet:     {open, 0, (*call).itemGet},
-		api.OpItemList:    {open, 0, (*call).itemList},
-		api.OpItemDelete:  {open, 0, (*call).itemDelete},
-		api.OpItemArchive: {open, 0, (*call).itemArchive},
-		api.OpItemMove:    {open, 0, (*call).itemMove},
-		api.OpItemHistory: {open, 0, (*call).itemHistory},
-		api.OpItemRevert:  {open, 0, (*call).itemRevert},
-		api.OpItemDecide:  {open, 0, (*call).itemDecide},
-		api.OpGrantCreate: {open, 0, (*call).grantCreate},
-		api.OpGrantList:   {open, 0, (*call).grantList},
-		api.OpGrantRevoke: {open, 0, (*call).grantRevoke},
-		api.OpItemPurge:   {open, 0, (*call).itemPurge},
-		api.OpRelease:     {open, 0, (*call).release},
-		api.OpRequests:    {open, 0, (*call).requests},
-		api.OpRequest:     {open, 0, (*call).request},
-		api.OpApprove:     {open, 1, (*call).approve},
-		api.OpUnlockPage:  {[]string{l, u}, 0, (*call).unlockPage},
+		api.OpItemPut:     {open, -1, tell[api.ItemPut]((*call).itemPut)},
+		api.OpItemGet:     {open, 0, tell[api.ItemGet]((*call).itemGet)},
+		api.OpItemList:    {open, 0, tell[api.ItemList]((*call).itemList)},
+		api.OpItemDelete:  {open, 0, done[api.ItemGet]((*call).itemDelete)},
+		api.OpItemArchive: {open, 0, done[api.ItemGet]((*call).itemArchive)},
+		api.OpItemMove:    {open, 0, tell[api.ItemMove]((*call).itemMove)},
+		api.OpItemHistory: {open, 0, tell[api.ItemGet]((*call).itemHistory)},
+		api.OpItemRevert:  {open, 0, tell[api.ItemRevert]((*call).itemRevert)},
+		api.OpItemDecide:  {open, 0, tell[api.ItemDecide]((*call).itemDecide)},
+		api.OpGrantCreate: {open, 0, tell[api.GrantCreate]((*call).grantCreate)},
+		api.OpGrantList:   {open, 0, tell[api.GrantList]((*call).grantList)},
+		api.OpGrantRevoke: {open, 0, done[api.GrantName]((*call).grantRevoke)},
+		api.OpItemPurge:   {open, 0, tell[api.ItemGet]((*call).itemPurge)},
+		api.OpRelease:     {open, 0, with[api.Want]((*call).release)},
+		api.OpRequests:    {open, 0, tell[api.RequestList]((*call).requests)},
+		api.OpRequest:     {open, 0, tell[api.RequestID]((*call).request)},
+		api.OpApprove:     {open, 1, done[api.RequestID]((*call).approve)},
+		api.OpUnlockPage:  {[]string{l, u}, 0, done[api.Auth]((*call).unlockPage)},
 		api.OpPage:        {open, 0, (*call).page},
-		api.OpPasskeyAdd:  {open, 2, (*call).passkeyAdd},
-		api.OpPasskeyEnd:  {open, 0, (*call).passkeyWait},
+		api.OpPasskeyAdd:  {open, 2, tell[api.PasskeyAdd]((*call).passkeyAdd)},
+		api.OpPasskeyEnd:  {open, 0, tell[api.RequestID]((*call).passkeyWait)},
 		api.OpPasskeys:    {open, 0, (*call).passkeys},
-		api.OpPasskeyDel:  {open, 1, (*call).passkeyRemove},
-		api.OpDeny:        {open, 0, (*call).deny},
-		api.OpUnmute:      {open, 0, (*call).unmute},
-		api.OpAuditList:   {open, 0, (*call).auditList},
+		api.OpPasskeyDel:  {open, 1, done[api.PasskeyRemove]((*call).passkeyRemove)},
+		api.OpDeny:        {open, 0, done[api.RequestID]((*call).deny)},
+		api.OpUnmute:      {open, 0, done[api.RequestID]((*call).unmute)},
+		api.OpAuditList:   {open, 0, tell[api.AuditFilter]((*call).auditList)},
 		api.OpAuditVerify: {[]string{h, l, u}, 0, (*call).auditVerify},
 		api.OpAuditExport: {[]string{h, u}, 0, (*call).auditExport},
 		api.OpAuditAnchor: {[]string{h, l, u}, 0, (*call).auditAnchor},
-		api.OpAuditProof:  {open, 0, (*call).auditProof},
-		api.OpRestore:     {[]string{h}, 1, (*call).restore},
+		api.OpAuditProof:  {open, 0, tell[api.AuditProof]((*call).auditProof)},
+		api.OpRestore:     {[]string{h}, 1, tell[api.Auth]((*call).restore)},
 		api.OpBackup:      {[]string{h, l, u}, 0, (*call).backup},
-		api.OpPutBack:     {all, -1, (*call).putBack},
-		api.OpRecoverFrom: {all, -1, (*call).recoverFrom},
+		api.OpPutBack:     {all, -1, with[api.Auth]((*call).putBack)},
+		api.OpRecoverFrom: {all, -1, with[api.Auth]((*call).recoverFrom)},
 		api.OpDeviceShow:  {all, 0, (*call).deviceShow},
-		api.OpDeviceMove:  {open, 1, (*call).deviceMove},
-		api.OpDeviceStay:  {[]string{h}, 1, (*call).deviceStay},
-		api.OpDeviceTake:  {all, -1, (*call).deviceAccept},
+		api.OpDeviceMove:  {open, 1, done[api.DeviceMove]((*call).deviceMove)},
+		api.OpDeviceStay:  {[]string{h}, 1, done[api.Auth]((*call).deviceStay)},
+		api.OpDeviceTake:  {all, -1, with[api.Auth]((*call).deviceAccept)},
 		api.OpPolicyShow:  {open, 0, (*call).policyShow},
-		api.OpPolicyApply: {open, 0, (*call).policyApply},
+		api.OpPolicyApply: {open, 0, done[api.PolicyApply]((*call).policyApply)},
 	}
 }
 
-func (c *call) hello() error {
-	in, err := body[api.Hello](c)
-	if err != nil {
-		return err
+// with is for a handler that takes a body and answers by itself: with values, or
+// in pieces.
+func with[In any](run func(*call, In) error) func(*call) error {
+	return func(c *call) error {
+		in, err := body[In](c)
+		if err != nil {
+			return err
+		}
+		return run(c, in)
 	}
+}
+
+// done is for a handler that takes a body and has nothing to tell but that it is
+// done.
+func done[In any](run func(*call, In) error) func(*call) error {
+	return with(func(c *call, in In) error {
+		if err := run(c, in); err != nil {
+			return err
+		}
+		return c.reply(struct{}{})
+	})
+}
+
+// tell is for a handler that takes a body and returns the last message of its
+// reply.
+func tell[In, Out any](run func(*call, In) (Out, error)) func(*call) error {
+	return with(func(c *call, in In) error {
+		out, err := run(c, in)
+		if err != nil {
+			return err
+		}
+		return c.reply(out)
+	})
+}
+
+func (c *call) hello(in api.Hello) (api.HelloReply, error) {
 	st := c.s.Status()
-	return c.reply(api.HelloReply{Version: st.Version, Protocol: api.Version, Device: st.Device,
-		Signature: c.s.prove(in.Nonce), State: c.s.Account.State(), PID: st.PID})
+	return api.HelloReply{Version: st.Version, Protocol: api.Version, Device: st.Device,
+		Signature: c.s.prove(in.Nonce), State: c.s.Account.State(), PID: st.PID}, nil
 }
 
 func (c *call) status() error {
@@ -114,30 +146,18 @@ func (c *call) stop() error {
 	return nil
 }
 
-func (c *call) init() error {
-	in, err := body[api.Init](c)
-	if err != nil {
-		return err
-	}
-	code, err := c.s.Account.Init(c.ctx, c.who, in.TestHome, source(in.Source), c.values[0], c.values[1])
-	if err != nil {
-		return err
-	}
-	return code(func(b []byte) error { return c.reply(struct{}{}, b) })
+func (c *call) init(in api.Init) error {
+	return c.code(c.s.Account.Init(c.ctx, c.who, in.TestHome, source(in.Source), c.values[0], c.values[1]))
 }
 
-func (c *call) unlock() error {
-	in, err := body[api.Auth](c)
-	if err != nil {
-		return err
-	}
+func (c *call) unlock(in api.Auth) error {
 	if err := c.s.Account.Unlock(c.ctx, c.who, in.Source, c.values[0]); err != nil {
 		return err
 	}
 	if c.s.leaving() { // a lock came first, and what opened ends with this process
 		return fault.New(fault.Unavailable, "unlock", "", "the vaults were just being locked").WithHint("try again")
 	}
-	return c.reply(struct{}{})
+	return nil
 }
 
 func (c *call) lock() error {
@@ -152,60 +172,37 @@ func (c *call) lock() error {
 	return nil
 }
 
-func (c *call) lockAfter() error {
-	in, err := body[api.LockAfter](c)
-	if err != nil {
-		return err
-	}
+func (c *call) lockAfter(in api.LockAfter) error {
 	after := time.Duration(in.After) * time.Millisecond
 	if in.After < 0 || in.After > math.MaxInt64/int64(time.Millisecond) || config.Check(after) != nil {
 		return fault.New(fault.Usage, "lock after", "", "no length of time").WithHint("a second at least, or 0 for ever")
 	}
 	keep := func() error { return config.Write(c.s.Config, config.Config{LockAfter: after}) }
-	if err := c.s.Account.LockAfter(c.ctx, c.who, after, keep); err != nil {
-		return err
-	}
-	return c.reply(struct{}{})
+	return c.s.Account.LockAfter(c.ctx, c.who, after, keep)
 }
 
-func (c *call) recover() error {
-	in, err := body[api.Auth](c)
-	if err != nil {
-		return err
-	}
-	code, err := c.s.Account.Recover(c.ctx, c.who, in.Source, c.values[0], c.values[1], c.values[2])
-	if err != nil {
-		return err
-	}
-	return code(func(b []byte) error { return c.reply(struct{}{}, b) })
+func (c *call) recover(in api.Auth) error {
+	return c.code(c.s.Account.Recover(c.ctx, c.who, in.Source, c.values[0], c.values[1], c.values[2]))
 }
 
-func (c *call) recovery() error {
-	in, err := body[api.Auth](c)
-	if err != nil {
-		return err
-	}
-	ask, ctx, done := c.ask(api.Ask{})
-	defer done()
-	code, err := c.s.Account.RenewRecovery(ctx, c.who, ask, source(in.Source), c.values[0])
-	if err != nil {
-		return err
-	}
-	return code(func(b []byte) error { return c.reply(struct{}{}, b) })
+func (c *call) recovery(in api.Auth) error {
+	ask, ctx, stop := c.ask(api.Ask{})
+	defer stop()
+	return c.code(c.s.Account.RenewRecovery(ctx, c.who, ask, source(in.Source), c.values[0]))
 }
 
-func (c *call) passphrase() error {
-	in, err := body[api.Passphrase](c)
+func (c *call) passphrase(in api.Passphrase) error {
+	ask, ctx, stop := c.ask(api.Ask{})
+	defer stop()
+	return c.s.Account.Passphrase(ctx, c.who, ask, source(in.Source), in.Which, c.values[0], c.values[1], c.values[2])
+}
+
+// code answers with a new recovery code, which is lent.
+func (c *call) code(lend func(use func([]byte) error) error, err error) error {
 	if err != nil {
 		return err
 	}
-	ask, ctx, done := c.ask(api.Ask{})
-	defer done()
-	err = c.s.Account.Passphrase(ctx, c.who, ask, source(in.Source), in.Which, c.values[0], c.values[1], c.values[2])
-	if err != nil {
-		return err
-	}
-	return c.reply(struct{}{})
+	return lend(func(b []byte) error { return c.reply(struct{}{}, b) })
 }
 
 func source(s string) string {
@@ -215,11 +212,7 @@ func source(s string) string {
 	return s
 }
 
-func (c *call) requests() error {
-	in, err := body[api.RequestList](c)
-	if err != nil {
-		return err
-	}
+func (c *call) requests(in api.RequestList) ([]api.Pending, error) {
 	var lasting []api.Pending
 	special := map[string]bool{} // told in another state
 	for _, l := range c.s.Broker.Leases(c.ctx) {
@@ -230,7 +223,7 @@ func (c *call) requests() error {
 	for _, m := range c.s.Broker.Muted() {
 		p, err := pending(m.Ticket)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		p.State, p.Expires, p.Refused, p.Lease, p.Raw = "muted", m.Until.UnixMilli(), m.Refused, 0, nil
 		lasting, special[p.ID] = append(lasting, p), true
@@ -239,30 +232,22 @@ func (c *call) requests() error {
 	for _, t := range c.s.Broker.Requests() {
 		p, err := pending(t)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if p.Raw = nil; special[p.ID] || !in.All && t.State != approve.Pending {
 			continue
 		}
 		out = append(out, p)
 	}
-	return c.reply(append(out, lasting...))
+	return append(out, lasting...), nil
 }
 
-func (c *call) request() error {
-	in, err := body[api.RequestID](c)
-	if err != nil {
-		return err
-	}
+func (c *call) request(in api.RequestID) (api.Pending, error) {
 	t, err := c.s.Broker.Request(in.ID)
 	if err != nil {
-		return err
+		return api.Pending{}, err
 	}
-	p, err := pending(t)
-	if err != nil {
-		return err
-	}
-	return c.reply(p)
+	return pending(t)
 }
 
 func pending(t approve.Ticket) (api.Pending, error) {
@@ -285,11 +270,7 @@ func described(r canon.Request) api.Pending {
 	return p
 }
 
-func (c *call) approve() error {
-	in, err := body[api.RequestID](c)
-	if err != nil {
-		return err
-	}
+func (c *call) approve(in api.RequestID) error {
 	if in.Source == "file" && !c.s.Account.TestHome() {
 		return fault.New(fault.Denied, "approve", in.ID, "a passphrase from a file is accepted in test homes only").WithHint("type it at a terminal")
 	}
@@ -297,42 +278,22 @@ func (c *call) approve() error {
 	if in.Lease != nil {
 		given = approve.Lease{Until: in.Lease.Until, Uses: in.Lease.Uses}
 	}
-	err = c.s.Account.Slowly(func() error {
+	return c.s.Account.Slowly(func() error {
 		return c.s.Broker.Approve(c.ctx, c.who, in.ID, source(in.Source), given, c.values[0])
 	})
-	if err != nil {
-		return err
-	}
-	return c.reply(struct{}{})
 }
 
-func (c *call) deny() error {
-	in, err := body[api.RequestID](c)
-	if err != nil {
-		return err
-	}
+func (c *call) deny(in api.RequestID) error {
 	const most = 1 << 43 // milliseconds: far above any limit, below what a duration holds
 	switch {
 	case in.Mute < 0 || in.Mute > most:
 		return fault.New(fault.Usage, "deny", in.ID, "no such time")
 	case in.Mute > 0:
-		err = c.s.Broker.Mute(c.ctx, c.who, in.ID, time.Duration(in.Mute)*time.Millisecond)
-	default:
-		err = c.s.Broker.Deny(c.ctx, c.who, in.ID)
+		return c.s.Broker.Mute(c.ctx, c.who, in.ID, time.Duration(in.Mute)*time.Millisecond)
 	}
-	if err != nil {
-		return err
-	}
-	return c.reply(struct{}{})
+	return c.s.Broker.Deny(c.ctx, c.who, in.ID)
 }
 
-func (c *call) unmute() error {
-	in, err := body[api.RequestID](c)
-	if err != nil {
-		return err
-	}
-	if err := c.s.Broker.Unmute(c.ctx, c.who, in.ID); err != nil {
-		return err
-	}
-	return c.reply(struct{}{})
+func (c *call) unmute(in api.RequestID) error {
+	return c.s.Broker.Unmute(c.ctx, c.who, in.ID)
 }

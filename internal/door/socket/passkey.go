@@ -37,56 +37,40 @@ func (c *call) page() error {
 	return c.reply(api.PageURL{URL: url})
 }
 
-func (c *call) unlockPage() error {
-	in, err := body[api.Auth](c)
-	if err != nil {
-		return err
-	}
-	_, ctx, done := c.ask(api.Ask{})
-	defer done()
-	err = c.s.Account.UnlockPasskey(ctx, c.who, source(in.Source), func(x approve.Ceremony) error {
+func (c *call) unlockPage(in api.Auth) error {
+	_, ctx, stop := c.ask(api.Ask{})
+	defer stop()
+	return c.s.Account.UnlockPasskey(ctx, c.who, source(in.Source), func(x approve.Ceremony) error {
 		url, err := c.ticket("unlock", "unlock", x.ID)
 		if err != nil {
 			return err
 		}
 		return c.more(api.Waiting{Request: x.ID, URL: url})
 	})
-	if err != nil {
-		return err
-	}
-	return c.reply(struct{}{})
 }
 
-func (c *call) passkeyAdd() error {
-	in, err := body[api.PasskeyAdd](c)
-	if err != nil {
-		return err
-	}
-	ask, ctx, done := c.ask(api.Ask{})
-	defer done()
+func (c *call) passkeyAdd(in api.PasskeyAdd) (api.PasskeyBegun, error) {
+	ask, ctx, stop := c.ask(api.Ask{})
+	defer stop()
 	id, err := c.s.Account.AddPasskey(ctx, c.who, ask, passkey.Adding{Source: source(in.Source), Name: in.Name, Presence: c.values[0], Code: c.values[1]})
 	if err != nil {
-		return err
+		return api.PasskeyBegun{}, err
 	}
 	url, err := c.ticket("passkey add", "enrol", id)
 	if err != nil {
-		return err
+		return api.PasskeyBegun{}, err
 	}
-	return c.reply(api.PasskeyBegun{ID: id, URL: url})
+	return api.PasskeyBegun{ID: id, URL: url}, nil
 }
 
-func (c *call) passkeyWait() error {
-	in, err := body[api.RequestID](c)
-	if err != nil {
-		return err
-	}
+func (c *call) passkeyWait(in api.RequestID) (api.Passkey, error) {
 	e, err := c.s.Account.Enrolled(c.ctx, in.ID)
 	if err != nil {
-		return err
+		return api.Passkey{}, err
 	}
 	out := shown(passkey.Passkey{Authenticator: e.Authenticator})
 	out.PassphraseEnded = e.PassphraseEnded
-	return c.reply(out)
+	return out, nil
 }
 
 func (c *call) passkeys() error {
@@ -104,15 +88,8 @@ func shown(p passkey.Passkey) api.Passkey {
 	return api.Passkey{ID: p.ID, Name: p.Name, Decrypts: p.PRF, Synced: p.Synced, Created: p.Created, Opens: p.Opens}
 }
 
-func (c *call) passkeyRemove() error {
-	in, err := body[api.PasskeyRemove](c)
-	if err != nil {
-		return err
-	}
-	ask, ctx, done := c.ask(api.Ask{})
-	defer done()
-	if err := c.s.Account.RemovePasskey(ctx, c.who, ask, source(in.Source), in.Name, c.values[0]); err != nil {
-		return err
-	}
-	return c.reply(struct{}{})
+func (c *call) passkeyRemove(in api.PasskeyRemove) error {
+	ask, ctx, stop := c.ask(api.Ask{})
+	defer stop()
+	return c.s.Account.RemovePasskey(ctx, c.who, ask, source(in.Source), in.Name, c.values[0])
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/thumbturn/thumbturn/api"
@@ -49,11 +48,7 @@ type Server struct {
 	Pages   Pages  // the approval page; nil where there is none
 
 	table map[api.Op]handler
-	mu    sync.Mutex
-	conns map[*local.Conn]bool
-	quiet bool // nobody is let in any more
-	done  bool
-	wg    sync.WaitGroup
+	peers
 }
 
 // Serve accepts until the listener is closed or its deadline is over, and then
@@ -78,67 +73,6 @@ func (s *Server) Serve(ctx context.Context, l *local.Listener) error {
 			defer func() { s.track(c, false); _ = c.Close(); <-sem }()
 			s.serve(ctx, c)
 		}()
-	}
-}
-
-func (s *Server) track(c *local.Conn, in bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conns == nil {
-		s.conns = map[*local.Conn]bool{}
-	}
-	if !in {
-		delete(s.conns, c)
-		s.wg.Done()
-		return true
-	}
-	if s.done || s.quiet {
-		return false
-	}
-	s.conns[c] = true
-	s.wg.Add(1)
-	return true
-}
-
-// Quiet lets nobody in any more. The deadline of a listener does not do that by
-// itself: who comes after it, and before the goroutine that it wakes runs, is
-// accepted all the same. Such a one is sent away unanswered, and dials again.
-func (s *Server) Quiet() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.quiet = true
-}
-
-func (s *Server) leaving() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.quiet
-}
-
-// Shut lets every connection give the answer that it is about to give, cuts what
-// is not done by then, and waits until all are served out.
-func (s *Server) Shut() {
-	s.each(func(c *local.Conn) {
-		_ = c.SetReadDeadline(time.Now())
-		_ = c.CloseRead()
-	})
-	served := make(chan struct{})
-	go func() { s.wg.Wait(); close(served) }()
-	select {
-	case <-served:
-	case <-time.After(parting):
-		s.each(func(c *local.Conn) { _ = c.Close() })
-		<-served
-	}
-}
-
-// each does what ends a connection to all; nobody is let in any more.
-func (s *Server) each(end func(*local.Conn)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.done = true
-	for c := range s.conns {
-		end(c)
 	}
 }
 

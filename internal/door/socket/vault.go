@@ -37,18 +37,14 @@ func itemOf(it *vault.Item, fields bool) api.Item {
 	return out
 }
 
-func (c *call) vaultCreate() error {
-	in, err := body[api.VaultCreate](c)
-	if err != nil {
-		return err
-	}
+func (c *call) vaultCreate(in api.VaultCreate) (api.Vault, error) {
 	a, ctx, stop := c.ask(in.Ask)
+	defer stop()
 	v, err := c.s.Broker.CreateVault(ctx, c.who, a, in.Name, canon.Tier(in.Tier))
-	stop()
 	if err != nil {
-		return err
+		return api.Vault{}, err
 	}
-	return c.reply(vaultOf(v))
+	return vaultOf(v), nil
 }
 
 func (c *call) vaultList() error {
@@ -63,23 +59,16 @@ func (c *call) vaultList() error {
 	return c.reply(out)
 }
 
-func (c *call) itemPut() error {
-	in, err := body[api.ItemPut](c)
-	if err != nil {
-		return err
-	}
+func (c *call) itemPut(in api.ItemPut) (api.ItemPutReply, error) {
 	changes, err := c.changes(in)
 	if err != nil {
-		return err
+		return api.ItemPutReply{}, err
 	}
 	a, ctx, stop := c.ask(in.Ask)
+	defer stop()
 	w, err := c.s.Broker.Put(ctx, c.who, vault.Put{Ask: a, Mode: vault.Mode(in.Mode), Vault: in.Vault, Item: in.Item, Title: in.Title,
 		Category: in.Category, Tags: in.Tags, URLs: in.URLs, Expires: in.Expires, Changes: changes})
-	stop()
-	if err != nil {
-		return err
-	}
-	return c.reply(api.ItemPutReply{Item: itemOf(w.Item, true), Proposed: w.Proposed})
+	return written(w, err)
 }
 
 // changes gives each field of a write its value, or the stream that it will come
@@ -108,11 +97,7 @@ func (c *call) changes(in api.ItemPut) ([]vault.Change, error) {
 	return out, nil
 }
 
-func (c *call) itemGet() error {
-	in, err := body[api.ItemGet](c)
-	if err != nil {
-		return err
-	}
+func (c *call) itemGet(in api.ItemGet) (api.Item, error) {
 	it, err := c.s.Broker.Get(c.ctx, c.who, "item get", in.Vault, in.Item)
 	if in.Archived && fault.Is(err, fault.NotFound) {
 		if away, e := c.s.Broker.Away(c.ctx, c.who, "item get", in.Vault, in.Item); e == nil {
@@ -120,19 +105,15 @@ func (c *call) itemGet() error {
 		}
 	}
 	if err != nil {
-		return err
+		return api.Item{}, err
 	}
-	return c.reply(itemOf(it, true))
+	return itemOf(it, true), nil
 }
 
-func (c *call) itemList() error {
-	in, err := body[api.ItemList](c)
-	if err != nil {
-		return err
-	}
+func (c *call) itemList(in api.ItemList) ([]api.Item, error) {
 	batch := []api.Item{}
 	full := 16 // the first come soon, the rest in fewer messages
-	err = c.s.Broker.List(c.ctx, c.who, in.Vault, in.Archived, func(it *vault.Item) error {
+	err := c.s.Broker.List(c.ctx, c.who, in.Vault, in.Archived, func(it *vault.Item) error {
 		if batch = append(batch, itemOf(it, false)); len(batch) < full {
 			return nil
 		}
@@ -141,24 +122,21 @@ func (c *call) itemList() error {
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return c.reply(batch)
+	return batch, nil
 }
 
 // release hands the wish to the broker with the sink its grade needs. The sink
 // answers on the connection itself; no value passes this package.
-func (c *call) release() error {
-	in, err := body[api.Want](c)
+func (c *call) release(in api.Want) error {
+	a, ctx, stop := c.ask(in.Ask)
+	defer stop()
+	refs, err := references("release", in.Refs)
 	if err != nil {
 		return err
 	}
-	a, ctx, stop := c.ask(in.Ask)
-	defer stop()
-	w := broker.Want{Ask: a, Agent: in.Agent}
-	if w.Refs, err = references("release", in.Refs); err != nil {
-		return err
-	}
+	w := broker.Want{Ask: a, Agent: in.Agent, Refs: refs}
 	shown := broker.ShownArgs(in.Program.Argv)
 	var to broker.Sink
 	switch in.Sink {
