@@ -61,6 +61,21 @@ func (c *Ceremonies) Begin(x Ceremony) (Ceremony, error) {
 	return x, nil
 }
 
+// Get returns a ceremony without ending it.
+func (c *Ceremonies) Get(id string) (Ceremony, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sweep()
+	x, ok := c.open[id]
+	if !ok {
+		return x, errOver
+	}
+	return x, nil
+}
+
+var errOver = fault.New(fault.NotFound, "approve", "", "this page's question is over").
+	WithHint("it was answered, or is older than two minutes: begin again")
+
 // Take hands out a ceremony, once.
 func (c *Ceremonies) Take(id string) (Ceremony, error) {
 	c.mu.Lock()
@@ -68,7 +83,7 @@ func (c *Ceremonies) Take(id string) (Ceremony, error) {
 	c.sweep()
 	x, ok := c.open[id]
 	if !ok {
-		return x, fault.New(fault.NotFound, "approve", "", "this page's question is over").WithHint("it was answered, or is older than two minutes: begin again")
+		return x, errOver
 	}
 	delete(c.open, id)
 	return x, nil

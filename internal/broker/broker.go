@@ -415,6 +415,26 @@ func (b *Broker) Unmute(ctx context.Context, who identity.Caller, id string) err
 	return b.g.Unmute(ctx, who, id)
 }
 
+// Refuse is Deny, or with a time Mute, by the approval page.
+func (b *Broker) Refuse(ctx context.Context, id string, mute time.Duration) error {
+	return b.g.Refuse(ctx, id, mute)
+}
+
+// Again is Unmute by the approval page.
+func (b *Broker) Again(ctx context.Context, id string) error { return b.g.Again(ctx, id) }
+
+// EndLease ends a lease, by the approval page.
+func (b *Broker) EndLease(ctx context.Context, id string) error {
+	if !b.leases.End(id) {
+		return fault.New(fault.NotFound, "deny", id, "no such lease")
+	}
+	_, err := b.book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{{Type: canon.EventDecision, Request: id, Lease: id, Outcome: "denied", Kind: "page"}}})
+	return err
+}
+
+// Changed is closed at the next change of what waits for a person.
+func (b *Broker) Changed() <-chan struct{} { return b.g.Desk.Changed() }
+
 // Muted lists the sessions that may not ask.
 func (b *Broker) Muted() []approve.Muted { return b.g.Desk.Muted() }
 

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -52,6 +53,9 @@ type process struct {
 	again   bool // the image before this one held the lock
 	end     chan ending
 	outside *outside
+	pages   *pages
+	passed  []net.Listener // the page's, of the image before this one
+	kept    []*os.File     // the same, for the next one
 }
 
 // ending is how a run ends.
@@ -130,10 +134,12 @@ func run(home api.Home, m mode, inherited []string) (again func() error, err err
 		return nil, err
 	}
 	if err := p.assemble(); err != nil {
+		closeAll(p.passed)
 		return nil, errors.Join(err, p.release())
 	}
 	_ = os.Remove(filepath.Join(home.Run, "start.log"))
 	how := p.serve()
+	p.kept = p.pages.close(how.again)
 	if err := p.release(); err != nil {
 		return nil, err
 	}
@@ -167,7 +173,7 @@ func (p *process) hold(inherited []string) error {
 		return err
 	}
 	var err error
-	if p.lock, p.listen, err = adopt(inherited); err != nil {
+	if p.lock, p.listen, p.passed, err = adopt(inherited); err != nil {
 		return err
 	}
 	if p.again = p.lock != nil; !p.again {
@@ -229,7 +235,8 @@ func (p *process) assemble() error {
 	}
 	p.starter = whoStarted(identity.New(kernel, p.mode.options(false)), p.again)
 	who := func(test bool) *identity.Registry { return identity.New(kernel, p.mode.options(test)) }
-	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader, After: p.after,
+	p.pages = &pages{dir: p.home.Config, signed: func() string { return "" }}
+	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader, After: p.after, Page: p.pages.choose,
 		Files:   account.Files{Data: p.home.Data, Config: p.home.Config, Copy: p.db.Backup},
 		Started: canon.Event{Action: "start", Outcome: "done", Reason: "started by " + p.starter.String(), Agent: p.starter.agent}})
 	if err != nil {
@@ -240,7 +247,9 @@ func (p *process) assemble() error {
 		return fault.New(fault.Denied, "start", "", "refused under an agent ("+p.starter.agent+")").
 			WithHint("start it from a terminal of your own: thumbturn daemon start")
 	}
-	p.server = &socket.Server{Account: acc, Broker: b, Sign: dev.Sign, Status: p.status, Stop: p.quiet,
+	p.pages.backend, p.pages.signed = desk{acc, b, p.mode.String()}, acc.Origin
+	p.pages.open(p.passed)
+	p.server = &socket.Server{Pages: p.pages, Account: acc, Broker: b, Sign: dev.Sign, Status: p.status, Stop: p.quiet,
 		End: func(again bool) { p.finish(ending{again: again}) }, Replace: func(swap func() error) { p.finish(ending{true, swap}) }, Log: logf, Config: p.home.Config}
 	return nil
 }
@@ -332,6 +341,7 @@ func (p *process) status() api.Status {
 	}
 	st.PolicyDraft = p.draft()
 	p.locks(&st)
+	p.pages.show(&st.Approval)
 	return st
 }
 

@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -71,14 +72,22 @@ func (p *process) restart() error {
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "lock", "", err)
 	}
-	for name, file := range map[string]*os.File{"lock": p.lock.File(), "listen": f} {
+	pass := func(name string, file *os.File) error {
 		if file == nil {
-			continue
+			return nil
 		}
 		if err := inherit(int(file.Fd())); err != nil {
 			return fault.Wrap(fault.Unavailable, "lock", "", err)
 		}
 		args = append(args, fmt.Sprintf("%s=%d", name, file.Fd()))
+		return nil
+	}
+	err = errors.Join(pass("lock", p.lock.File()), pass("listen", f))
+	for _, file := range p.kept {
+		err = errors.Join(err, pass("page", file))
+	}
+	if err != nil {
+		return err
 	}
 	return fault.Wrap(fault.Unavailable, "lock", exe, syscall.Exec(exe, args, cleanEnviron(os.Getenv)))
 }
@@ -105,35 +114,44 @@ func listenAt(path string) (*local.Listener, error) {
 }
 
 // adopt takes over the descriptors the process image before this one left open:
-// "lock=N" and "listen=N".
-func adopt(args []string) (*device.Lock, *local.Listener, error) {
+// "lock=N", "listen=N", and for each address of the approval page "page=N".
+func adopt(args []string) (*device.Lock, *local.Listener, []net.Listener, error) {
 	var lock *device.Lock
 	var listen *local.Listener
+	var page []net.Listener
 	for _, a := range args {
 		k, v, _ := strings.Cut(a, "=")
 		fd, err := strconv.Atoi(v)
 		if err != nil || fd < 3 {
-			return nil, nil, fault.New(fault.Usage, "start", a, "not a descriptor")
+			return nil, nil, nil, fault.New(fault.Usage, "start", a, "not a descriptor")
 		}
 		switch k {
 		case "lock":
 			if lock, err = device.AdoptLock(uintptr(fd)); err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
+		case "page":
+			f := os.NewFile(uintptr(fd), "page")
+			l, err := net.FileListener(f)
+			_ = f.Close()
+			if err != nil {
+				return nil, nil, nil, fault.New(fault.Usage, "start", a, "not a listener")
+			}
+			page = append(page, l)
 		case "listen":
 			f := os.NewFile(uintptr(fd), "listen")
 			l, err := net.FileListener(f)
 			_ = f.Close()
 			ul, ok := l.(*local.Listener)
 			if err != nil || !ok {
-				return nil, nil, fault.New(fault.Usage, "start", a, "not a Unix listener")
+				return nil, nil, nil, fault.New(fault.Usage, "start", a, "not a Unix listener")
 			}
 			listen = ul
 		default:
-			return nil, nil, fault.New(fault.Usage, "start", a, "unknown argument")
+			return nil, nil, nil, fault.New(fault.Usage, "start", a, "unknown argument")
 		}
 	}
-	return lock, listen, nil
+	return lock, listen, page, nil
 }
 
 // bind listens on a path of any length: a socket name has room for about 100

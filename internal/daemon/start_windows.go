@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -61,11 +62,11 @@ func listenAt(name string) (*local.Listener, error) {
 }
 
 // adopt refuses: nothing is passed from process to process here.
-func adopt(args []string) (*device.Lock, *local.Listener, error) {
+func adopt(args []string) (*device.Lock, *local.Listener, []net.Listener, error) {
 	if len(args) > 0 {
-		return nil, nil, fault.New(fault.Usage, "start", args[0], "unknown argument")
+		return nil, nil, nil, fault.New(fault.Usage, "start", args[0], "unknown argument")
 	}
-	return nil, nil, nil
+	return nil, nil, nil, nil
 }
 
 func (p *process) lockable() bool { return false }

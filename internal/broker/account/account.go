@@ -182,6 +182,13 @@ func (a *Account) Beside() string { return a.shelf.Beside() }
 // Who returns the registry that makes callers.
 func (a *Account) Who() *identity.Registry { return a.who }
 
+// Origin is where the approval page is, as the account says it; empty where it has
+// none, or was not read yet.
+func (a *Account) Origin() string { return a.book.Roster().Page }
+
+// Touched is what a page brings of one touch of a passkey.
+type Touched = gate.Touched
+
 // TestHome reports whether this is a test home.
 func (a *Account) TestHome() bool { return a.book.Genesis().TestHome }
 
@@ -293,10 +300,14 @@ func (a *Account) found(ctx context.Context, who identity.Caller, f *open.Accoun
 		}
 		vaults = append(vaults, vault)
 	}
+	origin, _ := a.o.Page() // where there is no loopback there is no page, and a later passkey asks again
 	err := errors.Join(sign(canon.TypeGenesis, f.Genesis.Account, f.Genesis), sign(canon.TypeRoster, "roster", roster),
 		sign(canon.TypePolicy, "policy", canon.Policy{V: 1, Text: policy.Default()}))
 	for _, v := range vaults {
 		err = errors.Join(err, sign(canon.TypeVault, v.ID, v))
+	}
+	if origin != "" {
+		err = errors.Join(err, sign(canon.TypeSetting, book.SettingPage, canon.Setting{V: 1, Name: book.SettingPage, Value: origin}))
 	}
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/slot"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
@@ -93,4 +94,43 @@ func (r *Registrar) unlocked(ctx context.Context, c approve.Ceremony, u *unlocki
 		}
 		return r.Gate.Book.Keys.UnlockPasskey(r.Gate.Book.Roster(), touch, r.Gate.Book.Share, r.Gate.Book.Place())
 	})
+}
+
+// Ceremony is one under way, by its id.
+func (r *Registrar) Ceremony(id string) (approve.Ceremony, error) { return r.Gate.Touches.Get(id) }
+
+// Question begins an answer to requests that wait: see gate.Gate.
+func (r *Registrar) Question(ids []string, l approve.Lease) (approve.Ceremony, error) {
+	return r.Gate.Question(ids, l)
+}
+
+// Now is the account's clock.
+func (r *Registrar) Now() time.Time { return r.Gate.Clock.Now() }
+
+// PageKey is the key to which the page seals what passkeys give.
+func (r *Registrar) PageKey() []byte { return r.Gate.Book.Keys.PageKey() }
+
+// Salts are what a passkey evaluates for compartments.
+func (r *Registrar) Salts(compartments []string) [][]byte {
+	var out [][]byte
+	for _, name := range compartments {
+		out = append(out, slot.PRFSalt(r.Gate.Book.Genesis().Account, name))
+	}
+	return out
+}
+
+// Signers are the relying party, and the credential ids of the passkeys that may
+// sign a ceremony's challenge.
+func (r *Registrar) Signers(c approve.Ceremony) (rpid string, ids [][]byte) {
+	party := r.Gate.Party()
+	if e, ok := c.For.(*Enrolment); ok {
+		return party.RPID, [][]byte{e.made.Credential}
+	}
+	_, unlocking := c.For.(*unlocking)
+	for _, a := range r.Gate.Book.Roster().Authenticators {
+		if a.PRF || !unlocking {
+			ids = append(ids, a.Credential)
+		}
+	}
+	return party.RPID, ids
 }

@@ -145,9 +145,9 @@ command, directory or policy end it sooner.`,
 	cmd.Flags().DurationVar(&o.Lease, "lease", 0, "let the session run the same again without asking, for `DURATION` such as 30m")
 	cmd.Flags().IntVar(&o.Uses, "uses", 100, "with --lease: `N` times at most")
 	cmd.Flags().BoolVar(&o.Page, "page", false, "on the page in the browser, with a passkey")
+	cmd.Flags().StringVar(&o.File, "passphrase-file", "", "read the presence passphrase from `FILE` (test homes only)")
 	cmd.MarkFlagsMutuallyExclusive("page", "lease")
 	cmd.MarkFlagsMutuallyExclusive("page", "passphrase-file")
-	cmd.Flags().StringVar(&o.File, "passphrase-file", "", "read the presence passphrase from `FILE` (test homes only)")
 	return cmd
 }
 

@@ -43,8 +43,8 @@ passphrase.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return Unlock(cmd.Context(), o) },
 	}
 	cmd.Flags().BoolVar(&o.Passkey, "passkey", false, "unlock with a passkey, on a page in the browser")
-	cmd.MarkFlagsMutuallyExclusive("passkey", "passphrase-file")
 	cmd.Flags().StringVar(&o.File, "passphrase-file", "", "read the passphrase from `FILE` (test homes only)")
+	cmd.MarkFlagsMutuallyExclusive("passkey", "passphrase-file")
 	return cmd
 }
 

@@ -1,0 +1,209 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/config"
+	"github.com/thumbturn/thumbturn/internal/door/web"
+	"github.com/thumbturn/thumbturn/internal/fault"
+)
+
+// The ports among which the page's is chosen, once: below those that systems give
+// away by themselves, so that it is seldom taken.
+const (
+	firstPort = 20000
+	ports     = 12000
+)
+
+// pages is the approval page on its port. Both loopback addresses are taken, or
+// neither: a program on the other one would be the same origin to a browser.
+type pages struct {
+	dir     string // of the settings
+	backend web.Backend
+	signed  func() string // the origin as the account says it; empty while nobody can say
+
+	mu     sync.Mutex
+	server *web.Server
+	listen []net.Listener
+	why    string // why there is no page
+	stop   context.CancelFunc
+	served sync.WaitGroup
+}
+
+// open takes the port that was chosen earlier, or the listeners of the process image
+// before this one.
+func (p *pages) open(inherited []net.Listener) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	origin, err := config.ReadPage(p.dir)
+	if err == nil && origin != "" {
+		if p.listen = inherited; !p.ours(origin) {
+			closeAll(p.listen)
+			p.listen, err = listenPage(config.PagePort(origin))
+		}
+	} else {
+		closeAll(inherited)
+	}
+	if err != nil {
+		p.why = err.Error()
+		logf("approval page: %v", err)
+		return
+	}
+	if origin != "" {
+		p.serve(origin)
+	}
+}
+
+// ours reports whether inherited listeners are those of an origin.
+func (p *pages) ours(origin string) bool {
+	for _, l := range p.listen {
+		if _, port, err := net.SplitHostPort(l.Addr().String()); err != nil || port != config.PagePort(origin) {
+			return false
+		}
+	}
+	return len(p.listen) > 0
+}
+
+// serve answers on the listeners until close. Caller holds mu.
+func (p *pages) serve(origin string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	p.stop, p.why = cancel, ""
+	p.server = &web.Server{Backend: p.backend, Origin: origin, Clock: clock{}, Rand: rand.Reader, Log: logf}
+	for _, l := range p.listen {
+		p.served.Go(func() {
+			if err := p.server.Serve(ctx, l); err != nil {
+				logf("approval page: %v", err)
+			}
+		})
+	}
+}
+
+// choose takes a free port and a name that no other page has, for good, and serves
+// there at once.
+func (p *pages) choose() (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.server != nil {
+		return p.server.Origin, nil
+	}
+	name, err := canon.NewID(rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	for range 64 {
+		var b [2]byte
+		if _, err := rand.Read(b[:]); err != nil {
+			return "", err
+		}
+		port := strconv.Itoa(firstPort + int(binary.BigEndian.Uint16(b[:]))%ports)
+		if p.listen, err = listenPage(port); err != nil {
+			continue
+		}
+		origin := "http://vault-" + name + ".localhost:" + port
+		if err := config.WritePage(p.dir, origin); err != nil {
+			closeAll(p.listen)
+			return "", err
+		}
+		p.serve(origin)
+		return origin, nil
+	}
+	return "", fault.Wrap(fault.Unavailable, "page", "", err)
+}
+
+// listenPage takes a port on both loopback addresses, or on the one that there is.
+func listenPage(port string) ([]net.Listener, error) {
+	var out []net.Listener
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+		switch {
+		case err == nil:
+			out = append(out, l)
+		case host == "::1" && (errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)):
+		default:
+			closeAll(out)
+			return nil, fault.Wrap(fault.Unavailable, "page", net.JoinHostPort(host, port), err).
+				WithHint("another program has the page's port: nobody can approve by passkey until it ends and thumbturnd starts anew")
+		}
+	}
+	return out, nil
+}
+
+func closeAll(ls []net.Listener) {
+	for _, l := range ls {
+		_ = l.Close()
+	}
+}
+
+// close ends the page and waits for its last answers. With keep, the ports stay
+// taken, for the next process image.
+func (p *pages) close(keep bool) (files []*os.File) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.listen {
+		if f, ok := l.(interface{ File() (*os.File, error) }); ok && keep {
+			if file, err := f.File(); err == nil {
+				files = append(files, file)
+			}
+		}
+	}
+	if p.stop != nil {
+		p.stop()
+		p.served.Wait()
+	}
+	closeAll(p.listen)
+	p.server, p.stop, p.listen = nil, nil, nil
+	return files
+}
+
+// Address implements socket.Pages.
+func (p *pages) Address() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.server == nil {
+		return ""
+	}
+	return p.server.Origin + "/"
+}
+
+// Ticket implements socket.Pages. The file that says where the page is can be
+// written by programs of this user; what counts is the signed setting, and where the
+// two differ nobody is sent to the page.
+func (p *pages) Ticket(kind, id string) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.server == nil {
+		why := p.why
+		if why == "" {
+			why = "this home has no approval page yet"
+		}
+		return "", fault.New(fault.Unavailable, "page", "", why).WithHint("`thumbturn passkey add` chooses its port; `thumbturn doctor` says more")
+	}
+	if signed := p.signed(); signed != "" && signed != p.server.Origin {
+		_ = config.WritePage(p.dir, signed)
+		return "", fault.New(fault.Tampered, "page", "", "the approval page is not where the account says it is").
+			WithHint("somebody changed the file " + config.PageName + " among the settings; it is mended now: thumbturn daemon stop, then try again")
+	}
+	if kind == "" {
+		kind = web.LinkOpen
+	}
+	return p.server.Ticket(kind, id)
+}
+
+// show fills in what status says of the page.
+func (p *pages) show(a *api.Approval) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a.Why = p.why; p.server != nil {
+		a.Page = p.server.Origin + "/"
+	}
+}
