@@ -103,18 +103,13 @@ func text(w Waiting, failed bool) (summary, body string) {
 	return summary, body
 }
 
-// plain reports whether a code is short and made of hexadecimal digits, capital
-// letters and dashes.
+// plain reports whether a code has the form of ours, "k3f9-2xq7": eight digits and
+// letters that nobody mistakes, in two groups.
 func plain(code string) bool {
-	if len(code) == 0 || len(code) > 16 {
+	if len(code) != 9 || code[4] != '-' {
 		return false
 	}
-	for _, c := range []byte(code) {
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'f') && c != '-' {
-			return false
-		}
-	}
-	return true
+	return strings.Trim(code[:4]+code[5:], "0123456789abcdefghjkmnpqrstvwxyz") == ""
 }
 
 // page reports whether an address is one to open: a page of this machine, or one of
