@@ -3,6 +3,8 @@ package desktop
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -76,7 +78,25 @@ func FuzzText(f *testing.F) {
 // Without a bus there is a note and nothing else, and the owner gets Run back.
 func TestNoDesktop(t *testing.T) {
 	t.Parallel()
-	for _, address := range []string{"", "unix:path=/nowhere/bus", "tcp:host=127.0.0.1,port=1", "unixexec:path=/bin/true", "autolaunch:", "unix:path=/nowhere/bus;tcp:host=127.0.0.1,port=1"} {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Error("it went to the network")
+			_ = conn.Close()
+		}
+	})
+	defer listening.Wait()
+	defer l.Close()
+	tcp := fmt.Sprintf("tcp:host=127.0.0.1,port=%d", l.Addr().(*net.TCPAddr).Port)
+	for _, address := range []string{"", "unix:path=/nowhere/bus", tcp, "unixexec:path=/bin/true", "autolaunch:", "unix:path=/nowhere/bus;" + tcp} {
 		d := &Desktop{Address: address}
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
