@@ -56,7 +56,8 @@ type teller struct {
 	signals chan *dbus.Signal  // nil while there is no conn
 	owner   string             // unique name of who shows notifications
 	id      uint32             // of our notification; 0: none
-	told    int                // requests that the person was told of, or put away
+	last    Waiting            // what it says
+	away    bool               // the person put it away
 	failed  bool               // the page could not be opened
 	token   string             // by which the desktop lets the browser come to the front
 	keeper  string             // unique name of the portal
@@ -65,17 +66,15 @@ type teller struct {
 
 // tell brings the notification in line with what waits.
 func (t *teller) tell(ctx context.Context) {
-	w := t.waiting()
+	w, more := t.take()
 	if w.Count <= 0 {
-		t.told, t.failed = 0, false
+		t.away, t.failed = false, false
 		t.close(ctx)
 		return
 	}
-	if t.id == 0 && w.Count <= t.told { // put away, and nothing came
-		t.told = w.Count
-		return
+	if more || !t.away && !(t.id != 0 && w == t.last) {
+		t.show(ctx, w)
 	}
-	t.show(ctx, w)
 }
 
 // show puts the notification up, or another in its place.
@@ -88,7 +87,7 @@ func (t *teller) show(ctx context.Context, w Waiting) {
 		}
 	}
 	summary, body := text(w, t.failed)
-	hints := map[string]dbus.Variant{"urgency": dbus.MakeVariant(byte(1)), "category": dbus.MakeVariant("presence")}
+	hints := map[string]dbus.Variant{"urgency": dbus.MakeVariant(byte(1))}
 	var id uint32
 	err := t.call(ctx, notes, notesPath, notes+".Notify",
 		[]any{"Thumbturn", t.id, "dialog-password", summary, body, []string{button, "Open"}, hints, int32(0)}, &id)
@@ -99,7 +98,7 @@ func (t *teller) show(ctx context.Context, w Waiting) {
 		t.nobody()
 		return
 	}
-	t.id, t.told = id, w.Count
+	t.id, t.last, t.away = id, w, false
 	t.up()
 }
 
@@ -154,7 +153,7 @@ func (t *teller) hear(ctx context.Context, s *dbus.Signal) {
 			t.open(ctx)
 		}
 	case notes + ".NotificationClosed":
-		t.id, t.token = 0, ""
+		t.id, t.away, t.token = 0, true, ""
 		t.up()
 	}
 }
@@ -176,7 +175,7 @@ func (t *teller) changed(ctx context.Context, s *dbus.Signal) {
 
 // nobody notes that nobody shows notifications.
 func (t *teller) nobody() {
-	t.id, t.told, t.owner, t.token = 0, 0, "", ""
+	t.id, t.away, t.owner, t.token = 0, false, "", ""
 	t.say(State{Note: "nobody on the session bus shows notifications"})
 }
 
@@ -197,13 +196,14 @@ func (t *teller) open(ctx context.Context) {
 func (t *teller) missed(ctx context.Context) {
 	before := t.failed
 	t.failed = true
-	w := t.waiting()
-	if before || w.Count <= 0 {
+	if before {
 		t.up()
 		return
 	}
 	t.close(ctx)
-	t.show(ctx, w)
+	if w, _ := t.take(); w.Count > 0 {
+		t.show(ctx, w)
+	}
 }
 
 // ask asks the portal, and reports whether it took the address. What comes of it the

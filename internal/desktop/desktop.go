@@ -45,6 +45,7 @@ type Desktop struct {
 	bell  chan struct{} // full: there is something new
 	mu    sync.Mutex
 	now   Waiting
+	more  bool // it became more since it was last taken
 	state State
 }
 
@@ -52,6 +53,7 @@ type Desktop struct {
 // counts. Where there is no desktop, nothing comes of it but the note in State.
 func (d *Desktop) Notify(w Waiting) {
 	d.mu.Lock()
+	d.more = d.more || w.Count > d.now.Count
 	d.now = w
 	d.mu.Unlock()
 	select {
@@ -72,10 +74,12 @@ func (d *Desktop) ring() chan struct{} {
 	return d.bell
 }
 
-func (d *Desktop) waiting() Waiting {
+// take returns what waits, and whether it became more since it was last taken.
+func (d *Desktop) take() (w Waiting, more bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.now
+	more, d.more = d.more, false
+	return d.now, more
 }
 
 func (d *Desktop) say(s State) {
