@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -422,4 +424,29 @@ func TestComesAndGoes(t *testing.T) {
 	s = newScreen(t, address)
 	d.Notify(Waiting{2, "a2a2-a2a2"})
 	s.sees("all come again", map[uint32]string{1: two})
+}
+
+// A bus that takes the connection and says nothing holds nobody up.
+func TestSilentBus(t *testing.T) {
+	t.Parallel()
+	address := address(t)
+	l, err := net.Listen("unix", strings.TrimPrefix(address, "unix:path="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	d, stop := start(t, address)
+	d.Notify(Waiting{1, "a1a1-a1a1"})
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Read(make([]byte, 1)); err != nil { // it is being greeted
+		t.Fatal(err)
+	}
+	stop()
+	if d.State().Up {
+		t.Errorf("%+v", d.State())
+	}
 }
