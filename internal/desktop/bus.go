@@ -21,6 +21,7 @@ const (
 	portal    = "org.freedesktop.portal.Desktop"
 	portPath  = dbus.ObjectPath("/org/freedesktop/portal/desktop")
 	openURI   = "org.freedesktop.portal.OpenURI.OpenURI"
+	answer    = "org.freedesktop.portal.Request.Response"
 	button    = "open"
 	patience  = 5 * time.Second // for one answer
 )
@@ -55,24 +56,25 @@ type teller struct {
 	signals chan *dbus.Signal  // nil while there is no conn
 	owner   string             // unique name of who shows notifications
 	id      uint32             // of our notification; 0: none
-	told    int                // requests that the person was told of, or put away
+	last    Waiting            // what it says
+	away    bool               // the person put it away
 	failed  bool               // the page could not be opened
 	token   string             // by which the desktop lets the browser come to the front
+	keeper  string             // unique name of the portal
+	asked   dbus.ObjectPath    // what the portal was asked last, while it has not answered
 }
 
 // tell brings the notification in line with what waits.
 func (t *teller) tell(ctx context.Context) {
-	w := t.waiting()
+	w, more := t.take()
 	if w.Count <= 0 {
-		t.told, t.failed = 0, false
+		t.away, t.failed = false, false
 		t.close(ctx)
 		return
 	}
-	if t.id == 0 && w.Count <= t.told { // put away, and nothing came
-		t.told = w.Count
-		return
+	if more || !t.away && !(t.id != 0 && w == t.last) {
+		t.show(ctx, w)
 	}
-	t.show(ctx, w)
 }
 
 // show puts the notification up, or another in its place.
@@ -85,7 +87,7 @@ func (t *teller) show(ctx context.Context, w Waiting) {
 		}
 	}
 	summary, body := text(w, t.failed)
-	hints := map[string]dbus.Variant{"urgency": dbus.MakeVariant(byte(1)), "category": dbus.MakeVariant("presence")}
+	hints := map[string]dbus.Variant{"urgency": dbus.MakeVariant(byte(1))}
 	var id uint32
 	err := t.call(ctx, notes, notesPath, notes+".Notify",
 		[]any{"Thumbturn", t.id, "dialog-password", summary, body, []string{button, "Open"}, hints, int32(0)}, &id)
@@ -96,7 +98,7 @@ func (t *teller) show(ctx context.Context, w Waiting) {
 		t.nobody()
 		return
 	}
-	t.id, t.told = id, w.Count
+	t.id, t.last, t.away = id, w, false
 	t.up()
 }
 
@@ -126,6 +128,13 @@ func (t *teller) hear(ctx context.Context, s *dbus.Signal) {
 		t.changed(ctx, s)
 		return
 	}
+	if t.asked != "" && s.Path == t.asked && s.Sender == t.keeper && s.Name == answer {
+		t.asked = ""
+		if len(s.Body) == 0 || s.Body[0] != uint32(0) && s.Body[0] != uint32(1) { // 0: done; 1: the person chose not to
+			t.missed(ctx)
+		}
+		return
+	}
 	var id uint32
 	if t.owner == "" || s.Sender != t.owner || s.Path != notesPath || len(s.Body) != 2 {
 		return
@@ -144,7 +153,7 @@ func (t *teller) hear(ctx context.Context, s *dbus.Signal) {
 			t.open(ctx)
 		}
 	case notes + ".NotificationClosed":
-		t.id, t.token = 0, ""
+		t.id, t.away, t.token = 0, true, ""
 		t.up()
 	}
 }
@@ -166,26 +175,41 @@ func (t *teller) changed(ctx context.Context, s *dbus.Signal) {
 
 // nobody notes that nobody shows notifications.
 func (t *teller) nobody() {
-	t.id, t.told, t.owner, t.token = 0, 0, "", ""
+	t.id, t.away, t.owner, t.token = 0, false, "", ""
 	t.say(State{Note: "nobody on the session bus shows notifications"})
 }
 
 // open has the desktop show the page.
 func (t *teller) open(ctx context.Context) {
-	failed := t.failed
-	t.failed = !t.ask(ctx)
+	ok := t.ask(ctx)
 	t.token = ""
-	if t.failed && !failed && t.id != 0 {
-		if w := t.waiting(); w.Count > 0 {
-			t.show(ctx, w)
-			return
-		}
+	if !ok {
+		t.missed(ctx)
+		return
 	}
+	t.failed = false
 	t.up()
 }
 
-// ask asks the portal, and reports whether it took the address.
+// missed says that the page was not opened, in a new notification: many desktops put
+// one away when its button is pressed.
+func (t *teller) missed(ctx context.Context) {
+	before := t.failed
+	t.failed = true
+	if before {
+		t.up()
+		return
+	}
+	t.close(ctx)
+	if w, _ := t.take(); w.Count > 0 {
+		t.show(ctx, w)
+	}
+}
+
+// ask asks the portal, and reports whether it took the address. What comes of it the
+// portal says later.
 func (t *teller) ask(ctx context.Context) bool {
+	t.asked, t.keeper = "", ""
 	if t.Page == nil {
 		return false
 	}
@@ -197,8 +221,10 @@ func (t *teller) ask(ctx context.Context) bool {
 	if t.token != "" {
 		options["activation_token"] = dbus.MakeVariant(t.token)
 	}
-	var handle dbus.ObjectPath
-	return t.call(ctx, portal, portPath, openURI, []any{"", address, options}, &handle) == nil
+	if t.call(ctx, portal, portPath, openURI, []any{"", address, options}, &t.asked) != nil {
+		return false
+	}
+	return t.call(ctx, bus, busPath, bus+".GetNameOwner", []any{portal}, &t.keeper) == nil
 }
 
 // meet connects, and asks for the signals.
@@ -220,6 +246,7 @@ func (t *teller) meet(ctx context.Context) error {
 	conn.Signal(t.signals)
 	for _, rule := range []string{
 		"sender='" + notes + "',path='" + string(notesPath) + "',interface='" + notes + "'",
+		"sender='" + portal + "',interface='org.freedesktop.portal.Request',member='Response'",
 		"sender='" + bus + "',interface='" + bus + "',member='NameOwnerChanged',arg0='" + notes + "'",
 	} {
 		if err := t.call(ctx, bus, busPath, bus+".AddMatch", []any{"type='signal'," + rule}); err != nil {

@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -32,6 +34,8 @@ type screen struct {
 	tokens []string
 	from   string // who asked, by its unique name
 	broken bool   // no portal
+	answer uint32 // the portal's, when it has tried
+	silent bool   // it gives none
 }
 
 // newScreen starts one on a bus.
@@ -63,7 +67,7 @@ func (s *screen) Notify(from dbus.Sender, app string, replaces uint32, icon, sum
 	if !slices.Equal(actions, []string{"open", "Open"}) || app != "Thumbturn" || icon == "" || expires != 0 || hints["urgency"].Value() != byte(1) {
 		s.t.Errorf("a notification of %q with %q, %v, %d", app, actions, hints, expires)
 	}
-	if s.shown[replaces] == "" {
+	if replaces == 0 { // one that is gone comes back under its number, as some do it
 		s.last++
 		replaces = s.last
 	}
@@ -90,7 +94,19 @@ func (s *screen) OpenURI(parent, uri string, options map[string]dbus.Variant) (d
 	}
 	token, _ := options["activation_token"].Value().(string)
 	s.opened, s.tokens = append(s.opened, uri), append(s.tokens, token)
-	return portPath + "/request/1", nil
+	if s.silent {
+		return portPath + "/request/silent", nil
+	}
+	handle := portPath + dbus.ObjectPath("/request/"+strconv.Itoa(len(s.opened)))
+	for _, a := range []struct {
+		path dbus.ObjectPath
+		code uint32
+	}{{portPath + "/request/0", 2}, {handle, s.answer}} { // that of another first
+		if err := s.conn.Emit(a.path, answer, a.code, map[string]dbus.Variant{}); err != nil {
+			s.t.Error(err)
+		}
+	}
+	return handle, nil
 }
 
 // away takes a notification away, as the person or we do.
@@ -103,6 +119,15 @@ func (s *screen) away(id, reason uint32) bool {
 		s.emit(".NotificationClosed", id, reason)
 	}
 	return there
+}
+
+// press is the button, after which many desktops put the notification away.
+func (s *screen) press(id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.shown, id)
+	s.emit(".ActionInvoked", id, "open")
+	s.emit(".NotificationClosed", id, uint32(2))
 }
 
 func (s *screen) emit(member string, values ...any) {
@@ -165,8 +190,8 @@ func start(t *testing.T, address string) (d *Desktop, stop func()) {
 }
 
 const (
-	one = "A request waits for you | Code A1. Compare it with the page."
-	two = "2 requests wait for you | The newest has the code A2. Compare it with the page."
+	one = "A request waits for you | Code a1a1-a1a1. Compare it with the page."
+	two = "2 requests wait for you | The newest has the code a2a2-a2a2. Compare it with the page."
 )
 
 func TestNotification(t *testing.T) {
@@ -175,10 +200,10 @@ func TestNotification(t *testing.T) {
 	logindtest.Bus(t, address)
 	s := newScreen(t, address)
 	d, stop := start(t, address)
-	d.Notify(Waiting{1, "A1"})
+	d.Notify(Waiting{1, "a1a1-a1a1"})
 	s.sees("one waits", map[uint32]string{1: one})
 	until(t, "shown", func() bool { return d.State() == State{Up: true, Shown: true} })
-	d.Notify(Waiting{2, "A2"})
+	d.Notify(Waiting{2, "a2a2-a2a2"})
 	s.sees("two wait", map[uint32]string{1: two})
 	s.emit(".ActivationToken", uint32(1), "focus")
 	s.emit(".ActionInvoked", uint32(1), "open")
@@ -190,30 +215,34 @@ func TestNotification(t *testing.T) {
 			t.Error(diff)
 		}
 	})
-	d.Notify(Waiting{1, "A1"})
+	d.Notify(Waiting{1, "a1a1-a1a1"})
 	s.sees("one is answered", map[uint32]string{1: one})
 	d.Notify(Waiting{})
 	s.sees("all are answered", map[uint32]string{})
 	until(t, "not shown", func() bool { return d.State() == State{Up: true} })
-	d.Notify(Waiting{1, "A1"})
+	d.Notify(Waiting{1, "a1a1-a1a1"})
 	s.sees("a new one", map[uint32]string{2: one})
-
+	until(t, "shown", func() bool { return d.State().Shown })
 	s.away(2, 2) // the person puts it away
 	until(t, "put away", func() bool { return !d.State().Shown })
-	d.Notify(Waiting{1, "A3"})
-	d.Notify(Waiting{2, "A2"})
+	d.Notify(Waiting{1, "a3a3-a3a3"})
+	d.Notify(Waiting{2, "a2a2-a2a2"})
 	s.sees("one more", map[uint32]string{3: two})
+	until(t, "shown", func() bool { return d.State().Shown })
 	s.away(3, 2)
 	until(t, "put away", func() bool { return !d.State().Shown })
-	calls := 0
+	var calls int
 	s.set(func() { calls = s.calls })
-	d.Notify(Waiting{1, "A1"})
-	d.Notify(Waiting{})
-	stop()
-	s.sees("put away, and fewer", map[uint32]string{})
-	if s.set(func() { calls -= s.calls }); calls != 0 {
-		t.Error("what was put away came back without anything new")
+	for range 2 { // when the second is heard, the first was acted on
+		d.Notify(Waiting{1, "a1a1-a1a1"})
+		until(t, "heard", func() bool { return len(d.ring()) == 0 })
 	}
+	stop()
+	s.set(func() {
+		if s.calls != calls || len(s.shown) > 0 {
+			t.Errorf("what was put away came back without anything new: %v", s.shown)
+		}
+	})
 }
 
 // The notification goes when the daemon does.
@@ -223,7 +252,7 @@ func TestStop(t *testing.T) {
 	logindtest.Bus(t, address)
 	s := newScreen(t, address)
 	d, stop := start(t, address)
-	d.Notify(Waiting{1, "A1"})
+	d.Notify(Waiting{1, "a1a1-a1a1"})
 	s.sees("one waits", map[uint32]string{1: one})
 	until(t, "shown", func() bool { return d.State().Shown })
 	stop()
@@ -241,9 +270,9 @@ func TestMany(t *testing.T) {
 	s := newScreen(t, address)
 	d, _ := start(t, address)
 	for n := range 100 {
-		d.Notify(Waiting{n + 1, "A2"})
+		d.Notify(Waiting{n + 1, "a2a2-a2a2"})
 	}
-	s.sees("a hundred", map[uint32]string{1: "100 requests wait for you | The newest has the code A2. Compare it with the page."})
+	s.sees("a hundred", map[uint32]string{1: "100 requests wait for you | The newest has the code a2a2-a2a2. Compare it with the page."})
 	s.set(func() {
 		if s.last != 1 || s.calls > 100 {
 			t.Errorf("%d notifications, %d calls", s.last, s.calls)
@@ -258,7 +287,7 @@ func TestForged(t *testing.T) {
 	logindtest.Bus(t, address)
 	s := newScreen(t, address)
 	d, _ := start(t, address)
-	d.Notify(Waiting{1, "A1"})
+	d.Notify(Waiting{1, "a1a1-a1a1"})
 	s.sees("one waits", map[uint32]string{1: one})
 	until(t, "shown", func() bool { return d.State().Shown })
 	other, err := dbus.Connect(address)
@@ -295,11 +324,31 @@ func TestForged(t *testing.T) {
 	send(s.conn, notesPath, notes+".ActionInvoked", "1", "open")
 	send(s.conn, notesPath, notes+".ActionInvoked", uint32(1))
 	send(s.conn, notesPath, notes+".ActionInvoked", uint32(1), "open", "more")
-	send(s.conn, notesPath, notes+".ActionInvoked", uint32(1), "open") // the true one
-	s.opens("one press", "http://x.localhost:1/#1")
-	if !d.State().Shown {
-		t.Error("a forged signal took it away")
+	pressed := func(token string, tokens ...string) { // a true press, which comes after all the others
+		t.Helper()
+		send(s.conn, notesPath, notes+".ActivationToken", uint32(1), token)
+		send(s.conn, notesPath, notes+".ActionInvoked", uint32(1), "open")
+		until(t, fmt.Sprintf("presses %q", tokens), func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return slices.Contains(s.tokens, token)
+		})
+		s.set(func() {
+			if diff := cmp.Diff(tokens, s.tokens); diff != "" {
+				t.Errorf("more was opened: %s", diff)
+			}
+		})
 	}
+	s.set(func() { s.silent = true })
+	pressed("first", "first")
+	// Nor does another speak for the portal.
+	send(other, portPath+"/request/silent", answer, uint32(2), map[string]dbus.Variant{})
+	if err := other.Object(s.from, "/nothing").Call("org.example.Nothing", 0).Err; err == nil {
+		t.Error("it exports something")
+	}
+	pressed("second", "first", "second")
+	d.Notify(Waiting{2, "a2a2-a2a2"})
+	s.sees("it is still there", map[uint32]string{1: two})
 }
 
 // What may not be opened is not, and it is said; so is a desktop without a portal.
@@ -308,28 +357,44 @@ func TestNotOpened(t *testing.T) {
 	address := address(t)
 	logindtest.Bus(t, address)
 	s := newScreen(t, address)
-	failed := "A request waits for you | Code A1. Compare it with the page. The page could not be opened from here: run thumbturn requests."
-	pages := []struct {
+	failed := "A request waits for you | Code a1a1-a1a1. Compare it with the page. The page could not be opened from here: run thumbturn requests."
+	good := func() (string, error) { return "http://localhost/", nil }
+	for i, p := range []struct {
 		page   func() (string, error)
 		broken bool
+		answer uint32
+		opened []string
 	}{
-		{nil, false},
-		{func() (string, error) { return "file:///etc/passwd", nil }, false},
-		{func() (string, error) { return "", errors.New("no") }, false},
-		{func() (string, error) { return "http://localhost/", nil }, true},
-	}
-	for i, p := range pages {
-		s.set(func() { s.broken = p.broken })
+		{page: nil},
+		{page: func() (string, error) { return "file:///etc/passwd", nil }},
+		{page: func() (string, error) { return "", errors.New("no") }},
+		{page: good, broken: true},
+		{page: good, answer: 2, opened: []string{"http://localhost/"}},
+	} {
+		s.set(func() { s.broken, s.answer, s.opened = p.broken, p.answer, nil })
 		d, stop := start(t, address)
-		d.Page = p.page // before anything is told
-		d.Notify(Waiting{1, "A1"})
-		id := uint32(i + 1)
+		give := p.page
+		if d.Page = nil; give != nil { // before anything is told
+			d.Page = func() (string, error) {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				return give()
+			}
+		}
+		d.Notify(Waiting{1, "a1a1-a1a1"})
+		id := uint32(2*i + 1)
 		s.sees("one waits", map[uint32]string{id: one})
-		s.emit(".ActionInvoked", id, "open")
-		s.sees("said", map[uint32]string{id: failed})
+		s.press(id)
+		s.sees("said", map[uint32]string{id + 1: failed})
 		until(t, "a note", func() bool { s := d.State(); return s.Up && s.Shown && s.Note != "" })
+		if give != nil {
+			s.set(func() { s.broken, s.answer, give = false, 1, good })
+			s.emit(".ActionInvoked", id+1, "open")
+			s.opens("now it works", append(p.opened, "http://localhost/")...)
+			until(t, "no note", func() bool { return d.State() == State{Up: true, Shown: true} })
+		}
 		stop()
-		s.opens("nothing")
+		s.sees("stopped", map[uint32]string{})
 	}
 }
 
@@ -338,10 +403,10 @@ func TestComesAndGoes(t *testing.T) {
 	t.Parallel()
 	address := address(t)
 	d, _ := start(t, address)
-	d.Notify(Waiting{1, "A1"})
+	d.Notify(Waiting{1, "a1a1-a1a1"})
 	until(t, "no bus", func() bool { return d.State().Note == "there is no session bus" })
 	stop := logindtest.Bus(t, address)
-	d.Notify(Waiting{1, "A1"})
+	d.Notify(Waiting{1, "a1a1-a1a1"})
 	until(t, "nobody", func() bool { return d.State().Note == "nobody on the session bus shows notifications" })
 	s := newScreen(t, address)
 	s.sees("a screen comes", map[uint32]string{1: one})
@@ -353,10 +418,35 @@ func TestComesAndGoes(t *testing.T) {
 	until(t, "shown", func() bool { return d.State().Shown })
 	stop()
 	until(t, "the bus goes", func() bool { return d.State() == State{Note: "the session bus went away"} })
-	d.Notify(Waiting{1, "A1"})
+	d.Notify(Waiting{1, "a1a1-a1a1"})
 	until(t, "no bus again", func() bool { return d.State().Note == "there is no session bus" })
 	logindtest.Bus(t, address)
 	s = newScreen(t, address)
-	d.Notify(Waiting{2, "A2"})
+	d.Notify(Waiting{2, "a2a2-a2a2"})
 	s.sees("all come again", map[uint32]string{1: two})
+}
+
+// A bus that takes the connection and says nothing holds nobody up.
+func TestSilentBus(t *testing.T) {
+	t.Parallel()
+	address := address(t)
+	l, err := net.Listen("unix", strings.TrimPrefix(address, "unix:path="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	d, stop := start(t, address)
+	d.Notify(Waiting{1, "a1a1-a1a1"})
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Read(make([]byte, 1)); err != nil { // it is being greeted
+		t.Fatal(err)
+	}
+	stop()
+	if d.State().Up {
+		t.Errorf("%+v", d.State())
+	}
 }

@@ -45,6 +45,7 @@ type Desktop struct {
 	bell  chan struct{} // full: there is something new
 	mu    sync.Mutex
 	now   Waiting
+	more  bool // it became more since it was last taken
 	state State
 }
 
@@ -52,6 +53,7 @@ type Desktop struct {
 // counts. Where there is no desktop, nothing comes of it but the note in State.
 func (d *Desktop) Notify(w Waiting) {
 	d.mu.Lock()
+	d.more = d.more || w.Count > d.now.Count
 	d.now = w
 	d.mu.Unlock()
 	select {
@@ -72,10 +74,12 @@ func (d *Desktop) ring() chan struct{} {
 	return d.bell
 }
 
-func (d *Desktop) waiting() Waiting {
+// take returns what waits, and whether it became more since it was last taken.
+func (d *Desktop) take() (w Waiting, more bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.now
+	more, d.more = d.more, false
+	return d.now, more
 }
 
 func (d *Desktop) say(s State) {
@@ -103,18 +107,13 @@ func text(w Waiting, failed bool) (summary, body string) {
 	return summary, body
 }
 
-// plain reports whether a code is short and made of hexadecimal digits, capital
-// letters and dashes.
+// plain reports whether a code has the form of ours, "k3f9-2xq7": eight digits and
+// letters that nobody mistakes, in two groups.
 func plain(code string) bool {
-	if len(code) == 0 || len(code) > 16 {
+	if len(code) != 9 || code[4] != '-' {
 		return false
 	}
-	for _, c := range []byte(code) {
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'f') && c != '-' {
-			return false
-		}
-	}
-	return true
+	return strings.Trim(code[:4]+code[5:], "0123456789abcdefghjkmnpqrstvwxyz") == ""
 }
 
 // page reports whether an address is one to open: a page of this machine, or one of

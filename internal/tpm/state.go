@@ -20,7 +20,7 @@ const maxLimit = 1000
 // which whoever sits on the bus could change.
 type State struct {
 	Manufacturer string        // four letters at most, as "IFX" or "AMD"
-	Failures     uint32        // wrong authorizations that it holds against all its users
+	Failures     uint32        // wrong authorizations that it holds against all its users; a power cut may count as one
 	Limit        uint32        // at which it refuses all
 	Forgets      time.Duration // after each, it counts one failure less
 	Locked       bool          // it refuses all now
@@ -140,7 +140,9 @@ func silent(op string, err error) error {
 func refused(op string, err error) error {
 	if detail, ok := errors.AsType[tpm2.TPMFmt1Error](err); ok {
 		if session, _ := detail.Session(); !session {
-			return fault.Wrap(fault.Tampered, op, "", err)
+			e := fault.New(fault.Tampered, op, "", "the TPM does not take it: damaged, or not of this TPM")
+			e.Err = err
+			return e
 		}
 	}
 	return silent(op, err)
