@@ -52,6 +52,9 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	}
 	var out []table.Row
 	for i, t := range all {
+		if err := sound(&t, got[i]); err != nil {
+			return fmt.Errorf("%s: %w", t.Title, err)
+		}
 		mine, exact, open := count(&t, got[i]), count(&t, simulate(&t, exactArgv())), count(&t, simulate(&t, openTerminal()))
 		out = append(out, rows(&t, mine, exact, open)...)
 		if *only {
@@ -71,6 +74,20 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 		return json.NewEncoder(w).Encode(out)
 	}
 	return table.Print(w, out)
+}
+
+// sound holds the model of ours, from which the variations come, against what the
+// broker did, and refuses a replay in which a lease served what it was not given for.
+func sound(t *trace, got []done) error {
+	for n, d := range simulate(t, ours()) {
+		switch {
+		case got[n] != d:
+			return fmt.Errorf("line %d: the broker's ledger says %+v, the model %+v", n+2, got[n], d)
+		case t.lines[n].Mark == markHostile && d.Leased:
+			return fmt.Errorf("line %d: a lease served a hostile line", n+2)
+		}
+	}
+	return nil
 }
 
 // some are the traces with a number, all for zero.

@@ -176,13 +176,15 @@ func (m *model) session(name string) string {
 }
 
 // task is the command of the project's file that a line runs, with or without
-// further arguments; empty for none. A program with another text is another set.
+// further arguments, and the task's references; empty for none. A program with
+// another text is another set.
 func (m *model) task(l line, further bool) string {
 	if l.Do != doRun || guarded(l) || !m.t.agentic(l.Who) {
 		return ""
 	}
-	for _, argv := range m.t.Tasks {
-		if slices.Equal(argv, l.Argv) || further && len(l.Argv) > len(argv) && slices.Equal(argv, l.Argv[:len(argv)]) {
+	for _, x := range m.t.Tasks {
+		same := slices.Equal(x.Argv, l.Argv) || further && len(l.Argv) > len(x.Argv) && slices.Equal(x.Argv, l.Argv[:len(x.Argv)])
+		if same && slices.Equal(x.Refs, l.Refs) {
 			if l.Text != 0 {
 				return fmt.Sprintf("changed %s %d", l.Argv[0], l.Text)
 			}

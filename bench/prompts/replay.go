@@ -39,7 +39,7 @@ type play struct {
 	t        *trace
 	h        *home
 	requests map[string]int // request id to the line that made it
-	refused  map[int]bool   // lines that nobody was asked about and nothing came of
+	saw      []done         // what the actors and the person saw of each line
 }
 
 // replay passes a trace through a broker of its own and returns what its ledger
@@ -58,7 +58,7 @@ func replay(ctx context.Context, t *trace) (out []done, err error) {
 	if err := h.govern(ctx, t.refs()); err != nil {
 		return nil, err
 	}
-	p := &play{t: t, h: h, requests: map[string]int{}, refused: map[int]bool{}}
+	p := &play{t: t, h: h, requests: map[string]int{}, saw: make([]done, len(t.lines))}
 	from := h.settle()
 	for n, l := range t.lines {
 		h.clock.to(l.at)
@@ -80,7 +80,7 @@ func (p *play) line(ctx context.Context, n int, l line) error {
 	id, ok := waits(err)
 	if ok {
 		p.requests[id] = n
-		if err := p.answer(ctx, id, l); err != nil {
+		if err := p.answer(ctx, id, n, l); err != nil {
 			return err
 		}
 		err = p.ask(ctx, n, l, id)
@@ -89,14 +89,14 @@ func (p *play) line(ctx context.Context, n int, l line) error {
 	case err == nil || ok && fault.Is(err, fault.Denied): // a person's no
 		return nil
 	case fault.Is(err, fault.Denied):
-		p.refused[n] = true
+		p.saw[n].Refused = true
 		return nil
 	}
 	return err
 }
 
 // answer is the scripted person at the real desk.
-func (p *play) answer(ctx context.Context, id string, l line) error {
+func (p *play) answer(ctx context.Context, id string, n int, l line) error {
 	t, err := p.h.broker.Request(id)
 	if err != nil {
 		return err
@@ -109,7 +109,8 @@ func (p *play) answer(ctx context.Context, id string, l line) error {
 	if t.Lease > 0 {
 		given = approve.Lease{Until: p.h.clock.Now().Add(min(t.Lease, leaseLife)).UnixMilli(), Uses: leaseUses}
 	}
-	return p.h.answer(ctx, id, !reads(r, l.Tell), given)
+	p.saw[n].Asked, p.saw[n].Denied = true, reads(r, l.Tell)
+	return p.h.answer(ctx, id, !p.saw[n].Denied, given)
 }
 
 // ask is what the actor's thumbturn asks of the broker, the second time with the
@@ -148,6 +149,7 @@ func (p *play) ask(ctx context.Context, n int, l line, id string) error {
 			return err
 		}
 		p.requests[got.Request] = n
+		p.saw[n].Released = true
 		return arrived(client, len(l.Refs))
 	})
 }
@@ -201,11 +203,18 @@ func variables(refs []string) []string {
 }
 
 // read tells from the ledger what became of each line. What it says of a request
-// that no line made is a defect.
+// that no line made, and what it does not say though it was seen, is a defect.
 func (p *play) read(events []canon.Event) ([]done, error) {
 	out := make([]done, len(p.t.lines))
+	delivered, denials := 0, 0
 	for _, ev := range events {
 		decided, released := ev.Type == canon.EventDecision, ev.Type == canon.EventIntent && ev.Outcome == "allowed"
+		switch {
+		case ev.Type == canon.EventOutcome && ev.Outcome == "delivered":
+			delivered++
+		case ev.Type == canon.EventDenial:
+			denials++
+		}
 		if !decided && !released {
 			continue
 		}
@@ -226,8 +235,20 @@ func (p *play) read(events []canon.Event) ([]done, error) {
 			return nil, fmt.Errorf("line %d: nobody answered: %s", n+2, ev.Outcome)
 		}
 	}
-	for n := range p.refused {
-		out[n].Refused = true
+	for n, saw := range p.saw {
+		d := &out[n]
+		if saw.Asked != d.Asked || saw.Denied != d.Denied || saw.Released != d.Released {
+			return nil, fmt.Errorf("line %d: seen was %+v, and the ledger says %+v", n+2, saw, *d)
+		}
+		if d.Refused = saw.Refused; saw.Refused || saw.Denied { // who comes back after a no is refused
+			denials--
+		}
+		if d.Released {
+			delivered--
+		}
+	}
+	if delivered != 0 || denials != 0 {
+		return nil, fmt.Errorf("the ledger has %d deliveries and %d denials more than were seen", delivered, denials)
 	}
 	return out, nil
 }

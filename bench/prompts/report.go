@@ -11,6 +11,7 @@ import (
 // tally is what a policy came to over a trace.
 type tally struct {
 	gestures []int // by hour
+	alarms   int   // of them, for lines that are not honest
 	releases int
 	unseen   int // released without a gesture of their own
 	hostile  int // of these, hostile ones
@@ -26,6 +27,9 @@ func count(t *trace, of []done) tally {
 		l := t.lines[n]
 		if d.Asked {
 			c.gestures[d.Hour]++
+			if l.Mark != "" {
+				c.alarms++
+			}
 		}
 		if d.Released {
 			c.releases++
@@ -50,14 +54,6 @@ func count(t *trace, of []done) tally {
 		}
 	}
 	return c
-}
-
-// total is the gestures of all hours.
-func (c tally) total() (n int) {
-	for _, g := range c.gestures {
-		n += g
-	}
-	return n
 }
 
 // goal is the number that the design allows in an hour of a trace; 0 is none.
@@ -111,9 +107,9 @@ func why(t *trace, of []done) (c causes) {
 			continue
 		}
 		about := fmt.Sprintf("%q %q %q", m.session(l.Who), l.Dir, l.Refs)
-		name := fmt.Sprintf("%s %q", about, l.Argv[:min(2, len(l.Argv))])
-		same := fmt.Sprintf("%s %q", about, l.Argv)
-		exact := fmt.Sprintf("%s %d", same, l.Text)
+		name := fmt.Sprintf("first words %s %q", about, l.Argv[:min(2, len(l.Argv))])
+		same := fmt.Sprintf("all words %s %q", about, l.Argv)
+		exact := fmt.Sprintf("text %d %s", l.Text, same)
 		switch {
 		case l.Mark != "":
 			c.hostile++
@@ -149,9 +145,9 @@ type policy struct {
 // write prints policies beside each other.
 func write(w io.Writer, all []policy) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "  POLICY\tGESTURES BY HOUR\tRELEASES\tUNSEEN\tHOSTILE UNSEEN\tPOISONED UNSEEN\tHOSTILE SEEN, LET PASS\tREFUSED\tHONEST REFUSED")
+	fmt.Fprintln(t, "  POLICY\tGESTURES BY HOUR\tNOT HONEST\tRELEASES\tUNSEEN\tHOSTILE UNSEEN\tPOISONED UNSEEN\tHOSTILE SEEN, LET PASS\tREFUSED\tHONEST REFUSED")
 	for _, p := range all {
-		fmt.Fprintf(t, "  %s\t%v\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", p.name, p.gestures, p.releases, p.unseen, p.hostile, p.poisoned, p.fooled, p.refused, p.wronged)
+		fmt.Fprintf(t, "  %s\t%v\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", p.name, p.gestures, p.alarms, p.releases, p.unseen, p.hostile, p.poisoned, p.fooled, p.refused, p.wronged)
 	}
 	return t.Flush()
 }

@@ -67,13 +67,19 @@ type line struct {
 	at time.Duration
 }
 
+// task is a command with the references that it gets.
+type task struct {
+	Argv []string `json:"argv"`
+	Refs []string `json:"refs"`
+}
+
 // trace is one recorded-looking session of work.
 type trace struct {
-	Title  string     `json:"title"`
-	First  int        `json:"first,omitempty"` // gestures that the design allows in the first hour; 0 is no goal
-	Later  int        `json:"later,omitempty"` // and in each hour after
-	Actors []actor    `json:"actors"`
-	Tasks  [][]string `json:"tasks,omitempty"` // commands that the project's file names
+	Title  string  `json:"title"`
+	First  int     `json:"first,omitempty"` // gestures that the design allows in the first hour; 0 is no goal
+	Later  int     `json:"later,omitempty"` // and in each hour after
+	Actors []actor `json:"actors"`
+	Tasks  []task  `json:"tasks,omitempty"` // that the project's file names
 
 	lines []line
 }
