@@ -20,7 +20,7 @@ import (
 )
 
 // The longest a whole run may take.
-const limit = 5 * time.Minute
+const limit = 10 * time.Minute
 
 func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)

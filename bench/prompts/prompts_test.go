@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -81,19 +82,23 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// No lease serves a hostile line, over the whole trace that is quickest to replay;
-// the command checks the others as it prints them.
-func TestTrace(t *testing.T) {
+// No lease serves a hostile line, and the model agrees, over all traces.
+func TestTraces(t *testing.T) {
+	if os.Getenv("PROMPTS") == "" {
+		t.Skip("SKIP: whole traces take minutes; PROMPTS=1 replays them here, and `make prompts` checks the same before it prints")
+	}
 	all, err := traces()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if testing.Short() {
-		t.Skip("SKIP: -short: a whole trace takes half a minute")
+	got, err := replays(context.Background(), all)
+	if err != nil {
+		t.Fatal(err)
 	}
-	tr := &all[len(all)-1]
-	if err := sound(tr, replayed(t, tr)); err != nil {
-		t.Error(err)
+	for i := range all {
+		if err := sound(&all[i], got[i]); err != nil {
+			t.Errorf("%s: %v", all[i].Title, err)
+		}
 	}
 }
 
