@@ -14,7 +14,7 @@ FISHDIR     ?= $(PREFIX)/share/fish/vendor_completions.d
 ERASE        = $(if $(filter linux/amd64 linux/arm64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),runtimesecret)
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test lint bench fuzz vectors cross install clean setup
+.PHONY: help build demo test lint bench prompts fuzz vectors cross install clean setup
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-9s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ lint: ## vet, format, staticcheck
 
 bench: ## one table of ratios against floors and peers measured beside it
 	$(GO) run ./bench
+
+prompts: ## how often a person is asked, over replayed traces of work; a minute or two
+	$(GO) run ./bench/prompts
 
 fuzz: ## every fuzz target for FUZZTIME
 	@FUZZTIME=$(FUZZTIME) GO=$(GO) bash .ci/fuzz

@@ -1,0 +1,14 @@
+//go:build !unix
+
+package main
+
+import (
+	"errors"
+
+	"github.com/thumbturn/thumbturn/internal/local"
+)
+
+// pair has no way here.
+func pair(string) (client, server *local.Conn, err error) {
+	return nil, nil, errors.New("the replay needs Unix sockets")
+}
