@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/device"
 	"github.com/thumbturn/thumbturn/internal/door/socket"
+	"github.com/thumbturn/thumbturn/internal/door/web"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/local"
@@ -53,9 +53,7 @@ type process struct {
 	again   bool // the image before this one held the lock
 	end     chan ending
 	outside *outside
-	pages   *pages
-	passed  []net.Listener // the page's, of the image before this one
-	kept    []*os.File     // the same, for the next one
+	pages   *web.Pages
 }
 
 // ending is how a run ends.
@@ -129,17 +127,18 @@ func report(home api.Home, err error) int {
 // run serves a home until the end. The returned function, if any, replaces the
 // process image.
 func run(home api.Home, m mode, inherited []string) (again func() error, err error) {
-	p := &process{home: home, mode: m, started: time.Now(), end: make(chan ending, 1), outside: &outside{}}
+	p := &process{home: home, mode: m, started: time.Now(), end: make(chan ending, 1), outside: &outside{},
+		pages: &web.Pages{Dir: home.Config, Clock: clock{}, Log: logf}}
 	if err := p.hold(inherited); err != nil {
 		return nil, err
 	}
 	if err := p.assemble(); err != nil {
-		closeAll(p.passed)
+		p.pages.Close(false)
 		return nil, errors.Join(err, p.release())
 	}
 	_ = os.Remove(filepath.Join(home.Run, "start.log"))
 	how := p.serve()
-	p.kept = p.pages.close(how.again)
+	page := p.pages.Close(how.again)
 	if err := p.release(); err != nil {
 		return nil, err
 	}
@@ -149,7 +148,7 @@ func run(home api.Home, m mode, inherited []string) (again func() error, err err
 		}
 	}
 	if how.again {
-		return p.restart, nil
+		return func() error { return p.restart(page) }, nil
 	}
 	// The lock goes first: whoever finds nobody listening finds the home free.
 	return nil, errors.Join(p.lock.Release(), p.listen.Close())
@@ -173,7 +172,7 @@ func (p *process) hold(inherited []string) error {
 		return err
 	}
 	var err error
-	if p.lock, p.listen, p.passed, err = adopt(inherited); err != nil {
+	if p.lock, p.listen, p.pages.Passed, err = adopt(inherited); err != nil {
 		return err
 	}
 	if p.again = p.lock != nil; !p.again {
@@ -235,8 +234,7 @@ func (p *process) assemble() error {
 	}
 	p.starter = whoStarted(identity.New(kernel, p.mode.options(false)), p.again)
 	who := func(test bool) *identity.Registry { return identity.New(kernel, p.mode.options(test)) }
-	p.pages = &pages{dir: p.home.Config, signed: func() string { return "" }}
-	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader, After: p.after, Page: p.pages.choose,
+	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader, After: p.after, Page: p.pages.Choose,
 		Files:   account.Files{Data: p.home.Data, Config: p.home.Config, Copy: p.db.Backup},
 		Started: canon.Event{Action: "start", Outcome: "done", Reason: "started by " + p.starter.String(), Agent: p.starter.agent}})
 	if err != nil {
@@ -247,8 +245,8 @@ func (p *process) assemble() error {
 		return fault.New(fault.Denied, "start", "", "refused under an agent ("+p.starter.agent+")").
 			WithHint("start it from a terminal of your own: thumbturn daemon start")
 	}
-	p.pages.backend, p.pages.signed = desk{acc, b, p.mode.String()}, acc.Origin
-	p.pages.open(p.passed)
+	p.pages.Backend, p.pages.Signed = desk{acc, b, p.mode.String()}, acc.Origin
+	p.pages.Open()
 	p.server = &socket.Server{Pages: p.pages, Account: acc, Broker: b, Sign: dev.Sign, Status: p.status, Stop: p.quiet,
 		End: func(again bool) { p.finish(ending{again: again}) }, Replace: func(swap func() error) { p.finish(ending{true, swap}) }, Log: logf, Config: p.home.Config}
 	return nil
@@ -341,7 +339,7 @@ func (p *process) status() api.Status {
 	}
 	st.PolicyDraft = p.draft()
 	p.locks(&st)
-	p.pages.show(&st.Approval)
+	st.Approval.Page, st.Approval.Why = p.pages.Where()
 	return st
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/account"
+	"github.com/thumbturn/thumbturn/internal/broker/passkey"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/door/web"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -110,9 +111,9 @@ func (d desk) Made(_ context.Context, ticket string, m web.Made) (web.Ceremony, 
 
 // Finish implements web.Backend.
 func (d desk) Finish(ctx context.Context, id string, as []web.Assertion) (web.Outcome, error) {
-	var touches []account.Touched
+	var touches []passkey.Touched
 	for _, a := range as {
-		touches = append(touches, account.Touched{Sealed: a.Sealed, Assertion: canon.Assertion{Credential: a.Credential,
+		touches = append(touches, passkey.Touched{Sealed: a.Sealed, Assertion: canon.Assertion{Credential: a.Credential,
 			AuthenticatorData: a.AuthenticatorData, ClientData: a.ClientData, Signature: a.Signature}})
 	}
 	how, e, err := d.account.Finish(ctx, id, touches)

@@ -60,9 +60,9 @@ func inherit(fd int) error {
 	return err
 }
 
-// restart replaces the process image, keeping the home's lock and the listener:
-// nobody can take either in between.
-func (p *process) restart() error {
+// restart replaces the process image, keeping the home's lock, the listener and those
+// of the page: nobody can take any of them in between.
+func (p *process) restart(page []*os.File) error {
 	exe, err := os.Executable()
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "lock", "", err)
@@ -83,7 +83,7 @@ func (p *process) restart() error {
 		return nil
 	}
 	err = errors.Join(pass("lock", p.lock.File()), pass("listen", f))
-	for _, file := range p.kept {
+	for _, file := range page {
 		err = errors.Join(err, pass("page", file))
 	}
 	if err != nil {

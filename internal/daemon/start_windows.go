@@ -47,7 +47,7 @@ func cleanStart() error {
 // restart ends this process, lock and pipe with it; cleanStart begins the next.
 // In between the pipe's name is free: a client knows the daemon by its user and
 // its device key.
-func (p *process) restart() error {
+func (p *process) restart([]*os.File) error {
 	_, _ = p.lock.Release(), p.listen.Close() // both end with the process
 	os.Exit(againStatus)
 	return nil

@@ -82,11 +82,6 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 	if o.After == nil {
 		o.After = func() (time.Duration, error) { return 0, nil }
 	}
-	if o.Page == nil {
-		o.Page = func() (string, error) {
-			return "", fault.New(fault.Unavailable, "page", "", "this daemon has no approval page")
-		}
-	}
 	l, err := ledger.Open(ctx, ledger.Options{Store: o.Store, Device: o.Device, Signer: o.Device.Public(), Rand: o.Rand, Now: o.Clock.Now})
 	if err != nil {
 		return nil, nil, err
@@ -181,13 +176,6 @@ func (a *Account) Beside() string { return a.shelf.Beside() }
 
 // Who returns the registry that makes callers.
 func (a *Account) Who() *identity.Registry { return a.who }
-
-// Origin is where the approval page is, as the account says it; empty where it has
-// none, or was not read yet.
-func (a *Account) Origin() string { return a.book.Roster().Page }
-
-// Touched is what a page brings of one touch of a passkey.
-type Touched = gate.Touched
 
 // TestHome reports whether this is a test home.
 func (a *Account) TestHome() bool { return a.book.Genesis().TestHome }
@@ -300,7 +288,7 @@ func (a *Account) found(ctx context.Context, who identity.Caller, f *open.Accoun
 		}
 		vaults = append(vaults, vault)
 	}
-	origin, _ := a.o.Page() // where there is no loopback there is no page, and a later passkey asks again
+	origin, _ := a.Place() // where there is no loopback there is no page, and a later passkey asks again
 	err := errors.Join(sign(canon.TypeGenesis, f.Genesis.Account, f.Genesis), sign(canon.TypeRoster, "roster", roster),
 		sign(canon.TypePolicy, "policy", canon.Policy{V: 1, Text: policy.Default()}))
 	for _, v := range vaults {

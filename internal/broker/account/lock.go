@@ -29,6 +29,9 @@ func (a *Account) Lock(ctx context.Context, why string) error {
 // was anything to lock. Idle counts only where the vaults have been unused for so
 // long as this is decided.
 func (a *Account) LockFor(ctx context.Context, why string) (bool, error) {
+	if why == Idle && !a.due() { // nobody is hurried for nothing
+		return false, nil
+	}
 	a.hurry()
 	defer a.mu.Unlock()
 	if why == Idle {
@@ -43,9 +46,12 @@ func (a *Account) hurry() {
 	a.mu.Lock()
 }
 
+// due reports whether the vaults are open and were unused for too long.
+func (a *Account) due() bool { return a.book.Keys.Unlocked() && a.latch.Left() <= 0 }
+
 // lockDue locks what was unused for too long. The caller holds mu.
 func (a *Account) lockDue(ctx context.Context) (bool, error) {
-	if !a.book.Keys.Unlocked() || a.latch.Left() > 0 {
+	if !a.due() {
 		return false, nil
 	}
 	return true, a.lock(ctx, Idle)

@@ -126,12 +126,20 @@ func (r *Registrar) AddPasskey(ctx context.Context, who identity.Caller, ask gat
 	return e.id, nil
 }
 
+// Place chooses where the approval page shall be.
+func (r *Registrar) Place() (origin string, err error) {
+	if r.Page == nil {
+		return "", fault.New(fault.Unavailable, "page", "", "this daemon has no approval page")
+	}
+	return r.Page()
+}
+
 // paged makes sure that the account has a page: homes of earlier releases have none.
 func (r *Registrar) paged(ctx context.Context, who identity.Caller, g *open.Gesture) error {
 	if r.Gate.Party().Origin != "" {
 		return nil
 	}
-	origin, err := r.Page()
+	origin, err := r.Place()
 	if err != nil {
 		return err
 	}

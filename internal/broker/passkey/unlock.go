@@ -104,6 +104,13 @@ func (r *Registrar) Question(ids []string, l approve.Lease) (approve.Ceremony, e
 	return r.Gate.Question(ids, l)
 }
 
+// Origin is where the approval page is, as the account says it; empty where it has
+// none, or was not read yet.
+func (r *Registrar) Origin() string { return r.Gate.Book.Roster().Page }
+
+// Touched is what a page brings of one touch of a passkey.
+type Touched = gate.Touched
+
 // Now is the account's clock.
 func (r *Registrar) Now() time.Time { return r.Gate.Clock.Now() }
 

@@ -1,4 +1,4 @@
-package daemon
+package web
 
 import (
 	"context"
@@ -11,10 +11,9 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/config"
-	"github.com/thumbturn/thumbturn/internal/door/web"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
@@ -25,38 +24,41 @@ const (
 	ports     = 12000
 )
 
-// pages is the approval page on its port. Both loopback addresses are taken, or
+// Pages is the approval page on its port. Both loopback addresses are taken, or
 // neither: a program on the other one would be the same origin to a browser.
-type pages struct {
-	dir     string // of the settings
-	backend web.Backend
-	signed  func() string // the origin as the account says it; empty while nobody can say
+type Pages struct {
+	Dir     string // of the settings
+	Backend Backend
+	Signed  func() string // the origin as the account says it; empty while nobody can say
+	Clock   approve.Clock
+	Log     func(format string, args ...any)
+	Passed  []net.Listener // of the process image before this one
 
 	mu     sync.Mutex
-	server *web.Server
+	server *Server
 	listen []net.Listener
 	why    string // why there is no page
 	stop   context.CancelFunc
 	served sync.WaitGroup
 }
 
-// open takes the port that was chosen earlier, or the listeners of the process image
+// Open takes the port that was chosen earlier, or the listeners of the process image
 // before this one.
-func (p *pages) open(inherited []net.Listener) {
+func (p *Pages) Open() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	origin, err := config.ReadPage(p.dir)
+	origin, err := config.ReadPage(p.Dir)
 	if err == nil && origin != "" {
-		if p.listen = inherited; !p.ours(origin) {
+		if p.listen = p.Passed; !p.ours(origin) {
 			closeAll(p.listen)
 			p.listen, err = listenPage(config.PagePort(origin))
 		}
 	} else {
-		closeAll(inherited)
+		closeAll(p.Passed)
 	}
 	if err != nil {
 		p.why = err.Error()
-		logf("approval page: %v", err)
+		p.Log("approval page: %v", err)
 		return
 	}
 	if origin != "" {
@@ -65,7 +67,7 @@ func (p *pages) open(inherited []net.Listener) {
 }
 
 // ours reports whether inherited listeners are those of an origin.
-func (p *pages) ours(origin string) bool {
+func (p *Pages) ours(origin string) bool {
 	for _, l := range p.listen {
 		if _, port, err := net.SplitHostPort(l.Addr().String()); err != nil || port != config.PagePort(origin) {
 			return false
@@ -75,22 +77,22 @@ func (p *pages) ours(origin string) bool {
 }
 
 // serve answers on the listeners until close. Caller holds mu.
-func (p *pages) serve(origin string) {
+func (p *Pages) serve(origin string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop, p.why = cancel, ""
-	p.server = &web.Server{Backend: p.backend, Origin: origin, Clock: clock{}, Rand: rand.Reader, Log: logf}
+	p.server = &Server{Backend: p.Backend, Origin: origin, Clock: p.Clock, Rand: rand.Reader, Log: p.Log}
 	for _, l := range p.listen {
 		p.served.Go(func() {
 			if err := p.server.Serve(ctx, l); err != nil {
-				logf("approval page: %v", err)
+				p.Log("approval page: %v", err)
 			}
 		})
 	}
 }
 
-// choose takes a free port and a name that no other page has, for good, and serves
+// Choose takes a free port and a name that no other page has, for good, and serves
 // there at once.
-func (p *pages) choose() (string, error) {
+func (p *Pages) Choose() (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.server != nil {
@@ -110,7 +112,7 @@ func (p *pages) choose() (string, error) {
 			continue
 		}
 		origin := "http://vault-" + name + ".localhost:" + port
-		if err := config.WritePage(p.dir, origin); err != nil {
+		if err := config.WritePage(p.Dir, origin); err != nil {
 			closeAll(p.listen)
 			return "", err
 		}
@@ -144,9 +146,9 @@ func closeAll(ls []net.Listener) {
 	}
 }
 
-// close ends the page and waits for its last answers. With keep, the ports stay
+// Close ends the page and waits for its last answers. With keep, the ports stay
 // taken, for the next process image.
-func (p *pages) close(keep bool) (files []*os.File) {
+func (p *Pages) Close(keep bool) (files []*os.File) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, l := range p.listen {
@@ -165,8 +167,8 @@ func (p *pages) close(keep bool) (files []*os.File) {
 	return files
 }
 
-// Address implements socket.Pages.
-func (p *pages) Address() string {
+// Address is where the page is; empty where it is not. It lets nobody in.
+func (p *Pages) Address() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.server == nil {
@@ -175,10 +177,10 @@ func (p *pages) Address() string {
 	return p.server.Origin + "/"
 }
 
-// Ticket implements socket.Pages. The file that says where the page is can be
+// Ticket is an address that lets its first visitor in; see Server.Ticket. The file that says where the page is can be
 // written by programs of this user; what counts is the signed setting, and where the
 // two differ nobody is sent to the page.
-func (p *pages) Ticket(kind, id string) (string, error) {
+func (p *Pages) Ticket(kind, id string) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.server == nil {
@@ -188,22 +190,23 @@ func (p *pages) Ticket(kind, id string) (string, error) {
 		}
 		return "", fault.New(fault.Unavailable, "page", "", why).WithHint("`thumbturn passkey add` chooses its port; `thumbturn doctor` says more")
 	}
-	if signed := p.signed(); signed != "" && signed != p.server.Origin {
-		_ = config.WritePage(p.dir, signed)
+	if signed := p.Signed(); signed != "" && signed != p.server.Origin {
+		_ = config.WritePage(p.Dir, signed)
 		return "", fault.New(fault.Tampered, "page", "", "the approval page is not where the account says it is").
 			WithHint("somebody changed the file " + config.PageName + " among the settings; it is mended now: thumbturn daemon stop, then try again")
 	}
 	if kind == "" {
-		kind = web.LinkOpen
+		kind = LinkOpen
 	}
 	return p.server.Ticket(kind, id)
 }
 
-// show fills in what status says of the page.
-func (p *pages) show(a *api.Approval) {
+// Where is the page's address, and why there is none where it is empty.
+func (p *Pages) Where() (address, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if a.Why = p.why; p.server != nil {
-		a.Page = p.server.Origin + "/"
+	if p.server != nil {
+		address = p.server.Origin + "/"
 	}
+	return address, p.why
 }
