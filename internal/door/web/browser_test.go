@@ -3,26 +3,18 @@ package web_test
 import (
 	"context"
 	"crypto/rand"
-	"flag"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
 	"github.com/thumbturn/thumbturn/internal/door/web"
 )
-
-// shots, with -shots DIR, is where TestShots writes what the page looks like.
-var shots = flag.String("shots", "", "write screenshots to this folder")
 
 // patience bounds what a test waits for in the browser.
 const patience = 30 * time.Second
@@ -248,8 +240,3 @@ func testSignOnly(t *testing.T, chrome context.Context) {
 	b.click("Approve once")
 	b.sees("Now type the presence passphrase at the terminal.")
 }
-
-var _ = cdp.NodeID(0)
-var _ = http.MethodGet
-var _ = filepath.Join
-var _ = emulation.SetEmulatedMedia
