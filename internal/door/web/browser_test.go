@@ -200,6 +200,10 @@ func TestBrowser(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, context.Context){
 		"approve with PRF":    testApprove,
 		"approve without PRF": testSignOnly,
+		"escape":              testEscape,
+		"lines":               testLines,
+		"answers":             testAnswers,
+		"seal":                testSeal,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, chrome) })
 	}
