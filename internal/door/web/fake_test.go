@@ -46,6 +46,8 @@ type fake struct {
 	unlocked   []string // Want.Ticket of what was unlocked
 	faults     []error  // what Finish refused
 	states     int      // how often State was asked for
+	begun      int      // ceremonies
+	answers    []canon.Answer
 }
 
 type passkey struct {
@@ -62,6 +64,14 @@ type pending struct {
 	ids     []string
 	ticket  string
 	outputs [][]byte // by batch
+}
+
+// waiting counts what waits, what was answered, ceremonies, and signatures that
+// were refused.
+func (f *fake) waiting() (waits, answered, begun, refused int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.state.Requests), len(f.state.History), f.begun, len(f.faults)
 }
 
 func newFake(t *testing.T) *fake {
@@ -163,6 +173,7 @@ func (f *fake) Changed() <-chan struct{} {
 func (f *fake) Begin(_ context.Context, want web.Want) (web.Ceremony, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.begun++
 	p := &pending{kind: want.Kind, ids: want.Requests, ticket: want.Ticket}
 	p.Ceremony = f.ceremony(f.batches)
 	if want.Kind == web.WantAnswer {
@@ -302,6 +313,7 @@ func (f *fake) done(p *pending, key *passkey, synced bool) web.Outcome {
 		})
 		return web.Outcome{State: web.OutcomeEnrolled, PRF: prf}
 	}
+	f.answers = append(f.answers, p.answer)
 	f.edit(func(s *web.State) {
 		for _, id := range p.ids {
 			i := slices.IndexFunc(s.Requests, func(q web.Request) bool { return q.ID == id })
