@@ -3,26 +3,18 @@ package web_test
 import (
 	"context"
 	"crypto/rand"
-	"flag"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
 	"github.com/thumbturn/thumbturn/internal/door/web"
 )
-
-// shots, with -shots DIR, is where TestShots writes what the page looks like.
-var shots = flag.String("shots", "", "write screenshots to this folder")
 
 // patience bounds what a test waits for in the browser.
 const patience = 30 * time.Second
@@ -203,53 +195,40 @@ func (b *tab) enrol(s *web.Server) {
 	b.sees("is enrolled")
 }
 
+// A test gets the browser and makes tabs and a server of its own.
+type browserTest = func(t *testing.T, chrome context.Context)
+
 func TestBrowser(t *testing.T) {
 	chrome := browser(t)
-	for name, test := range map[string]func(*testing.T, context.Context){
-		"approve with PRF":    testApprove,
-		"approve without PRF": testSignOnly,
+	for _, c := range []struct {
+		name string
+		test browserTest
+	}{
+		{"approve with PRF", testApprove},
+		{"approve without PRF", testSignOnly},
+		{"two batches", testBatches},
+		{"odd PRF outputs", testOddOutputs},
+		{"together", testTogether},
+		{"lease", testLease},
+		{"refuse", testRefuse},
+		{"unlock", testUnlock},
+		{"keyboard", testKeyboard},
+		{"link", testLink},
+		{"phone", testPhone},
+		{"search", testSearch},
+		{"no verification", testNoVerification},
+		{"forged answers of the authenticator", testForged},
+		{"script clicks", testScriptClicks},
+		{"early clicks", testEarlyClicks},
+		{"agent with an authenticator", testAgent},
+		{"frame", testFrame},
+		{"other port", testOtherPort},
+		{"lying backend", testLies},
+		{"escape", testEscape},
+		{"lines", testLines},
+		{"answers", testAnswers},
+		{"seal", testSeal},
 	} {
-		t.Run(name, func(t *testing.T) { test(t, chrome) })
+		t.Run(c.name, func(t *testing.T) { c.test(t, chrome) })
 	}
 }
-
-func testApprove(t *testing.T, chrome context.Context) {
-	f, s := serve(t)
-	b := newTab(t, chrome)
-	b.authenticator(nil)
-	b.enrol(s)
-	b.sees("It signs and decrypts")
-	q := f.park(f.request(nil), 0, "policy: presence vault")
-	b.sees(q.Code)
-	if u := eval[string](b, "location.href"); u != f.origin+"/" {
-		t.Errorf("the address bar shows %q", u)
-	}
-	b.click("Approve once")
-	b.sees("Approved.")
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, k := range f.passkeys {
-		if len(k.made) != 64 || string(k.made) != string(k.used) {
-			t.Errorf("PRF outputs: %x when made, %x when used", k.made, k.used)
-		}
-	}
-	if len(f.state.Requests) != 0 || len(f.state.History) != 1 {
-		t.Errorf("%d wait, %d answered", len(f.state.Requests), len(f.state.History))
-	}
-}
-
-func testSignOnly(t *testing.T, chrome context.Context) {
-	f, s := serve(t)
-	b := newTab(t, chrome)
-	b.authenticator(func(o *webauthn.VirtualAuthenticatorOptions) { o.HasPrf = false })
-	b.enrol(s)
-	b.sees("It signs only")
-	f.park(f.request(nil), 0, "")
-	b.click("Approve once")
-	b.sees("Now type the presence passphrase at the terminal.")
-}
-
-var _ = cdp.NodeID(0)
-var _ = http.MethodGet
-var _ = filepath.Join
-var _ = emulation.SetEmulatedMedia

@@ -45,6 +45,9 @@ type fake struct {
 	refusals   []web.Refusal
 	unlocked   []string // Want.Ticket of what was unlocked
 	faults     []error  // what Finish refused
+	states     int      // how often State was asked for
+	begun      int      // ceremonies
+	answers    []canon.Answer
 }
 
 type passkey struct {
@@ -61,6 +64,14 @@ type pending struct {
 	ids     []string
 	ticket  string
 	outputs [][]byte // by batch
+}
+
+// waiting counts what waits, what was answered, ceremonies, and signatures that
+// were refused.
+func (f *fake) waiting() (waits, answered, begun, refused int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.state.Requests), len(f.state.History), f.begun, len(f.faults)
 }
 
 func newFake(t *testing.T) *fake {
@@ -143,7 +154,14 @@ func (f *fake) request(edit func(*canon.Request)) canon.Request {
 func (f *fake) State(context.Context) web.State {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.states++
 	return f.state
+}
+
+func (f *fake) asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.states
 }
 
 func (f *fake) Changed() <-chan struct{} {
@@ -155,6 +173,7 @@ func (f *fake) Changed() <-chan struct{} {
 func (f *fake) Begin(_ context.Context, want web.Want) (web.Ceremony, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.begun++
 	p := &pending{kind: want.Kind, ids: want.Requests, ticket: want.Ticket}
 	p.Ceremony = f.ceremony(f.batches)
 	if want.Kind == web.WantAnswer {
@@ -294,6 +313,7 @@ func (f *fake) done(p *pending, key *passkey, synced bool) web.Outcome {
 		})
 		return web.Outcome{State: web.OutcomeEnrolled, PRF: prf}
 	}
+	f.answers = append(f.answers, p.answer)
 	f.edit(func(s *web.State) {
 		for _, id := range p.ids {
 			i := slices.IndexFunc(s.Requests, func(q web.Request) bool { return q.ID == id })
@@ -317,16 +337,27 @@ func (f *fake) Refuse(_ context.Context, r web.Refusal) error {
 	defer f.mu.Unlock()
 	f.refusals = append(f.refusals, r)
 	f.edit(func(s *web.State) {
+		i := slices.IndexFunc(s.Requests, func(q web.Request) bool { return q.ID == r.ID })
+		if i >= 0 && r.Kind == web.RefuseMute {
+			s.Muted = append(slices.Clone(s.Muted), web.Mute{ID: r.ID, Raw: s.Requests[i].Raw, Until: time.Now().UnixMilli() + r.For})
+		}
+		root := ""
+		if i >= 0 {
+			root = rootOf(s.Requests[i])
+		}
 		s.Requests = slices.DeleteFunc(slices.Clone(s.Requests), func(q web.Request) bool {
-			if q.ID == r.ID && r.Kind == web.RefuseMute {
-				s.Muted = append(slices.Clone(s.Muted), web.Mute{ID: q.ID, Raw: q.Raw, Until: time.Now().UnixMilli() + r.For})
-			}
-			return q.ID == r.ID
+			return q.ID == r.ID || r.Kind == web.RefuseMute && rootOf(q) == root
 		})
 		s.Leases = slices.DeleteFunc(slices.Clone(s.Leases), func(l web.Lease) bool { return r.Kind == web.RefuseEnd && l.ID == r.ID })
 		s.Muted = slices.DeleteFunc(slices.Clone(s.Muted), func(m web.Mute) bool { return r.Kind == web.RefuseUnmute && m.ID == r.ID })
 	})
 	return nil
+}
+
+func rootOf(q web.Request) string {
+	var r canon.Request
+	_ = canon.Decode(q.Raw, &r)
+	return r.Caller.Root
 }
 
 // client checks what the browser says that it signed.

@@ -2,7 +2,7 @@
 // The page itself: who is let in, what is shown, and what a click does.
 
 (() => {
-  const { bytes, same, unhex, parse, requestDigest, answerDigest, shortCode, checkAnswer, escape, hex } = Canon;
+  const { bytes, same, unhex, parse, requestDigest, answerDigest, shortCode, checkAnswer, escape } = Canon;
   const { el, outside, button } = Show;
   const $ = (id) => document.getElementById(id);
 
@@ -238,18 +238,30 @@
   const unsound = () => el('p', { class: 'notice bad', role: 'alert' },
     'Do not approve this. What arrived here is not what its code stands for; deny it, and look at what runs on this computer.');
 
+  const head = (m, caption) => el('div', { class: 'head' }, el('h3', { id: 'r-' + m.r.id }, Show.title(m.r)), Show.code(m.code, caption));
+
+  const one = (m) => [head(m, 'compare with the asking program'), Show.brief(Show.glance(m.r)), Show.details(Show.told(m.r, m.why), true)];
+
+  // several shows what all members have in common once, at the end.
+  const several = (members) => {
+    const glances = members.map((m) => Show.glance(m.r));
+    const lines = members.map((m) => Show.told(m.r, m.why));
+    const [all, every] = [Show.shared(glances), Show.shared(lines)];
+    return [
+      el('p', { class: 'many' }, members.length + ' requests of one session, answered together'),
+      members.map((m, i) => el('div', { class: 'member' },
+        head(m, (i + 1) + ' of ' + members.length + '; compare'),
+        Show.brief(Show.own(glances[i], all)), Show.details(Show.own(lines[i], every)))),
+      el('div', { class: 'member' }, el('h3', {}, 'All ' + members.length), Show.brief(all), Show.details(every, true)),
+    ];
+  };
+
   const card = (members) => {
     const many = members.length > 1;
     const sound = members.every((m) => m.sound);
-    const body = members.map((m, i) => el('div', { class: 'member' },
-      Show.code(m.code, many ? (i + 1) + ' of ' + members.length + ': compare with the asking program' : 'compare with the asking program'),
-      el('h3', { id: 'r-' + m.r.id }, Show.title(m.r)),
-      Show.brief(m.r),
-      Show.details(m.r, m.why)));
     const no = () => el('div', { class: 'buttons' }, press(button(many ? 'Deny all' : 'Deny'), () => deny(members)));
     return el('article', { class: 'card', 'aria-labelledby': members.map((m) => 'r-' + m.r.id).join(' ') },
-      many ? el('p', { class: 'many' }, members.length + ' requests of one session, answered together') : null,
-      body, sound ? actions(members) : [unsound(), no()]);
+      many ? several(members) : one(members[0]), sound ? actions(members) : [unsound(), no()]);
   };
 
   // drawWaiting keeps the cards that did not change, and so the focus within them.
@@ -302,13 +314,13 @@
     ...(s.leases || []).map((l) => {
       const r = parse(bytes(l.raw));
       return el('li', {}, el('div', {}, el('strong', {}, 'Lease'), ' ', outside(Show.summary(r)),
-        el('div', { class: 'quiet' }, outside(Show.who(r.caller)), ' may ask ' + l.left + ' more times; ends in ', el('span', { class: 'clock', 'data-until': String(l.until) }, Show.left(l.until)))),
+        el('div', { class: 'quiet' }, outside(Show.who(r.caller)), ' may ask ' + l.left + ' more times; ends in ', Show.clock(l.until))),
       press(button('End'), () => call('refuse', { kind: 'end', id: l.id })));
     }),
     ...(s.muted || []).map((m) => {
       const r = parse(bytes(m.raw));
       return el('li', {}, el('div', {}, el('strong', {}, 'Muted'), ' ', outside(Show.who(r.caller) + ' (session ' + escape(r.caller.root) + ')'),
-        el('div', { class: 'quiet' }, m.refused + ' requests refused; ends in ', el('span', { class: 'clock', 'data-until': String(m.until) }, Show.left(m.until)))),
+        el('div', { class: 'quiet' }, m.refused + ' requests refused; ends in ', Show.clock(m.until))),
       press(button('Unmute'), () => call('refuse', { kind: 'unmute', id: m.id })));
     }),
   ]);
@@ -320,7 +332,7 @@
         el('span', { class: 'state ' + (m.state === 'approved' || m.state === 'used' ? 'good' : '') }, escape(m.state)), ' ',
         outside(Show.summary(m.r)), ' ', el('span', { class: 'quiet' }, outside(Show.who(m.r.caller)), ', ',
           el('time', { datetime: Canon.moment(m.r.issued) }, new Date(m.r.issued).toLocaleString()), ', ', m.code)),
-      Show.details(m.r, m.why)))));
+      Show.details(Show.told(m.r, m.why), true)))));
     search();
   };
   const search = () => {
@@ -420,8 +432,8 @@
   // ---- the whole ----
 
   const modes = {
-    system: 'System mode: programs of your user cannot read the daemon’s memory, files or ports.',
-    user: 'User mode: a program that runs as you, outside a sandbox, can do what you can do. System mode promises more.',
+    system: 'System mode: programs that run as you cannot read Thumbturn’s memory, files or ports.',
+    user: 'User mode: a program that runs as you, outside a sandbox, can do here what you can.',
   };
   const vaults = { unlocked: 'Unlocked', held: 'Held', empty: 'No account' };
 
@@ -458,9 +470,7 @@
     document.title = 'Thumbturn';
   };
 
-  setInterval(() => {
-    for (const c of document.querySelectorAll('.clock')) c.textContent = Show.left(Number(c.dataset.until));
-  }, 1000);
+  setInterval(Show.tick, 1000);
 
   const start = async () => {
     if (!Passkey.here()) tell('This browser has no passkeys. You can read and deny here, and approve in another browser.', 'bad');

@@ -43,26 +43,44 @@ const Show = (() => {
 
   const term = (label, ...content) => el('div', { class: 'term' }, el('dt', {}, label), el('dd', {}, content));
 
-  // brief is the one glance: who, wants what, for what, why, how long.
-  const brief = (r) => {
-    const purpose = r.purpose.value === '' ? el('span', { class: 'quiet' }, 'no reason given')
-      : r.purpose.derived ? outside(escape(r.purpose.value)) : el('q', { class: 'theirs' }, outside(escape(r.purpose.value)));
-    const onBehalf = r.principal.value === '' ? null
-      : [' for ', r.principal.derived ? outside(escape(r.principal.value)) : el('q', { class: 'theirs' }, outside(escape(r.principal.value)))];
-    const what = refs(r).map((ref) => el('div', {}, outside(ref, { class: 'mono' })));
-    return el('dl', { class: 'brief' },
-      term('Who', outside(who(r.caller)), onBehalf),
-      term('Wants', what, el('div', { class: 'grade ' + (Object.hasOwn(weights, r.place.grade) ? weights[r.place.grade] : 'heavy') }, gradeWords(r.place.grade))),
-      term('For', target(r).map((t) => el('div', {}, outside(t, { class: 'mono' })))),
-      term('Why', purpose),
-      term('How long', r.uses === 1 ? 'once' : r.uses + ' times', ', if answered within ', el('span', { class: 'clock', 'data-until': String(r.expires) }, left(r.expires))));
+  const theirs = (text) => el('q', { class: 'theirs' }, outside(text));
+  const said = (fact) => fact.derived ? outside(escape(fact.value)) : theirs(escape(fact.value));
+
+  // glance is the rows of one look: who, wants what, for what, why, how long. Rows
+  // with the same key say the same.
+  const glance = (r) => [
+    { label: 'Who', key: [who(r.caller), r.principal], show: () => [outside(who(r.caller)), r.principal.value === '' ? null : [' for ', said(r.principal)]] },
+    { label: 'Wants', key: [refs(r), r.place.grade], show: () => [
+      refs(r).map((ref) => el('div', {}, outside(ref, { class: 'mono' }))),
+      el('div', { class: 'grade ' + (Object.hasOwn(weights, r.place.grade) ? weights[r.place.grade] : 'heavy') }, gradeWords(r.place.grade))] },
+    { label: 'For', key: target(r), show: () => target(r).map((t) => el('div', {}, outside(t, { class: 'mono' }))) },
+    { label: 'Why', key: r.purpose, show: () => r.purpose.value === '' ? el('span', { class: 'quiet' }, 'no reason given') : said(r.purpose) },
+    { label: 'How long', key: [r.uses, r.expires], show: () => [r.uses === 1 ? 'once; ' : r.uses + ' times; ', clock(r.expires, 'answer within ', 'the time to answer is over')] },
+  ].map((row) => ({ ...row, key: JSON.stringify([row.label, row.key]) }));
+  const brief = (rows) => rows.length ? el('dl', { class: 'brief' }, rows.map((row) => term(row.label, row.show()))) : null;
+
+  // shared are the rows that stand in every list; own, those of a list that do not.
+  const shared = (lists) => lists[0].filter((x) => lists.every((l) => l.some((y) => y.key === x.key)));
+  const own = (list, common) => list.filter((x) => !common.some((y) => y.key === x.key));
+
+  // clock counts down to a moment; see tick.
+  const clock = (until, before, over) => {
+    const e = el('span', { class: 'clock', 'data-until': String(until), 'data-before': before || '', 'data-over': over || 'now' });
+    tickOne(e);
+    return e;
   };
+  const tickOne = (e) => {
+    const text = left(Number(e.dataset.until));
+    e.textContent = text === '' ? e.dataset.over : e.dataset.before + text;
+  };
+  const tick = () => document.querySelectorAll('.clock').forEach(tickOne);
+
   const weights = { use: 'light', hold: 'middle', reveal: 'heavy', none: 'middle' };
 
-  // left is the time until a moment, in words.
+  // left is the time until a moment, in words; empty when it is there.
   const left = (until) => {
     const s = Math.max(0, Math.ceil((until - Date.now()) / 1000));
-    if (s === 0) return 'no time';
+    if (s === 0) return '';
     if (s < 60) return s + ' s';
     if (s < 3600) return Math.floor(s / 60) + ' min ' + String(s % 60).padStart(2, '0') + ' s';
     return Math.floor(s / 3600) + ' h ' + String(Math.floor(s % 3600 / 60)).padStart(2, '0') + ' min';
@@ -76,12 +94,12 @@ const Show = (() => {
   ];
 
   // group shows the lines of one group, equal labels once.
-  const group = (i, all) => {
+  const group = (i, all, whole) => {
     const mine = all.filter((l) => l.group === groups[i]);
-    if (mine.length === 0 && i < 2) return null;
+    if (mine.length === 0 && !(whole && i === 2)) return null;
     const rows = [];
     for (const l of mine) {
-      const text = i === 2 ? el('q', { class: 'theirs' }, outside(l.text)) : outside(l.text);
+      const text = i === 2 ? theirs(l.text) : outside(l.text);
       const last = rows.at(-1);
       if (last && last.label === l.label) last.texts.push(text);
       else rows.push({ label: l.label, texts: [text] });
@@ -92,14 +110,19 @@ const Show = (() => {
         : el('p', { class: 'quiet' }, 'nothing'));
   };
 
-  // details are the three groups; why is the daemon's word, and so ours.
-  const details = (r, why) => {
+  // told is the lines of the three groups; why is the daemon's word, and so ours.
+  const told = (r, why) => {
     const all = lines(r);
-    if (why) all.push({ group: groups[0], label: 'asked because', text: escape(why) });
-    return el('div', { class: 'groups' }, [0, 1, 2].map((i) => group(i, all)));
+    if (why) all.push({ group: groups[0], label: 'because', text: escape(why) });
+    return all.map((l) => ({ ...l, key: JSON.stringify(l) }));
+  };
+  // details shows lines in their groups; a whole request says also that nothing is claimed.
+  const details = (all, whole) => {
+    const boxes = [0, 1, 2].map((i) => group(i, all, whole));
+    return boxes.some(Boolean) ? el('div', { class: 'groups' }, boxes) : null;
   };
 
-  const leaseGroup = (until, uses) => group(0, leaseLines(until, uses));
+  const leaseGroup = (until, uses) => el('div', {}, group(0, leaseLines(until, uses)));
 
   const code = (text, caption) => el('p', { class: 'code' },
     el('span', { class: 'digits', 'aria-label': Array.from(text).join(' ') }, text),
@@ -110,5 +133,5 @@ const Show = (() => {
 
   const button = (label, kind) => el('button', { type: 'button', class: kind || '' }, label);
 
-  return { el, outside, title, brief, details, leaseGroup, code, summary, button, left, who, refs };
+  return { el, outside, title, glance, brief, told, details, shared, own, leaseGroup, code, clock, tick, summary, button, who };
 })();
