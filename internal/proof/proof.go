@@ -39,6 +39,14 @@ const (
 	Path      Class = "path"      // an inclusion proof does not lead to the head's tree
 )
 
+// The failure classes of approvals (spec/request.md).
+const (
+	BadApproval  Class = "approval"  // the evidence of a gesture is not of its request, or the request not of this ledger
+	NoPasskey    Class = "passkey"   // no roster in force at the request's time, or later, names the passkey
+	BadAssertion Class = "assertion" // the passkey did not sign this, here, after it had verified its person
+	Repeated     Class = "repeated"  // a request was used twice
+)
+
 // Error is a failed verification. It quotes indexes and subjects, never a body.
 type Error struct {
 	Class Class
@@ -68,18 +76,22 @@ const (
 // Options say what the reader knows from elsewhere.
 type Options struct {
 	Root *[32]byte // the expected root fingerprint; nil when unknown
+	// Approvals also checks the evidence of gestures, with every passkey's
+	// signature. Then the memory that it takes grows with the ledger.
+	Approvals bool
 }
 
 // Report is what a verified export says of itself.
 type Report struct {
 	Statements     int64
 	Events         int64
-	Root           [32]byte // fingerprint of the account's root key
-	Device         string   // id of the device whose ledger it is
-	DeviceKey      []byte   // its Ed25519 public key
-	TestHome       bool     // the genesis says that this is a test home
-	Head           string   // the head's note
-	TrustedBecause string   // one of the Trust texts
+	Root           [32]byte   // fingerprint of the account's root key
+	Device         string     // id of the device whose ledger it is
+	DeviceKey      []byte     // its Ed25519 public key
+	TestHome       bool       // the genesis says that this is a test home
+	Head           string     // the head's note
+	TrustedBecause string     // one of the Trust texts
+	Approvals      *Approvals // nil unless Options asked for them
 }
 
 // Head is a verified signed head.
@@ -110,6 +122,9 @@ func Since(r io.Reader, anchor []byte, o Options) (Report, error) {
 
 func verify(r io.Reader, a *Head, o Options) (Report, error) {
 	v := &verifier{o: o, anchor: a, subjects: map[string]subject{}, vaults: map[string]int64{}, items: map[string]manifest{}, ended: map[string]bool{}}
+	if o.Approvals {
+		v.approvals = newApprovals()
+	}
 	if err := eachLine(r, v.line); err != nil {
 		return Report{}, err
 	}
@@ -119,6 +134,9 @@ func verify(r io.Reader, a *Head, o Options) (Report, error) {
 	rep := Report{
 		Statements: v.statements, Events: v.tree.n, Root: v.root, Device: v.head.Device, DeviceKey: v.head.Key,
 		TestHome: v.testHome, Head: v.head.Note, TrustedBecause: TrustItself,
+	}
+	if v.approvals != nil {
+		rep.Approvals = v.approvals.summary()
 	}
 	switch {
 	case o.Root != nil:
@@ -204,13 +222,15 @@ func ParseFingerprint(s string) (*[32]byte, error) {
 	return (*[32]byte)(&h), nil
 }
 
-// The digest domains (spec/ledger.md); each ends in NUL.
+// The digest domains (spec/ledger.md, spec/request.md); each ends in NUL.
 const (
 	domainStatement = "thumbturn/statement/v1\x00"
 	domainLink      = "thumbturn/link/v1\x00"
 	domainLeaf      = "thumbturn/event/v1\x00"
 	domainSignature = "thumbturn/root-signature/v1\x00"
 	domainRoot      = "thumbturn/root/v1\x00"
+	domainRequest   = "thumbturn/request/v1\x00"
+	domainAnswer    = "thumbturn/answer/v1\x00"
 )
 
 func digest(domain string, parts ...[]byte) (out [32]byte) {

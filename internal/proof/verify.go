@@ -20,7 +20,8 @@ type device struct {
 func (d device) signed(h Head) bool { return d.id == h.Device && bytes.Equal(d.key, h.Key) }
 
 // verifier is the state between two lines. Its memory grows with the number of
-// subjects, not with that of statements or events.
+// subjects, not with that of statements or events, unless
+// approvals are asked for.
 type verifier struct {
 	o          Options
 	anchor     *Head
@@ -37,6 +38,7 @@ type verifier struct {
 	vaults     map[string]int64 // epoch by id
 	items      map[string]manifest
 	ended      map[string]bool // grants taken back, by id
+	approvals  *approvals      // nil when they are not asked for
 }
 
 // line takes the next line of the export. What a line is follows from its place
@@ -130,6 +132,9 @@ func (v *verifier) statement(l statementLine) error {
 		return err
 	}
 	v.subjects[key] = subject{s.Version, hashBody(l.Body)}
+	if v.approvals != nil {
+		v.approvals.statement(l.N, s, v.link)
+	}
 	v.statements++
 	return v.meet()
 }
@@ -275,6 +280,7 @@ func (v *verifier) event(l eventLine) error {
 	if leafOf(l.Salt, l.Body) != l.Leaf {
 		return fail(Leaf, where, "the event is not that of its leaf")
 	}
+	v.approve(l)
 	v.tree.add(recordHash(l.Leaf))
 	if err := v.past(); err != nil {
 		return err
@@ -298,5 +304,21 @@ func (v *verifier) end() error {
 	case len(v.ends) > 0:
 		return fail(Leaf, "", "events are missing that device "+v.ends[0].Device+" signed at its end")
 	}
+	if v.approvals != nil {
+		return v.approvals.failed
+	}
 	return nil
+}
+
+// approve checks what the event of a line says of an approval, if it is asked for.
+// A failure waits for the end: what is wrong with the ledger itself comes first.
+func (v *verifier) approve(l eventLine) {
+	if v.approvals == nil || v.approvals.failed != nil {
+		return
+	}
+	signer := v.device
+	if len(v.ends) > 0 {
+		signer = device{v.ends[0].Device, v.ends[0].Key}
+	}
+	v.approvals.event(l.N, signer, v.tree.root(), l.Body)
 }
