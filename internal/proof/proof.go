@@ -15,19 +15,21 @@ package proof
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
+
+	"github.com/thumbturn/thumbturn/internal/proof/internal/form"
+	"github.com/thumbturn/thumbturn/internal/proof/internal/gesture"
 )
 
-// Class is why a verification failed. The strings are part of spec/ledger.md
-// and of its vectors: frozen.
-type Class string
+// Class is why a verification failed. The strings are part of spec/ledger.md,
+// spec/request.md and of their vectors: frozen.
+type Class = form.Class
 
 // The failure classes.
 const (
-	Format    Class = "format"    // bytes are not of the form that the spec lays down
+	Format          = form.Format // bytes are not of the form that the spec lays down
 	Chain     Class = "chain"     // the statements' links do not follow from one another, or do not end in the head's
 	Signature Class = "signature" // a root signature is missing or wrong
 	Parent    Class = "parent"    // a statement does not follow what it names
@@ -41,28 +43,27 @@ const (
 
 // The failure classes of approvals (spec/request.md).
 const (
-	BadApproval  Class = "approval"  // the evidence of a gesture is not of its request, or the request not of this ledger
-	NoPasskey    Class = "passkey"   // no roster in force at the request's time, or later, names the passkey
-	BadAssertion Class = "assertion" // the passkey did not sign this, here, after it had verified its person
-	Repeated     Class = "repeated"  // a request was used twice
+	BadApproval  = gesture.BadApproval
+	NoPasskey    = gesture.NoPasskey
+	BadAssertion = gesture.BadAssertion
+	Repeated     = gesture.Repeated
 )
 
 // Error is a failed verification. It quotes indexes and subjects, never a body.
-type Error struct {
-	Class Class
-	At    string // "statement 3", "anchor"; may be empty
-	Msg   string
-}
+type Error = form.Error
 
-// Error implements error.
-func (e *Error) Error() string {
-	if e.At == "" {
-		return "proof: " + string(e.Class) + ": " + e.Msg
-	}
-	return "proof: " + string(e.Class) + ": " + e.At + ": " + e.Msg
-}
+// Authenticator is a passkey, and Assertion a signature of one: what
+// Authenticator.Check checks.
+type (
+	Authenticator = gesture.Authenticator
+	Assertion     = gesture.Assertion
+)
 
-func fail(c Class, at, msg string) error { return &Error{c, at, msg} }
+// Approvals is what a verified export says of the people who approved.
+type (
+	Approvals = gesture.Report
+	Passkey   = gesture.Passkey
+)
 
 // The reasons for which a report is to be believed; see Report.TrustedBecause.
 const (
@@ -123,7 +124,7 @@ func Since(r io.Reader, anchor []byte, o Options) (Report, error) {
 func verify(r io.Reader, a *Head, o Options) (Report, error) {
 	v := &verifier{o: o, anchor: a, subjects: map[string]subject{}, vaults: map[string]int64{}, items: map[string]manifest{}, ended: map[string]bool{}}
 	if o.Approvals {
-		v.approvals = newApprovals()
+		v.approvals = gesture.New(witness)
 	}
 	if err := eachLine(r, v.line); err != nil {
 		return Report{}, err
@@ -136,7 +137,7 @@ func verify(r io.Reader, a *Head, o Options) (Report, error) {
 		TestHome: v.testHome, Head: v.head.Note, TrustedBecause: TrustItself,
 	}
 	if v.approvals != nil {
-		rep.Approvals = v.approvals.summary()
+		rep.Approvals = v.approvals.Report()
 	}
 	switch {
 	case o.Root != nil:
@@ -222,26 +223,14 @@ func ParseFingerprint(s string) (*[32]byte, error) {
 	return (*[32]byte)(&h), nil
 }
 
-// The digest domains (spec/ledger.md, spec/request.md); each ends in NUL.
+// The digest domains (spec/ledger.md); each ends in NUL.
 const (
 	domainStatement = "thumbturn/statement/v1\x00"
 	domainLink      = "thumbturn/link/v1\x00"
 	domainLeaf      = "thumbturn/event/v1\x00"
 	domainSignature = "thumbturn/root-signature/v1\x00"
 	domainRoot      = "thumbturn/root/v1\x00"
-	domainRequest   = "thumbturn/request/v1\x00"
-	domainAnswer    = "thumbturn/answer/v1\x00"
 )
-
-func digest(domain string, parts ...[]byte) (out [32]byte) {
-	h := sha256.New()
-	h.Write([]byte(domain))
-	for _, p := range parts {
-		h.Write(p)
-	}
-	h.Sum(out[:0])
-	return out
-}
 
 func at(what string, n int64) string { return fmt.Sprintf("%s %d", what, n) }
 

@@ -1,4 +1,6 @@
-package proof
+// Package gesture verifies that a person approved: one assertion of a passkey, and
+// the evidence that events carry, against the rosters of their ledger.
+package gesture
 
 import (
 	"bytes"
@@ -6,6 +8,16 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"unicode/utf8"
+
+	"github.com/thumbturn/thumbturn/internal/proof/internal/form"
+)
+
+// The failure classes.
+const (
+	BadApproval  form.Class = "approval"  // the evidence of a gesture is not of its request, or the request not of this ledger
+	NoPasskey    form.Class = "passkey"   // no roster in force at the request's time, or later, names the passkey
+	BadAssertion form.Class = "assertion" // the passkey did not sign this, here, after it had verified its person
+	Repeated     form.Class = "repeated"  // a request was used twice
 )
 
 // Authenticator is a passkey as the ledger knows it.
@@ -41,7 +53,7 @@ const (
 )
 
 // Check reports whether this passkey signed a challenge, for its own page and
-// after it had verified its person. Every failure is an *Error of class
+// after it had verified its person. Every failure is a *form.Error of class
 // BadAssertion.
 //
 // It does not look at the signature counter, which synced passkeys do not have.
@@ -49,7 +61,7 @@ const (
 // second valid one, so use the challenge to tell whether an answer was used
 // before.
 func (a Authenticator) Check(challenge [32]byte, s Assertion) error {
-	bad := func(msg string) error { return fail(BadAssertion, "", msg) }
+	bad := func(msg string) error { return form.Fail(BadAssertion, "", msg) }
 	if n := len(s.Credential); n < 1 || n > maxCredential || !bytes.Equal(a.Credential, s.Credential) {
 		return bad("it is of another passkey")
 	}
