@@ -12,7 +12,7 @@ import (
 var challenge = [32]byte(sum("challenge"))
 
 func passkeys() map[string]passkey {
-	return map[string]passkey{"ES256": es256("one"), "EdDSA": edDSA("one"), "RS256": rs256()}
+	return map[string]passkey{"ES256": es256("one"), "EdDSA": edDSA("ed"), "RS256": rs256()}
 }
 
 // assertionCase is one ceremony, changed before it was signed or after.
