@@ -3,9 +3,16 @@ package proof_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/proof"
 )
 
@@ -120,7 +127,7 @@ func assertionCases() []assertionCase {
 	}
 }
 
-func (c assertionCase) run(k passkey) error {
+func (c assertionCase) make(k passkey) (proof.Authenticator, proof.Assertion) {
 	ceremony := honest(challenge)
 	if c.before != nil {
 		c.before(&ceremony)
@@ -129,14 +136,15 @@ func (c assertionCase) run(k passkey) error {
 	if c.after != nil {
 		c.after(&a, &s)
 	}
-	return a.Check(challenge, s)
+	return a, s
 }
 
 func TestAssertion(t *testing.T) {
 	for name, k := range passkeys() {
 		for _, c := range assertionCases() {
 			t.Run(name+"/"+c.name, func(t *testing.T) {
-				err := c.run(k)
+				a, s := c.make(k)
+				err := a.Check(challenge, s)
 				if c.msg == "" {
 					want(t, err, "ok")
 					return
@@ -221,4 +229,75 @@ func FuzzAssertion(f *testing.F) {
 			}
 		}
 	})
+}
+
+const assertionVectors = "../../spec/vectors/request/assertions.json"
+
+// assertionVector is one assertion, and the passkey that it is checked against.
+type assertionVector struct {
+	Name              string      `json:"name"`
+	Challenge         canon.Hash  `json:"challenge"`
+	Credential        canon.Bytes `json:"credential"`
+	Public            canon.Bytes `json:"public"`
+	RPID              string      `json:"rp_id"`
+	Origin            string      `json:"origin"`
+	By                canon.Bytes `json:"by"` // the credential id that the assertion names
+	AuthenticatorData canon.Bytes `json:"authenticator_data"`
+	ClientData        canon.Bytes `json:"client_data"`
+	Signature         canon.Bytes `json:"signature"`
+	Want              string      `json:"want"`
+}
+
+func makeAssertions() []assertionVector {
+	var out []assertionVector
+	add := func(name string, k passkey, c assertionCase) {
+		a, s := c.make(k)
+		v := assertionVector{name, challenge, a.Credential, a.Public, a.RPID, a.Origin, s.Credential, s.AuthenticatorData, s.ClientData, s.Signature, "ok"}
+		if c.msg != "" {
+			v.Want = "assertion"
+		}
+		out = append(out, v)
+	}
+	all := passkeys()
+	for _, c := range assertionCases() {
+		add(c.name, all["ES256"], c)
+	}
+	for _, alg := range []string{"EdDSA", "RS256"} {
+		for _, c := range assertionCases() {
+			if slices.Contains([]string{"honest", "not verified", "flipped signature bit", "replaced key"}, c.name) {
+				add(alg+", "+c.name, all[alg], c)
+			}
+		}
+	}
+	add("the other form of an ECDSA signature", all["ES256"], assertionCase{after: func(_ *proof.Authenticator, s *proof.Assertion) { s.Signature = twin(s.Signature) }})
+	return out
+}
+
+func TestVectorAssertions(t *testing.T) {
+	made := makeAssertions()
+	if *update {
+		b, err := json.MarshalIndent(made, "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(assertionVectors, append(b, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(assertionVectors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []assertionVector
+	if err := json.Unmarshal(b, &list); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(made, list, cmpopts.EquateEmpty()); d != "" || len(list) == 0 {
+		t.Errorf("published and generated vectors differ: run with -update: %s", d)
+	}
+	for _, v := range list {
+		a := proof.Authenticator{Credential: v.Credential, Public: v.Public, RPID: v.RPID, Origin: v.Origin}
+		s := proof.Assertion{Credential: v.By, AuthenticatorData: v.AuthenticatorData, ClientData: v.ClientData, Signature: v.Signature}
+		t.Run(v.Name, func(t *testing.T) { want(t, a.Check(v.Challenge, s), v.Want) })
+	}
 }

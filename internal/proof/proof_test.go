@@ -257,6 +257,10 @@ func FuzzVerify(f *testing.F) {
 		if e := (*proof.Error)(nil); err != nil && !errors.As(err, &e) {
 			t.Fatalf("no class: %v", err)
 		}
+		_, again := proof.Verify(bytes.NewReader(b), proof.Options{Approvals: true})
+		if e := (*proof.Error)(nil); err != nil && again == nil || again != nil && !errors.As(again, &e) {
+			t.Fatalf("%v, and with approvals %v", err, again)
+		}
 		_, _ = proof.Anchor(b)
 		_, _ = proof.Receipt(b, nil)
 	})
