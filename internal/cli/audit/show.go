@@ -144,7 +144,7 @@ func explain(e api.Event) told {
 	out.Code = canon.ShortCode(canon.RequestDigest(ev.Raw))
 	lines := canon.Lines(r)
 	if l := proof.Lease; l != nil { // it was shown behind what else is enforced
-		end := slices.IndexFunc(lines, func(l canon.Line) bool { return l.Group != canon.Enforced })
+		end := max(0, slices.IndexFunc(lines, func(l canon.Line) bool { return l.Group != canon.Enforced }))
 		lines = slices.Insert(lines, end, canon.LeaseLines(time.UnixMilli(l.Until), l.Uses)...)
 	}
 	for _, l := range lines {
@@ -162,14 +162,17 @@ func name(ctx context.Context, s *sdk.Client, all []told) error {
 	if !slices.ContainsFunc(all, func(e told) bool { return e.Approval != nil && e.Approval.Passkey != nil }) {
 		return nil
 	}
-	named := map[string]canon.Authenticator{}
+	named, enough := map[string]canon.Authenticator{}, false
 	err := s.Export(ctx, func(l api.Line) error {
 		var line struct {
 			Statement *int64      `json:"statement"`
 			Event     *int64      `json:"event"`
 			Body      canon.Bytes `json:"body"`
 		}
-		if err := json.Unmarshal(l.Line, &line); err != nil || line.Event != nil {
+		if err := json.Unmarshal(l.Line, &line); err != nil {
+			return err
+		}
+		if enough = line.Event != nil; enough {
 			return errEnough
 		}
 		st, err := canon.ParseStatement(line.Body)
@@ -185,7 +188,7 @@ func name(ctx context.Context, s *sdk.Client, all []told) error {
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, errEnough) {
+	if err != nil && !enough { // the error that ends it does not come back as it was
 		return err
 	}
 	for _, e := range all {

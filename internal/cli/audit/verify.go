@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -134,18 +133,23 @@ func live(ctx context.Context, o Options, c Check) error {
 		r, w := io.Pipe()
 		exported := make(chan error, 1)
 		go func() {
+			cut := false
 			err := s.Export(ctx, func(l api.Line) error {
 				_, err := fmt.Fprintf(w, "%s\n", bytes.TrimSuffix(l.Line, []byte("\n")))
+				cut = err != nil
 				return err
 			})
 			_ = w.CloseWithError(err)
+			if cut { // the check wants no more, and says why
+				err = nil
+			}
 			exported <- err
 		}()
 		c.Ledger = r
 		var out bytes.Buffer // what was found is printed where the progress stood
 		err := o.Console.Await("verifying", func() error { return o.Offline(ctx, c, &out) })
-		_ = r.Close() // a check that failed early needs no more of it
-		if e := <-exported; e != nil && !errors.Is(e, io.ErrClosedPipe) {
+		_ = r.Close() // where it failed early, the export ends too
+		if e := <-exported; e != nil {
 			return e
 		}
 		if _, e := out.WriteTo(o.Console.Out); err == nil {
