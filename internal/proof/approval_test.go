@@ -59,6 +59,10 @@ func forgeries() []forgery {
 	add("request-missing", "approval", "request is missing", one(scene{event: func(e *canon.Event) { e.Raw = nil }}))
 	add("digest-missing", "approval", "request is missing", one(scene{event: func(e *canon.Event) { e.Digest = nil }}))
 	add("intent-without-request", "approval", "request is missing", func(l *log) { l.write(canon.Event{V: 1, Type: canon.EventIntent, Request: requestID(1)}) })
+	add("intent-with-a-digest-only", "approval", "request is missing", func(l *log) {
+		d := sum("x")
+		l.write(canon.Event{V: 1, Type: canon.EventIntent, Request: requestID(1), Digest: &d})
+	})
 	add("request-of-other-id", "approval", "not that of its digest and id", one(scene{event: func(e *canon.Event) { e.Request = requestID(99) }}))
 	add("request-not-canonical", "format", "request is not in canonical", one(scene{raw: raw(`"uses":1`, `"uses":1,"uses":1`)}))
 	add("request-version", "format", "request is not in canonical", one(scene{request: func(r *canon.Request) { r.V = 2 }}))

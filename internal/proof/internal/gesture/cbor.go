@@ -61,7 +61,7 @@ func cborItem(b []byte, depth int) (rest []byte, ok bool) {
 		}
 		return rest[n:], true
 	case cborArray:
-		ok = depth > 0 && n <= uint64(len(rest))
+		ok = depth > 0
 		for ; ok && n > 0; n-- {
 			rest, ok = cborItem(rest, depth-1)
 		}
@@ -79,7 +79,7 @@ func cborItem(b []byte, depth int) (rest []byte, ok bool) {
 // cborPairs reads the map that b begins with: encoded values by encoded keys.
 func cborPairs(b []byte, depth int) (pairs map[string][]byte, rest []byte, ok bool) {
 	major, n, rest, ok := cborHead(b)
-	if !ok || major != cborMap || depth <= 0 || n > uint64(len(rest))/2 {
+	if !ok || major != cborMap || depth <= 0 {
 		return nil, nil, false
 	}
 	pairs = map[string][]byte{}

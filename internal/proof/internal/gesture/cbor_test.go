@@ -98,7 +98,7 @@ func keyCases() []struct {
 		{"n with a zero before", rsaHex("0101", "00"+modulus(256), "43010001"), false}, {"n even", rsaHex("0100", modulus(256)[:510]+"02", "43010001"), false}, {"no n", "a4 01 03 03 390100 20 40 21 43010001", false},
 		{"e 1", rsaHex("0100", modulus(256), "4101"), false}, {"e 2", rsaHex("0100", modulus(256), "4102"), false}, {"e even", rsaHex("0100", modulus(256), "43010000"), false},
 		{"no e", rsaHex("0100", modulus(256), "40"), false}, {"e with a zero before", rsaHex("0100", modulus(256), "4400010001"), false}, {"e too large", rsaHex("0100", modulus(256), "44ffffffff"), false},
-		{"e of five bytes", rsaHex("0100", modulus(256), "450100000001"), false},
+		{"e of five bytes", rsaHex("0100", modulus(256), "450100000001"), false}, {"e of nine bytes", rsaHex("0100", modulus(256), "49010000000000000003"), false},
 	}
 }
 
