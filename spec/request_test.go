@@ -186,6 +186,75 @@ func TestVectorLeases(t *testing.T) {
 	}
 }
 
+type answerVector struct {
+	Name      string      `json:"name"`
+	Answer    string      `json:"answer"`
+	Want      string      `json:"want"`
+	Challenge *canon.Hash `json:"challenge,omitempty"`
+}
+
+func makeAnswers() []answerVector {
+	hash := func(b byte) canon.Hash { return canon.Hash{b} }
+	var out []answerVector
+	add := func(name, want, answer string) {
+		v := answerVector{Name: name, Answer: answer, Want: want}
+		if want == "ok" {
+			h := canon.AnswerDigest([]byte(answer))
+			v.Challenge = &h
+		}
+		out = append(out, v)
+	}
+	edit := func(name, want string, f func(*canon.Answer)) {
+		a := canon.Answer{V: 1, Audience: device, Requests: []canon.Hash{hash(1)}}
+		f(&a)
+		add(name, want, string(canon.Encode(a)))
+	}
+	many := func(n int) []canon.Hash {
+		var out []canon.Hash
+		for i := range n {
+			out = append(out, hash(byte(i)))
+		}
+		return out
+	}
+	edit("to one request", "ok", func(*canon.Answer) {})
+	edit("with a lease", "ok", func(a *canon.Answer) { a.Lease = &canon.Terms{Until: 1795539525988, Uses: 20} })
+	edit("to eight requests", "ok", func(a *canon.Answer) { a.Requests = many(8) })
+	edit("to nothing", "incomplete", func(a *canon.Answer) { a.Requests = []canon.Hash{} })
+	edit("to nine requests", "incomplete", func(a *canon.Answer) { a.Requests = many(9) })
+	edit("twice to one", "incomplete", func(a *canon.Answer) { a.Requests = []canon.Hash{hash(1), hash(1)} })
+	edit("out of order", "incomplete", func(a *canon.Answer) { a.Requests = []canon.Hash{hash(2), hash(1)} })
+	edit("other version", "incomplete", func(a *canon.Answer) { a.V = 2 })
+	edit("for nobody", "incomplete", func(a *canon.Answer) { a.Audience = "" })
+	edit("a lease for two requests", "incomplete", func(a *canon.Answer) { a.Requests, a.Lease = many(2), &canon.Terms{Until: 1, Uses: 1} })
+	edit("a lease without an end", "incomplete", func(a *canon.Answer) { a.Lease = &canon.Terms{Uses: 1} })
+	edit("a lease without a use", "incomplete", func(a *canon.Answer) { a.Lease = &canon.Terms{Until: 1} })
+	good := out[0].Answer
+	texts := map[string]string{"white space": good + "\n", "unknown member": strings.Replace(good, `"aud"`, `"x":1,"aud"`, 1), "empty": "",
+		"null lease": strings.Replace(good, "]}", `],"lease":null}`, 1), "repeated member": strings.Replace(good, `"v":1`, `"v":1,"v":1`, 1)}
+	for _, name := range sorted(texts) {
+		add(name, "canonical", texts[name])
+	}
+	return out
+}
+
+func TestVectorAnswers(t *testing.T) {
+	for _, v := range vectors(t, "request/answers.json", makeAnswers) {
+		var a canon.Answer
+		got := "ok"
+		if canon.Decode([]byte(v.Answer), &a) != nil {
+			got = "canonical"
+		} else if a.Check() != nil {
+			got = errIncomplete.Error()
+		}
+		if got != v.Want {
+			t.Errorf("%s: got %s, want %s", v.Name, got, v.Want)
+		}
+		if d := sha256.Sum256(append([]byte("thumbturn/answer/v1\x00"), v.Answer...)); v.Want == "ok" && (v.Challenge == nil || *v.Challenge != d) {
+			t.Errorf("%s: challenge %x", v.Name, d)
+		}
+	}
+}
+
 type escapeVector struct {
 	Text canon.Bytes `json:"text"`
 	Want string      `json:"want"`

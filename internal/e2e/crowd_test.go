@@ -29,6 +29,7 @@ func TestSixtyFourAtOnce(t *testing.T) {
 		}
 	}
 	h.ok("audit", "verify")
+	h.ok("audit", "verify", "--approvals")
 }
 
 // Ten megabytes come back byte for byte. A client that never takes them does

@@ -55,6 +55,7 @@ func TestDeviceMove(t *testing.T) {
 	fresh.ok("audit", "export", "-o", export)
 	root := fresh.status().Root
 	wantSaid(t, fresh.person("audit", "verify", "--export", export, "--root", root), fresh.status().Device)
+	wantSaid(t, fresh.person("audit", "verify", "--approvals", "--root", root), "everything agrees")
 
 	// Nobody at the other end: the move is taken back, and this one goes on.
 	wantCode(t, old.person("device", "move", "--cancel", "--yes", "--passphrase-file", old.file("unlock")), 3)
@@ -90,6 +91,7 @@ func TestRecoverOnNewComputer(t *testing.T) {
 		t.Error("the value is not used")
 	}
 	wantSaid(t, fresh.person("audit", "verify"), "everything agrees")
+	wantSaid(t, fresh.person("audit", "verify", "--approvals"), "everything agrees")
 	if list := fresh.ok("audit", "list", "--format", "json"); !strings.Contains(list, "recovered from device") || !strings.Contains(list, `"init"`) {
 		t.Errorf("the ledger does not go on:\n%s", list)
 	}

@@ -85,6 +85,7 @@ func TestGrantedJob(t *testing.T) {
 	wantCode(t, h.agent("grant", "revoke", "nightly"), 0)
 	wantCode(t, cron(dir, job, "--full"), 5)
 	h.ok("audit", "verify")
+	wantSaid(t, h.person("audit", "verify", "--approvals"), "presence-passphrase")
 	h.ok("audit", "export", "-o", h.file("export"))
 	h.ok("audit", "verify", "--export", h.file("export"), "--root", h.status().Root)
 

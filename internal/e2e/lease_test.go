@@ -87,4 +87,5 @@ func TestLeasedTask(t *testing.T) {
 	h.unlock()
 	asked("after a lock", run(agent, dir, "--no-wait", "--", job))
 	h.ok("audit", "verify")
+	wantSaid(t, h.person("audit", "verify", "--approvals", "--root", h.status().Root), "everything agrees")
 }

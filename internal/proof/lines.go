@@ -3,11 +3,10 @@ package proof
 import (
 	"bufio"
 	"bytes"
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
+
+	"github.com/thumbturn/thumbturn/internal/proof/internal/form"
 )
 
 // maxLine bounds a line of an export in bytes, its line break not counted.
@@ -74,45 +73,14 @@ func eachLine(r io.Reader, each func([]byte) error) error {
 	return s.Err()
 }
 
-// strict decodes canonical JSON: what v would be encoded to, byte for byte. So
-// unknown, missing, repeated and reordered members, white space and other
-// spellings of a string are refused, and no two readers understand a line
-// differently.
-func strict(b []byte, v any) bool {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if d.Decode(v) != nil {
-		return false
-	}
-	again, err := json.Marshal(v)
-	return err == nil && bytes.Equal(again, b)
-}
-
-// hash is 64 lower-case hexadecimal digits in JSON; base is standard base64 with
-// padding. strict's comparison refuses their other spellings.
+// What internal/form lays down, by the names of this package.
 type (
-	hash [32]byte
-	base []byte
+	hash = form.Hash
+	base = form.Base
 )
 
-// MarshalText implements encoding.TextMarshaler.
-func (h hash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
+func strict(b []byte, v any) bool { return form.Strict(b, v) }
 
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (h *hash) UnmarshalText(t []byte) error {
-	if len(t) != 64 || bytes.ContainsAny(t, "ABCDEF") {
-		return errors.New("not a hash")
-	}
-	_, err := hex.Decode(h[:], t)
-	return err
-}
+func digest(domain string, parts ...[]byte) [32]byte { return form.Digest(domain, parts...) }
 
-// MarshalText implements encoding.TextMarshaler.
-func (b base) MarshalText() ([]byte, error) { return base64.StdEncoding.AppendEncode(nil, b), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (b *base) UnmarshalText(t []byte) error {
-	out, err := base64.StdEncoding.Strict().AppendDecode(nil, t)
-	*b = out
-	return err
-}
+func fail(c Class, at, msg string) error { return form.Fail(c, at, msg) }

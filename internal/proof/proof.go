@@ -15,19 +15,21 @@ package proof
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
+
+	"github.com/thumbturn/thumbturn/internal/proof/internal/form"
+	"github.com/thumbturn/thumbturn/internal/proof/internal/gesture"
 )
 
-// Class is why a verification failed. The strings are part of spec/ledger.md
-// and of its vectors: frozen.
-type Class string
+// Class is why a verification failed. The strings are part of spec/ledger.md,
+// spec/request.md and of their vectors: frozen.
+type Class = form.Class
 
 // The failure classes.
 const (
-	Format    Class = "format"    // bytes are not of the form that the spec lays down
+	Format          = form.Format // bytes are not of the form that the spec lays down
 	Chain     Class = "chain"     // the statements' links do not follow from one another, or do not end in the head's
 	Signature Class = "signature" // a root signature is missing or wrong
 	Parent    Class = "parent"    // a statement does not follow what it names
@@ -39,22 +41,29 @@ const (
 	Path      Class = "path"      // an inclusion proof does not lead to the head's tree
 )
 
+// The failure classes of approvals (spec/request.md).
+const (
+	BadApproval  = gesture.BadApproval
+	NoPasskey    = gesture.NoPasskey
+	BadAssertion = gesture.BadAssertion
+	Repeated     = gesture.Repeated
+)
+
 // Error is a failed verification. It quotes indexes and subjects, never a body.
-type Error struct {
-	Class Class
-	At    string // "statement 3", "anchor"; may be empty
-	Msg   string
-}
+type Error = form.Error
 
-// Error implements error.
-func (e *Error) Error() string {
-	if e.At == "" {
-		return "proof: " + string(e.Class) + ": " + e.Msg
-	}
-	return "proof: " + string(e.Class) + ": " + e.At + ": " + e.Msg
-}
+// Authenticator is a passkey, and Assertion a signature of one: what
+// Authenticator.Check checks.
+type (
+	Authenticator = gesture.Authenticator
+	Assertion     = gesture.Assertion
+)
 
-func fail(c Class, at, msg string) error { return &Error{c, at, msg} }
+// Approvals is what a verified export says of the people who approved.
+type (
+	Approvals = gesture.Report
+	Passkey   = gesture.Passkey
+)
 
 // The reasons for which a report is to be believed; see Report.TrustedBecause.
 const (
@@ -68,18 +77,22 @@ const (
 // Options say what the reader knows from elsewhere.
 type Options struct {
 	Root *[32]byte // the expected root fingerprint; nil when unknown
+	// Approvals also checks the evidence of gestures, with every passkey's
+	// signature. Then the memory that it takes grows with the ledger.
+	Approvals bool
 }
 
 // Report is what a verified export says of itself.
 type Report struct {
 	Statements     int64
 	Events         int64
-	Root           [32]byte // fingerprint of the account's root key
-	Device         string   // id of the device whose ledger it is
-	DeviceKey      []byte   // its Ed25519 public key
-	TestHome       bool     // the genesis says that this is a test home
-	Head           string   // the head's note
-	TrustedBecause string   // one of the Trust texts
+	Root           [32]byte   // fingerprint of the account's root key
+	Device         string     // id of the device whose ledger it is
+	DeviceKey      []byte     // its Ed25519 public key
+	TestHome       bool       // the genesis says that this is a test home
+	Head           string     // the head's note
+	TrustedBecause string     // one of the Trust texts
+	Approvals      *Approvals // nil unless Options asked for them
 }
 
 // Head is a verified signed head.
@@ -110,6 +123,9 @@ func Since(r io.Reader, anchor []byte, o Options) (Report, error) {
 
 func verify(r io.Reader, a *Head, o Options) (Report, error) {
 	v := &verifier{o: o, anchor: a, subjects: map[string]subject{}, vaults: map[string]int64{}, items: map[string]manifest{}, ended: map[string]bool{}}
+	if o.Approvals {
+		v.approvals = gesture.New(witness)
+	}
 	if err := eachLine(r, v.line); err != nil {
 		return Report{}, err
 	}
@@ -119,6 +135,9 @@ func verify(r io.Reader, a *Head, o Options) (Report, error) {
 	rep := Report{
 		Statements: v.statements, Events: v.tree.n, Root: v.root, Device: v.head.Device, DeviceKey: v.head.Key,
 		TestHome: v.testHome, Head: v.head.Note, TrustedBecause: TrustItself,
+	}
+	if v.approvals != nil {
+		rep.Approvals = v.approvals.Report()
 	}
 	switch {
 	case o.Root != nil:
@@ -212,16 +231,6 @@ const (
 	domainSignature = "thumbturn/root-signature/v1\x00"
 	domainRoot      = "thumbturn/root/v1\x00"
 )
-
-func digest(domain string, parts ...[]byte) (out [32]byte) {
-	h := sha256.New()
-	h.Write([]byte(domain))
-	for _, p := range parts {
-		h.Write(p)
-	}
-	h.Sum(out[:0])
-	return out
-}
 
 func at(what string, n int64) string { return fmt.Sprintf("%s %d", what, n) }
 

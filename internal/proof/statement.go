@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+
+	"github.com/thumbturn/thumbturn/internal/proof/internal/form"
 )
 
 // body is a statement as it is stored, hashed and signed. The payload keeps its
@@ -97,22 +99,10 @@ type (
 		Created    int64  `json:"created"`
 	}
 	roster struct {
-		V              int             `json:"v"`
-		Slots          []slot          `json:"slots"`
-		Compartments   []compartment   `json:"compartments"`
-		Authenticators []authenticator `json:"authenticators,omitempty"`
-	}
-	authenticator struct {
-		ID         string `json:"id"`
-		Name       string `json:"name"`
-		Credential base   `json:"credential"`
-		Public     base   `json:"public"`
-		RPID       string `json:"rp_id"`
-		Origin     string `json:"origin"`
-		PRF        bool   `json:"prf"`
-		Synced     bool   `json:"synced"`
-		AAGUID     base   `json:"aaguid"`
-		Created    int64  `json:"created"`
+		V              int                  `json:"v"`
+		Slots          []slot               `json:"slots"`
+		Compartments   []compartment        `json:"compartments"`
+		Authenticators []form.Authenticator `json:"authenticators,omitempty"`
 	}
 	slot struct {
 		Header     slotHeader `json:"header"`
@@ -237,6 +227,13 @@ func readPayload(s body) (v vault, ok bool) {
 		return v, strict(s.Payload, &p) && p.V == 1 && p.Name == s.Subject
 	}
 	return v, false // a second genesis
+}
+
+// authenticators are the passkeys of a roster that was read before.
+func authenticators(s body) []form.Authenticator {
+	var p roster
+	_ = strict(s.Payload, &p)
+	return p.Authenticators
 }
 
 func readItem(s body) (m manifest, p item, ok bool) {

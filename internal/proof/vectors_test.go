@@ -26,8 +26,10 @@ type vector struct {
 	Root  string `json:"root,omitempty"`
 	Since string `json:"since,omitempty"`      // name of the anchor that the export must continue
 	Key   string `json:"device_key,omitempty"` // hexadecimal; for a proof
-	Want  string `json:"want"`
-	bytes []byte
+	// Approvals of the export are checked too.
+	Approvals bool   `json:"approvals,omitempty"`
+	Want      string `json:"want"`
+	bytes     []byte
 }
 
 func generate() []vector {
@@ -45,6 +47,7 @@ func generate() []vector {
 	generateDevices(add)
 	generateAnchors(add)
 	generateProofs(add)
+	generateApprovals(add)
 	return out
 }
 
@@ -375,8 +378,21 @@ func generateProofs(add adder) {
 	})
 }
 
+// generateApprovals are ledgers that are fine as such, but for what some say of
+// approvals.
+func generateApprovals(add adder) {
+	asked := func(v *vector) { v.Approvals = true }
+	add("approvals-ok", "ok", story().lines(), asked)
+	for _, f := range forgeries() {
+		add("approvals-"+f.name, f.want, f.log().lines(), asked)
+	}
+	thief := approved()
+	one(scene{key: es256("thief")})(thief)
+	add("approvals-not-asked-for", "ok", thief.lines())
+}
+
 func (v vector) check(t testing.TB, read func(name string) []byte) error {
-	var o proof.Options
+	o := proof.Options{Approvals: v.Approvals}
 	if v.Root != "" {
 		root, err := proof.ParseFingerprint(v.Root)
 		if err != nil {
@@ -433,7 +449,8 @@ func TestVectors(t *testing.T) {
 		seen[v.Want] = true
 		t.Run(v.Name, func(t *testing.T) { want(t, v.check(t, read), v.Want) })
 	}
-	for _, c := range []string{"ok", "format", "chain", "signature", "parent", "head", "leaf", "count", "root", "anchor", "path"} {
+	for _, c := range []string{"ok", "format", "chain", "signature", "parent", "head", "leaf", "count", "root", "anchor", "path",
+		"approval", "passkey", "assertion", "repeated"} {
 		if !seen[c] {
 			t.Errorf("no vector of class %s", c)
 		}

@@ -3,6 +3,8 @@ package proof
 import (
 	"bytes"
 	"crypto/ed25519"
+
+	"github.com/thumbturn/thumbturn/internal/proof/internal/gesture"
 )
 
 // subject is what is current about one subject.
@@ -19,8 +21,16 @@ type device struct {
 
 func (d device) signed(h Head) bool { return d.id == h.Device && bytes.Equal(d.key, h.Key) }
 
+// account is whose ledger it is, as its genesis says.
+type account struct {
+	rootKey  ed25519.PublicKey
+	root     [32]byte
+	testHome bool
+}
+
 // verifier is the state between two lines. Its memory grows with the number of
-// subjects, not with that of statements or events.
+// subjects, not with that of statements or events, unless
+// approvals are asked for.
 type verifier struct {
 	o          Options
 	anchor     *Head
@@ -29,14 +39,13 @@ type verifier struct {
 	link       [32]byte
 	device     device
 	ends       []Head // of the devices before, as each signed it; their events are yet to come
-	rootKey    ed25519.PublicKey
-	root       [32]byte
-	testHome   bool
-	tree       tree
-	subjects   map[string]subject
-	vaults     map[string]int64 // epoch by id
-	items      map[string]manifest
-	ended      map[string]bool // grants taken back, by id
+	account
+	tree      tree
+	subjects  map[string]subject
+	vaults    map[string]int64 // epoch by id
+	items     map[string]manifest
+	ended     map[string]bool    // grants taken back, by id
+	approvals *gesture.Approvals // nil when they are not asked for
 }
 
 // line takes the next line of the export. What a line is follows from its place
@@ -130,6 +139,12 @@ func (v *verifier) statement(l statementLine) error {
 		return err
 	}
 	v.subjects[key] = subject{s.Version, hashBody(l.Body)}
+	if v.approvals != nil {
+		v.approvals.Statement(v.link)
+		if s.Type == typeRoster {
+			v.approvals.Roster(authenticators(s))
+		}
+	}
 	v.statements++
 	return v.meet()
 }
@@ -275,6 +290,7 @@ func (v *verifier) event(l eventLine) error {
 	if leafOf(l.Salt, l.Body) != l.Leaf {
 		return fail(Leaf, where, "the event is not that of its leaf")
 	}
+	v.approve(l)
 	v.tree.add(recordHash(l.Leaf))
 	if err := v.past(); err != nil {
 		return err
@@ -298,5 +314,28 @@ func (v *verifier) end() error {
 	case len(v.ends) > 0:
 		return fail(Leaf, "", "events are missing that device "+v.ends[0].Device+" signed at its end")
 	}
+	if v.approvals != nil {
+		return v.approvals.Failed()
+	}
 	return nil
+}
+
+// approve checks what the event of a line says of an approval, if that is asked
+// for. A failure waits for the end: what is wrong with the ledger itself goes
+// before it.
+func (v *verifier) approve(l eventLine) {
+	if v.approvals == nil {
+		return
+	}
+	by := gesture.Signer{Device: v.device.id, Key: v.device.key}
+	if len(v.ends) > 0 {
+		by = gesture.Signer{Device: v.ends[0].Device, Key: v.ends[0].Key}
+	}
+	v.approvals.Event(by, v.tree.root(), l.Body)
+}
+
+// witness opens the head that a request quotes.
+func witness(note string, by gesture.Signer) (gesture.Head, bool) {
+	h, err := openHead(note, by.Key, "")
+	return gesture.Head{Statements: h.Statements, Events: h.Events, Link: h.Link, Tree: h.Tree}, err == nil && h.Device == by.Device
 }
