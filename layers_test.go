@@ -63,7 +63,7 @@ var floors = []floor{
 		"internal/broker/internal/arena", "internal/broker/internal/pieces", "internal/broker/internal/latch", "internal/broker/internal/pace"},
 		[]string{"0", "1", "2a", "2b"}, "the waist knows no door"},
 	{"4a", []string{"internal/door/socket", "internal/door/egress", "internal/door/web", "internal/door/connect",
-		"internal/door/sshagent", "internal/door/team"},
+		"internal/door/sshagent", "internal/door/team", "internal/door/web/webtest"},
 		[]string{"0", "1", "2a", "2b", "3"}, "a door is one protocol and knows no other door"},
 	{"4a top", []string{"internal/daemon"},
 		[]string{"0", "1", "2a", "2b", "3", "4a"}, "the daemon assembles the doors and knows no other process"},
@@ -140,6 +140,7 @@ var importers = []struct {
 	{"internal/ptytest", nil, "test support"},
 	{"internal/term/ptytest", nil, "test support"},
 	{"internal/logind/logindtest", nil, "test support"},
+	{"internal/door/web/webtest", nil, "test support"},
 }
 
 // ciphers says who may import what can open or seal bytes.
@@ -192,8 +193,8 @@ var dependencies = map[string]struct {
 }{
 	"filippo.io/age":                   {[]string{"internal/cli/export"}, "the form of an encrypted export, which other tools open"},
 	"github.com/cedar-policy/cedar-go": {[]string{"internal/policy"}, "the policy language: default deny, forbid wins"},
-	"github.com/chromedp/cdproto":      {[]string{"tests"}, "the browser's virtual authenticators"},
-	"github.com/chromedp/chromedp":     {[]string{"tests"}, "the approval page in a real browser"},
+	"github.com/chromedp/cdproto":      {[]string{"tests", "internal/door/web/webtest"}, "the browser's virtual authenticators"},
+	"github.com/chromedp/chromedp":     {[]string{"tests", "internal/door/web/webtest"}, "the approval page in a real browser"},
 	"github.com/go-webauthn/webauthn":  {[]string{"internal/approve"}, "the first of two checks of what passkeys answer"},
 	"github.com/godbus/dbus/v5":        {[]string{"internal/logind", "internal/logind/logindtest", "internal/desktop", "tests"}, "the buses: logind tells of suspend, screen lock and logout; the desktop is told that a request waits"},
 	"github.com/google/go-cmp":         {[]string{"tests", "internal/store/storetest"}, "differences in tests"},
