@@ -32,6 +32,9 @@ func (d desk) State(ctx context.Context) web.State {
 	if s.State == api.StateUnlocked || s.State == api.StateHeld {
 		d.fill(ctx, &s)
 	}
+	for _, p := range d.account.Passkeys() {
+		s.Passkeys = append(s.Passkeys, web.Passkey{Name: p.Name, PRF: p.PRF, Synced: p.Synced})
+	}
 	b, _ := json.Marshal(s) // of plain members
 	h := fnv.New64a()
 	_, _ = h.Write(b)
@@ -58,9 +61,6 @@ func (d desk) fill(ctx context.Context, s *web.State) {
 	}
 	for _, m := range d.broker.Muted() {
 		s.Muted = append(s.Muted, web.Mute{ID: m.ID, Raw: m.Raw, Until: m.Until.UnixMilli(), Refused: m.Refused})
-	}
-	for _, p := range d.account.Passkeys() {
-		s.Passkeys = append(s.Passkeys, web.Passkey{Name: p.Name, PRF: p.PRF, Synced: p.Synced})
 	}
 }
 

@@ -79,6 +79,10 @@ func (s started) enrolled(tab *webtest.Tab) api.Passkey {
 	tab.Open(s.link("enrol"))
 	tab.Click("Create the passkey")
 	tab.Click("Use the passkey")
+	for _, again := range []string{"Continue: passkey, 2 of 3", "Continue: passkey, 3 of 3"} {
+		tab.Until(webtest.Button(again))
+		tab.Hit(again)
+	}
 	r := s.end()
 	var p api.Passkey
 	if r.Code != 0 || json.Unmarshal([]byte(r.Out), &p) != nil {
@@ -115,7 +119,7 @@ func TestPasskey(t *testing.T) {
 
 	// An agent's tool gets the value once the passkey was touched.
 	h.page(tab)
-	run := h.start(true, "run", "--env", "KEY=op://prod/Stripe/credential", "--", "/bin/sh", "-c", `test "$KEY" = `+canary+` && echo got it`)
+	run := h.start(true, "run", "--env-file", h.write("env", "KEY=op://prod/Stripe/credential\n"), "--", "/bin/sh", "-c", `test "$KEY" = `+canary+` && echo got it`)
 	run.says("waiting for approval")
 	tab.Click("Approve once")
 	if r := run.end(); r.Code != 0 || !strings.Contains(r.Out, "got it") {
@@ -127,7 +131,11 @@ func TestPasskey(t *testing.T) {
 	if r := h.person("approve", id, "--passphrase-file", h.file("presence")); r.Code == 0 || !strings.Contains(r.Err, "passkeys approve") {
 		t.Errorf("%v", r)
 	}
-	h.ok("deny", id)
+	tab.Click("Approve once")
+	tab.Sees("Approved.")
+	if out := h.ok("read", "--request", id, "op://prod/Stripe/credential"); strings.TrimSpace(out) != canary {
+		t.Errorf("read %q", out)
+	}
 
 	// Acts on the account take the passkey too: a new vault, its value, a new recovery code.
 	create := h.start(false, "vault", "create", "team", "--tier", "presence")

@@ -353,7 +353,7 @@ func (b *Book) NewVault(g *open.Gesture, rand io.Reader, name string, tier canon
 		return ledger.Entry{}, err
 	}
 	var e ledger.Entry
-	if len(roster.Slots) != len(old.Slots) {
+	if len(roster.Compartments) != len(old.Compartments) {
 		s, err := b.SignRoster(g.Root().Sign, old, roster)
 		if err != nil {
 			return e, err
