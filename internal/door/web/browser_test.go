@@ -206,6 +206,7 @@ func TestBrowser(t *testing.T) {
 	}{
 		{"approve with PRF", testApprove},
 		{"approve without PRF", testSignOnly},
+		{"options", testOptions},
 		{"two batches", testBatches},
 		{"odd PRF outputs", testOddOutputs},
 		{"together", testTogether},
@@ -216,6 +217,7 @@ func TestBrowser(t *testing.T) {
 		{"link", testLink},
 		{"phone", testPhone},
 		{"search", testSearch},
+		{"gone", testGone},
 		{"no verification", testNoVerification},
 		{"forged answers of the authenticator", testForged},
 		{"script clicks", testScriptClicks},

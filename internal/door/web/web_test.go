@@ -128,6 +128,7 @@ func TestGuard(t *testing.T) {
 		{"a frame", "GET", "/", "", "", fetch("cross-site", "navigate", "iframe"), 403},
 		{"a frame on another port", "GET", "/", "", "", fetch("same-site", "navigate", "iframe"), 403},
 		{"an object", "GET", "/", "", "", fetch("same-site", "navigate", "object"), 403},
+		{"a document without going there", "GET", "/", "", "", fetch("same-site", "no-cors", "document"), 403},
 		{"a fetch of the page", "GET", "/", "", "", fetch("same-site", "no-cors", "empty"), 403},
 		{"a link to a script", "GET", "/page.js", "", "", fetch("cross-site", "navigate", "document"), 403},
 		{"a script elsewhere", "GET", "/page.js", "", "", fetch("same-site", "no-cors", "script"), 403},
@@ -272,6 +273,48 @@ func TestPRFInClear(t *testing.T) {
 	if len(f.faults) != 1 {
 		t.Errorf("the backend saw %d bodies, want the last", len(f.faults))
 	}
+}
+
+// Whatever a body is, no PRF output in it reaches the backend, and nothing breaks.
+func FuzzBody(f *testing.F) {
+	for _, body := range []string{`{"ceremony":"c","assertions":[{"batch":0}]}`, `{"prf":1}`, `[{"a":{"results":[]}}]`, `{"clientExtensionResults":{}}`, `{"clientExtensionResults":[0]}`,
+		`{"a":"\ud800","ceremony":"c"}`, `{`, `{"a"`, `{"a":`, `{"a":1,}`, `[[[]`, "\xff", `{"PRF":1,"prf":2}`, `nul`, `1 2`} {
+		f.Add(body)
+	}
+	t := &testing.T{}
+	back := newFake(t)
+	s := &web.Server{Backend: back, Origin: origin, Clock: &setClock{wall: time.Unix(1_800_000_000, 0)}, Rand: rand.Reader}
+	h := s.Handler()
+	token := enter(t, s, h, web.LinkOpen, "")
+	f.Fuzz(func(t *testing.T, body string) {
+		_, _, _, before := back.waiting()
+		w := ask(h, "POST", "/api/finish", token, body, nil)
+		_, _, _, after := back.waiting()
+		if w.Code != 400 && w.Code != 403 && w.Code != 413 {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		var v any
+		if json.Unmarshal([]byte(body), &v) == nil && carries(v) && (w.Code != 400 && w.Code != 413 || after != before) {
+			t.Errorf("it was used: %d", w.Code)
+		}
+	})
+}
+
+// carries looks for what clean must refuse, in another way.
+func carries(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, carries)
+	case map[string]any:
+		for k, x := range v {
+			list, _ := x.([]any)
+			object, _ := x.(map[string]any)
+			if strings.EqualFold(k, "prf") || strings.EqualFold(k, "results") || strings.EqualFold(k, "clientExtensionResults") && len(list)+len(object) > 0 || carries(x) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func TestTickets(t *testing.T) {
@@ -498,7 +541,7 @@ func TestPoll(t *testing.T) {
 }
 
 func TestPollsBounded(t *testing.T) {
-	f, s, _ := plainServer(t)
+	_, s, _ := plainServer(t)
 	s.Poll = time.Minute
 	h := s.Handler()
 	token := enter(t, s, h, web.LinkOpen, "")
@@ -514,9 +557,56 @@ func TestPollsBounded(t *testing.T) {
 	if first := <-codes; first != 503 { // sixteen wait
 		t.Errorf("%d", first)
 	}
-	_ = f
 	stop()
 	wg.Wait()
+}
+
+// Connections are bounded: one more waits until another ends.
+func TestSeats(t *testing.T) {
+	_, s, _ := plainServer(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Origin = "http://" + l.Addr().String()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, l) }()
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	served := func(c net.Conn, wait time.Duration) bool {
+		_ = c.SetDeadline(time.Now().Add(wait))
+		b := make([]byte, 12)
+		_, err := io.ReadFull(c, b)
+		return err == nil && string(b) == "HTTP/1.1 200"
+	}
+	get := []byte("GET / HTTP/1.1\r\nHost: " + l.Addr().String() + "\r\n\r\n")
+	var seats []net.Conn
+	for range 128 {
+		c := dial()
+		if _, err := c.Write(get); err != nil || !served(c, 10*time.Second) {
+			t.Fatal("a seat is not served", err)
+		}
+		seats = append(seats, c)
+	}
+	more := dial()
+	if _, err := more.Write(get); err != nil || served(more, 100*time.Millisecond) {
+		t.Errorf("the 129th is served, or %v", err)
+	}
+	_ = seats[0].Close()
+	if !served(more, 10*time.Second) {
+		t.Error("a seat that is free again is not given")
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }
 
 // Serve ends in order: who waits is answered, and nothing is left open.

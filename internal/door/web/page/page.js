@@ -398,7 +398,7 @@
       el('ul', { class: 'plain' },
         el('li', {}, el('strong', {}, 'Signs and decrypts. '), 'Most platform passkeys and newer security keys. Each approval is signed, and the passkey gives half of the key that opens a guarded vault; the other half stays with Thumbturn. Without both, nothing opens.'),
         el('li', {}, el('strong', {}, 'Signs only. '), 'Each approval is signed, and can be checked later. To open a guarded vault, Thumbturn asks for your presence passphrase as well.')),
-      para('Which of them yours is shows when it is made.'),
+      para('Which of the two yours is depends on the authenticator and this browser; the next step shows it.'),
       el('div', { class: 'buttons' }, make));
     arm();
     $('gate-title').focus();

@@ -124,8 +124,10 @@ const Show = (() => {
 
   const leaseGroup = (until, uses) => el('div', {}, group(0, leaseLines(until, uses)));
 
+  // code is big: a person compares it with another screen.
   const code = (text, caption) => el('p', { class: 'code' },
-    el('span', { class: 'digits', 'aria-label': Array.from(text).join(' ') }, text),
+    el('span', { class: 'unseen' }, 'Code ' + Array.from(text).join(' ')), // for ears
+    el('span', { class: 'digits', 'aria-hidden': 'true' }, text),
     el('span', { class: 'caption' }, caption));
 
   // summary is one line for lists.
