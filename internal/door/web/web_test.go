@@ -7,15 +7,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -317,61 +314,6 @@ func carries(v any) bool {
 	return false
 }
 
-func TestTickets(t *testing.T) {
-	_, s, c := plainServer(t)
-	h := s.Handler()
-	open := func(text string) int { return ask(h, "POST", "/api/open", "", `{"ticket":"`+text+`"}`, nil).Code }
-	once := ticket(t, s, web.LinkOpen, "")
-	if a, b := open(once), open(once); a != 200 || b != 404 {
-		t.Errorf("a ticket works %d, then %d", a, b)
-	}
-	start := *c
-	for what, move := range map[string]func(){
-		"wall": func() { c.wall = c.wall.Add(2 * time.Minute) },
-		"boot": func() { c.boot += 2 * time.Minute },
-	} {
-		late := ticket(t, s, web.LinkOpen, "")
-		move()
-		if got := open(late); got != 404 {
-			t.Errorf("a ticket of two minutes ago works by the %s clock: %d", what, got)
-		}
-		*c = start
-	}
-	token := enter(t, s, h, web.LinkOpen, "")
-	c.wall = c.wall.Add(12*time.Hour - time.Second)
-	if w := ask(h, "POST", "/api/state", token, `{"seen":0}`, nil); w.Code != 200 {
-		t.Errorf("a token within 12 h: %d", w.Code)
-	}
-	c.boot += 12 * time.Hour
-	if w := ask(h, "POST", "/api/state", token, `{"seen":0}`, nil); w.Code != 404 {
-		t.Errorf("a token after 12 h: %d", w.Code)
-	}
-	for range 64 {
-		link(t, s, web.LinkOpen, "")
-	}
-	if _, err := s.Ticket(web.LinkOpen, ""); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("the 65th link: %v", err)
-	}
-	if _, err := s.Ticket("admin", ""); !fault.Is(err, fault.Usage) {
-		t.Errorf("a link of no kind: %v", err)
-	}
-}
-
-// Tokens are bounded: the oldest page is let go.
-func TestTokensBounded(t *testing.T) {
-	_, s, _ := plainServer(t)
-	h := s.Handler()
-	var tokens []string
-	for range 65 {
-		tokens = append(tokens, enter(t, s, h, web.LinkOpen, ""))
-	}
-	for i, want := range map[int]int{0: 404, 1: 200, 64: 200} {
-		if w := ask(h, "POST", "/api/state", tokens[i], `{"seen":0}`, nil); w.Code != want {
-			t.Errorf("page %d: %d", i, w.Code)
-		}
-	}
-}
-
 // seen is a backend that keeps what it was asked, and can fail.
 type seen struct {
 	*fake
@@ -392,30 +334,6 @@ func (b *seen) Begin(_ context.Context, w web.Want) (web.Ceremony, error) {
 func (b *seen) Register(_ context.Context, ticket string) (web.Registration, error) {
 	b.ticket = ticket
 	return web.Registration{}, nil
-}
-
-// The links decide what a page may enrol and unlock, not the page.
-func TestLinksBind(t *testing.T) {
-	f, s, _ := plainServer(t)
-	b := &seen{fake: f}
-	s.Backend = b
-	h := s.Handler()
-	enrol := enter(t, s, h, web.LinkEnrol, "enrolment-7")
-	if w := ask(h, "POST", "/api/register", enrol, `{}`, nil); w.Code != 200 || b.ticket != "enrolment-7" {
-		t.Errorf("%d, ticket %q", w.Code, b.ticket)
-	}
-	if w := ask(h, "POST", "/api/register", enrol, `{"ticket":"other"}`, nil); w.Code != 400 {
-		t.Errorf("a page names an enrolment: %d", w.Code)
-	}
-	for kind, want := range map[string]string{web.LinkUnlock: "tty-7", web.LinkOpen: ""} {
-		token := enter(t, s, h, kind, "tty-7")
-		if w := ask(h, "POST", "/api/begin", token, `{"kind":"unlock"}`, nil); w.Code != 200 || b.want.Ticket != want {
-			t.Errorf("%s: %d, ticket %q", kind, w.Code, b.want.Ticket)
-		}
-		if w := ask(h, "POST", "/api/begin", token, `{"kind":"unlock","Ticket":"tty-8"}`, nil); w.Code != 400 {
-			t.Errorf("a page names a terminal: %d", w.Code)
-		}
-	}
 }
 
 func TestWants(t *testing.T) {
@@ -515,146 +433,5 @@ func TestPanic(t *testing.T) {
 	}
 	if !strings.Contains(logged.String(), "web.(*Server).begin") || strings.Contains(logged.String(), "hunter2") {
 		t.Errorf("logged: %s", logged.String())
-	}
-}
-
-// A long poll ends at a change, and a page that knows all waits.
-func TestPoll(t *testing.T) {
-	f, s, _ := plainServer(t)
-	s.Poll = time.Minute
-	h := s.Handler()
-	token := enter(t, s, h, web.LinkOpen, "")
-	var st web.State
-	if err := json.Unmarshal(ask(h, "POST", "/api/state", token, `{"seen":0}`, nil).Body.Bytes(), &st); err != nil || st.Version == 0 {
-		t.Fatalf("%+v %v", st, err)
-	}
-	done := make(chan web.State)
-	go func() {
-		var next web.State
-		_ = json.Unmarshal(ask(h, "POST", "/api/state", token, `{"seen":1}`, nil).Body.Bytes(), &next)
-		done <- next
-	}()
-	q := f.park(f.request(nil), 0, "")
-	if next := <-done; len(next.Requests) != 1 || next.Requests[0].ID != q.ID {
-		t.Errorf("%+v", next)
-	}
-}
-
-func TestPollsBounded(t *testing.T) {
-	_, s, _ := plainServer(t)
-	s.Poll = time.Minute
-	h := s.Handler()
-	token := enter(t, s, h, web.LinkOpen, "")
-	ctx, stop := context.WithCancel(t.Context())
-	codes := make(chan int, 17)
-	var wg sync.WaitGroup
-	for range 17 {
-		wg.Go(func() {
-			w := ask(h, "POST", "/api/state", token, `{"seen":1}`, func(r *http.Request) { *r = *r.WithContext(ctx) })
-			codes <- w.Code
-		})
-	}
-	if first := <-codes; first != 503 { // sixteen wait
-		t.Errorf("%d", first)
-	}
-	stop()
-	wg.Wait()
-}
-
-// Connections are bounded: one more waits until another ends.
-func TestSeats(t *testing.T) {
-	_, s, _ := plainServer(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Origin = "http://" + l.Addr().String()
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, l) }()
-	dial := func() net.Conn {
-		c, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = c.Close() })
-		return c
-	}
-	served := func(c net.Conn, wait time.Duration) bool {
-		_ = c.SetDeadline(time.Now().Add(wait))
-		b := make([]byte, 12)
-		_, err := io.ReadFull(c, b)
-		return err == nil && string(b) == "HTTP/1.1 200"
-	}
-	get := []byte("GET / HTTP/1.1\r\nHost: " + l.Addr().String() + "\r\n\r\n")
-	var seats []net.Conn
-	for range 128 {
-		c := dial()
-		if _, err := c.Write(get); err != nil || !served(c, 10*time.Second) {
-			t.Fatal("a seat is not served", err)
-		}
-		seats = append(seats, c)
-	}
-	more := dial()
-	if _, err := more.Write(get); err != nil || served(more, 100*time.Millisecond) {
-		t.Errorf("the 129th is served, or %v", err)
-	}
-	_ = seats[0].Close()
-	if !served(more, 10*time.Second) {
-		t.Error("a seat that is free again is not given")
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-}
-
-// Serve ends in order: who waits is answered, and nothing is left open.
-func TestServe(t *testing.T) {
-	f, s, _ := plainServer(t)
-	s.Poll = time.Minute
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.origin = "http://" + l.Addr().String()
-	s.Origin = f.origin
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, l) }()
-	token := ""
-	post := func(path, body string) (int, string) {
-		r, _ := http.NewRequest("POST", s.Origin+path, strings.NewReader(body))
-		r.Header.Set("Origin", s.Origin)
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Thumbturn-Token", token)
-		w, err := http.DefaultClient.Do(r)
-		if err != nil {
-			return 0, err.Error()
-		}
-		defer w.Body.Close()
-		b, _ := io.ReadAll(w.Body)
-		return w.StatusCode, string(b)
-	}
-	_, body := post("/api/open", `{"ticket":"`+ticket(t, s, web.LinkOpen, "")+`"}`)
-	var got struct{ Token string }
-	if err := json.Unmarshal([]byte(body), &got); err != nil {
-		t.Fatal(err, body)
-	}
-	token = got.Token
-	waits := make(chan int)
-	go func() { code, _ := post("/api/state", `{"seen":1}`); waits <- code }()
-	for f.asked() < 1 { // until the poll has seen the state
-		time.Sleep(time.Millisecond)
-	}
-	stop()
-	if code := <-waits; code != 503 {
-		t.Errorf("who waited: %d", code)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	if _, err := net.Dial("tcp", l.Addr().String()); err == nil {
-		t.Error("it still listens")
 	}
 }

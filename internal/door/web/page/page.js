@@ -2,7 +2,7 @@
 // The page itself: who is let in, what is shown, and what a click does.
 
 (() => {
-  const { bytes, same, unhex, parse, requestDigest, answerDigest, shortCode, checkAnswer, escape } = Canon;
+  const { bytes, same, unhex, parse, requestDigest, answerDigest, shortCode, checkAnswer, escape, hex } = Canon;
   const { el, outside, button } = Show;
   const $ = (id) => document.getElementById(id);
 
@@ -264,10 +264,13 @@
       many ? several(members) : one(members[0]), sound ? actions(members) : [unsound(), no()]);
   };
 
+  // keyOf is all that a card is made from.
+  const keyOf = (set, s) => JSON.stringify([s.passkeys?.length > 0, set.map((m) => [m.id, hex(m.digest), m.sound, m.max_lease, m.why])]);
+
   // drawWaiting keeps the cards that did not change, and so the focus within them.
   const drawWaiting = async (s) => {
     const members = await Promise.all((s.requests || []).map(read));
-    const now = sets(members).map((set) => [set.map((m) => m.id + m.code).join() + (s.passkeys?.length > 0), set]);
+    const now = sets(members).map((set) => [keyOf(set, s), set]);
     const fresh = now.filter(([key]) => !cards.has(key));
     let changed = fresh.length > 0;
     for (const [key, old] of cards) {
