@@ -264,6 +264,7 @@ func testLies(t *testing.T, chrome context.Context) {
 	f.change(func(s *web.State) { s.Requests[1].Code = "0000-0000" })
 	b.open(link(t, s, web.LinkOpen, ""))
 	b.sees("Do not approve this.")
+	b.sees("not 0000-0000")
 	if n := eval[int](b, `[...document.querySelectorAll("#cards > article")].filter((a) => a.innerText.includes("Do not approve") && a.innerText.includes("Approve once")).length`); n != 0 {
 		t.Error("a request with another code can be approved")
 	}

@@ -24,7 +24,7 @@
       headers: Object.assign({ 'Content-Type': 'application/json' }, token ? { 'Thumbturn-Token': token } : {}),
     });
     if (r.headers.get('Content-Type') !== 'application/json') {
-      throw r.status === 404 ? new Gone('This page was closed. Open it again from a terminal.') : new Error('Thumbturn did not understand this page.');
+      throw r.status === 404 ? new Gone('Open it again from a terminal.') : new Error('Thumbturn did not understand this page.');
     }
     const answer = await r.json();
     if (r.ok) return answer;
@@ -45,7 +45,7 @@
       return;
     }
     const kept = JSON.parse(sessionStorage.getItem('pass') || 'null');
-    if (!kept) throw new Gone('Open this page from a terminal: a link lets it in once.');
+    if (!kept) throw new Gone('Open it from a terminal, with a new link.');
     ({ token, view } = kept);
   };
 
@@ -146,7 +146,7 @@
     const digest = await requestDigest(raw);
     const code = shortCode(digest);
     const r = parse(raw);
-    return { ...q, r, digest, code, sound: code === q.code && r.v === 1 && r.id === q.id };
+    return { ...q, r, digest, code, q: q.code, sound: code === q.code && r.v === 1 && r.id === q.id };
   };
 
   const session = (m) => JSON.stringify([m.r.caller.kind, m.r.caller.root, m.r.caller.uid, m.r.aud]);
@@ -235,8 +235,10 @@
     return [el('div', { class: 'buttons' }, yes, more, el('span', { class: 'gap' }), no, silence), panel];
   };
 
-  const unsound = () => el('p', { class: 'notice bad', role: 'alert' },
-    'Do not approve this. What arrived here is not what its code stands for; deny it, and look at what runs on this computer.');
+  const unsound = (members) => el('p', { class: 'notice bad', role: 'alert' },
+    'Do not approve this. What arrived here is not what its code stands for (' +
+    members.filter((m) => !m.sound).map((m) => escape(m.code) + ', not ' + escape(m.code === m.q ? 'this id' : m.q)).join('; ') +
+    '). Deny it, and look at what runs on this computer.');
 
   const head = (m, caption) => el('div', { class: 'head' }, el('h3', { id: 'r-' + m.r.id }, Show.title(m.r)), Show.code(m.code, caption));
 
@@ -261,7 +263,7 @@
     const sound = members.every((m) => m.sound);
     const no = () => el('div', { class: 'buttons' }, press(button(many ? 'Deny all' : 'Deny'), () => deny(members)));
     return el('article', { class: 'card', 'aria-labelledby': members.map((m) => 'r-' + m.r.id).join(' ') },
-      many ? several(members) : one(members[0]), sound ? actions(members) : [unsound(), no()]);
+      many ? several(members) : one(members[0]), sound ? actions(members) : [unsound(members), no()]);
   };
 
   // keyOf is all that a card is made from.
@@ -428,7 +430,7 @@
         : para('It signs only: this authenticator, or this browser, gave nothing to decrypt with. For guarded vaults Thumbturn will ask for your presence passphrase as well.'),
       para(synced ? 'Its provider may copy it to your other devices: whoever can open that account can use it.'
         : 'It stays on its authenticator. Enrol a second one, or keep the recovery code, in case you lose it.'));
-    $('gate').dataset.key = 'done';
+    $('gate').dataset.key = 'done ' + state?.state; // until the vaults open or lock
     $('gate-title').focus();
   };
 
@@ -446,7 +448,7 @@
     $('mode').textContent = Object.hasOwn(modes, s.mode) ? modes[s.mode] : '';
     $('vaults').textContent = Object.hasOwn(vaults, s.state) ? vaults[s.state] : 'Locked';
     $('vaults').className = s.state === 'unlocked' ? 'good' : '';
-    if ($('gate').dataset.key !== 'done') drawGate(s);
+    if ($('gate').dataset.key !== 'done ' + s.state) drawGate(s);
     await drawWaiting(s);
     drawLeave(s);
     await drawHistory(s);

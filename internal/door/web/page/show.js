@@ -53,7 +53,7 @@ const Show = (() => {
     { label: 'Wants', key: [refs(r), r.place.grade], show: () => [
       refs(r).map((ref) => el('div', {}, outside(ref, { class: 'mono' }))),
       el('div', { class: 'grade ' + (Object.hasOwn(weights, r.place.grade) ? weights[r.place.grade] : 'heavy') }, gradeWords(r.place.grade))] },
-    { label: 'For', key: target(r), show: () => target(r).map((t) => el('div', {}, outside(t, { class: 'mono' }))) },
+    { label: isChange(r.place) ? 'Changes' : 'For', key: target(r), show: () => target(r).map((t) => el('div', {}, outside(t, { class: 'mono' }))) },
     { label: 'Why', key: r.purpose, show: () => r.purpose.value === '' ? el('span', { class: 'quiet' }, 'no reason given') : said(r.purpose) },
     { label: 'How long', key: [r.uses, r.expires], show: () => [r.uses === 1 ? 'once; ' : r.uses + ' times; ', clock(r.expires, 'answer within ', 'the time to answer is over')] },
   ].map((row) => ({ ...row, key: JSON.stringify([row.label, row.key]) }));
