@@ -221,11 +221,7 @@ func read(body []byte, v any) error {
 // is half of a key; nothing is done with a body that holds it in clear. Names are
 // compared as encoding/json would, without their case.
 func clean(body []byte) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	if err := member(d, ""); err != nil {
-		return err
-	}
-	return nil
+	return member(json.NewDecoder(bytes.NewReader(body)), "")
 }
 
 // member reads one value, of the member with this name.
@@ -242,9 +238,9 @@ func member(d *json.Decoder, name string) error {
 			if err != nil {
 				return fault.New(fault.Usage, "read", "", "not JSON")
 			}
-			key = strings.ToLower(k.(string))
+			key, _ = k.(string)
 		}
-		if key == "prf" || key == "results" || name == "clientextensionresults" {
+		if strings.EqualFold(key, "prf") || strings.EqualFold(key, "results") || strings.EqualFold(name, "clientExtensionResults") {
 			return fault.New(fault.Usage, "read", "", "the body carries what a passkey's PRF gave; it was thrown away")
 		}
 		if err := member(d, key); err != nil {

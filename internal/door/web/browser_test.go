@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
@@ -61,6 +62,10 @@ func newTab(t *testing.T, browser context.Context) *tab {
 	ctx, done := chromedp.NewContext(browser)
 	t.Cleanup(done)
 	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// As if each tab were in front: tests share a browser.
+	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
 		t.Fatal(err)
 	}
 	return &tab{t: t, ctx: ctx}
@@ -206,6 +211,7 @@ func TestBrowser(t *testing.T) {
 	}{
 		{"approve with PRF", testApprove},
 		{"approve without PRF", testSignOnly},
+		{"options", testOptions},
 		{"two batches", testBatches},
 		{"odd PRF outputs", testOddOutputs},
 		{"together", testTogether},
@@ -216,6 +222,7 @@ func TestBrowser(t *testing.T) {
 		{"link", testLink},
 		{"phone", testPhone},
 		{"search", testSearch},
+		{"gone", testGone},
 		{"no verification", testNoVerification},
 		{"forged answers of the authenticator", testForged},
 		{"script clicks", testScriptClicks},
@@ -229,6 +236,6 @@ func TestBrowser(t *testing.T) {
 		{"answers", testAnswers},
 		{"seal", testSeal},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, chrome) })
+		t.Run(c.name, func(t *testing.T) { t.Parallel(); c.test(t, chrome) })
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 	"sync"
 	"testing"
@@ -54,7 +53,6 @@ type passkey struct {
 	public *ecdsa.PublicKey
 	made   []byte // PRF outputs when it was made, if any
 	used   []byte // the same, when it was used
-	synced bool
 }
 
 type pending struct {
@@ -392,5 +390,5 @@ func cosePoint(attestation []byte) (*ecdsa.PublicKey, error) {
 		return nil, errors.New("no ES256 key")
 	}
 	b := attestation[i+len(head):]
-	return &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(b[:32]), Y: new(big.Int).SetBytes(b[35:67])}, nil
+	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, b[:32], b[35:67]))
 }

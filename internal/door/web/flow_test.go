@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"encoding/hex"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,53 @@ func testSignOnly(t *testing.T, chrome context.Context) {
 	f.park(f.request(nil), 0, "")
 	b.click("Approve once")
 	b.sees("Now type the presence passphrase at the terminal.")
+}
+
+// What the browser is asked for, to the letter; and no credential is serialized.
+func testOptions(t *testing.T, chrome context.Context) {
+	f, s := serve(t)
+	b := newTab(t, chrome)
+	b.authenticator(nil)
+	b.open(link(t, s, web.LinkEnrol, "ticket"))
+	b.sees("What it can give")
+	eval[chromedp.Void](b, `(() => {
+		window.asked = [];
+		window.serialized = 0;
+		const text = (v) => v instanceof Uint8Array ? Canon.hex(v) : Array.isArray(v) ? v.map(text) : v && typeof v === "object" ? Object.fromEntries(Object.entries(v).map(([k, x]) => [k, text(x)])) : v;
+		for (const name of ["create", "get"]) {
+			const real = navigator.credentials[name].bind(navigator.credentials);
+			navigator.credentials[name] = (o) => { asked.push(text(o)); return real(o); };
+		}
+		PublicKeyCredential.prototype.toJSON = () => { serialized++; return {}; };
+	})()`)
+	b.click("Create the passkey")
+	b.click("Use the passkey")
+	b.sees("is enrolled")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id := ""
+	for k := range f.passkeys {
+		id = hex.EncodeToString([]byte(k))
+	}
+	prf := map[string]any{"prf": map[string]any{"eval": map[string]any{"first": hex.EncodeToString(salts(1)[0][0]), "second": hex.EncodeToString(salts(1)[0][1])}}}
+	alg := func(n float64) any { return map[string]any{"type": "public-key", "alg": n} }
+	want := []any{
+		map[string]any{"publicKey": map[string]any{
+			"rp": map[string]any{"id": host, "name": "Thumbturn"}, "timeout": 120000.0,
+			"user":             map[string]any{"id": hex.EncodeToString([]byte("0123456789abcdef")), "name": "ada", "displayName": "Ada's laptop"},
+			"pubKeyCredParams": []any{alg(-7), alg(-8), alg(-257)}, "excludeCredentials": []any{},
+			"authenticatorSelection": map[string]any{"residentKey": "preferred", "userVerification": "required"}, "attestation": "none", "extensions": prf}},
+		map[string]any{"publicKey": map[string]any{
+			"rpId": host, "userVerification": "required", "timeout": 120000.0, "extensions": prf,
+			"allowCredentials": []any{map[string]any{"type": "public-key", "id": id}}}},
+	}
+	got := eval[[]any](b, `asked.map((o) => { if (!/^[0-9a-f]{64}$/.test(o.publicKey.challenge)) return o; delete o.publicKey.challenge; return o; })`)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if n := eval[int](b, `serialized`); n != 0 {
+		t.Errorf("%d credentials were serialized", n)
+	}
 }
 
 // Four compartments are two uses of the passkey; the second waits for a click.
@@ -291,7 +339,7 @@ func testPhone(t *testing.T, chrome context.Context) {
 	if n := eval[int](b, `document.documentElement.scrollWidth`); n > 360 {
 		t.Errorf("%d wide", n)
 	}
-	cut := eval[[]string](b, `[...document.querySelectorAll("article *")].filter((e) => {
+	cut := eval[[]string](b, `[...document.querySelectorAll("article *:not(.unseen)")].filter((e) => {
 		const r = e.getBoundingClientRect(), s = getComputedStyle(e);
 		return r.width > 0 && (r.right > 360 || r.left < 0 || s.textOverflow === "ellipsis" || s.display !== "inline" && e.scrollWidth > e.clientWidth + 1);
 	}).map((e) => e.outerHTML.slice(0, 80))`)
@@ -306,6 +354,23 @@ func testPhone(t *testing.T, chrome context.Context) {
 	}
 	if top := eval[float64](b, `document.querySelector(".groups").getBoundingClientRect().top`); top < 0 {
 		t.Errorf("the groups begin at %v", top)
+	}
+}
+
+// The page of a server that is not there any more says so, and offers nothing.
+func testGone(t *testing.T, chrome context.Context) {
+	f, s := serve(t)
+	b := newTab(t, chrome)
+	b.open(link(t, s, web.LinkOpen, ""))
+	q := f.park(f.request(nil), 0, "")
+	b.sees(q.Code)
+	eval[chromedp.Void](b, `window.fetch = () => Promise.reject(new TypeError("no network"))`)
+	f.change(func(*web.State) {}) // the poll that was under way comes back
+	b.until(`document.getElementById("vaults").textContent === "Not connected"`)
+	eval[chromedp.Void](b, `window.fetch = () => Promise.resolve(new Response("not found", { status: 404, headers: { "Content-Type": "text/plain" } }))`)
+	b.sees("This page is closed")
+	if n := eval[int](b, `[...document.querySelectorAll("button")].filter((b) => b.offsetParent).length`); n != 0 {
+		t.Errorf("%d buttons", n)
 	}
 }
 

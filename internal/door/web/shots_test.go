@@ -61,9 +61,16 @@ func TestShots(t *testing.T) {
 	q = f.park(f.request(policy), 0, "")
 	b.sees(q.Code)
 	b.look("lists")
+	f.change(func(s *web.State) { s.Requests = s.Requests[1:]; s.Requests[0].Code = "0000-0000" })
+	b.open(link(t, s, web.LinkOpen, ""))
+	b.sees("Do not approve this.")
+	b.look("unsound")
 	f.change(func(s *web.State) { s.State, s.Requests = web.Locked, nil })
 	b.sees("Unlock with a passkey")
 	b.look("locked")
+	b.open(s.Origin + "/#t=used")
+	b.sees("This page is closed")
+	b.look("closed")
 }
 
 func lease(r *canon.Request) {

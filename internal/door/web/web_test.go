@@ -7,15 +7,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -128,6 +125,7 @@ func TestGuard(t *testing.T) {
 		{"a frame", "GET", "/", "", "", fetch("cross-site", "navigate", "iframe"), 403},
 		{"a frame on another port", "GET", "/", "", "", fetch("same-site", "navigate", "iframe"), 403},
 		{"an object", "GET", "/", "", "", fetch("same-site", "navigate", "object"), 403},
+		{"a document without going there", "GET", "/", "", "", fetch("same-site", "no-cors", "document"), 403},
 		{"a fetch of the page", "GET", "/", "", "", fetch("same-site", "no-cors", "empty"), 403},
 		{"a link to a script", "GET", "/page.js", "", "", fetch("cross-site", "navigate", "document"), 403},
 		{"a script elsewhere", "GET", "/page.js", "", "", fetch("same-site", "no-cors", "script"), 403},
@@ -274,59 +272,46 @@ func TestPRFInClear(t *testing.T) {
 	}
 }
 
-func TestTickets(t *testing.T) {
-	_, s, c := plainServer(t)
+// Whatever a body is, no PRF output in it reaches the backend, and nothing breaks.
+func FuzzBody(f *testing.F) {
+	for _, body := range []string{`{"ceremony":"c","assertions":[{"batch":0}]}`, `{"prf":1}`, `[{"a":{"results":[]}}]`, `{"clientExtensionResults":{}}`, `{"clientExtensionResults":[0]}`,
+		`{"a":"\ud800","ceremony":"c"}`, `{`, `{"a"`, `{"a":`, `{"a":1,}`, `[[[]`, "\xff", `{"PRF":1,"prf":2}`, `nul`, `1 2`} {
+		f.Add(body)
+	}
+	t := &testing.T{}
+	back := newFake(t)
+	s := &web.Server{Backend: back, Origin: origin, Clock: &setClock{wall: time.Unix(1_800_000_000, 0)}, Rand: rand.Reader}
 	h := s.Handler()
-	open := func(text string) int { return ask(h, "POST", "/api/open", "", `{"ticket":"`+text+`"}`, nil).Code }
-	once := ticket(t, s, web.LinkOpen, "")
-	if a, b := open(once), open(once); a != 200 || b != 404 {
-		t.Errorf("a ticket works %d, then %d", a, b)
-	}
-	start := *c
-	for what, move := range map[string]func(){
-		"wall": func() { c.wall = c.wall.Add(2 * time.Minute) },
-		"boot": func() { c.boot += 2 * time.Minute },
-	} {
-		late := ticket(t, s, web.LinkOpen, "")
-		move()
-		if got := open(late); got != 404 {
-			t.Errorf("a ticket of two minutes ago works by the %s clock: %d", what, got)
-		}
-		*c = start
-	}
 	token := enter(t, s, h, web.LinkOpen, "")
-	c.wall = c.wall.Add(12*time.Hour - time.Second)
-	if w := ask(h, "POST", "/api/state", token, `{"seen":0}`, nil); w.Code != 200 {
-		t.Errorf("a token within 12 h: %d", w.Code)
-	}
-	c.boot += 12 * time.Hour
-	if w := ask(h, "POST", "/api/state", token, `{"seen":0}`, nil); w.Code != 404 {
-		t.Errorf("a token after 12 h: %d", w.Code)
-	}
-	for range 64 {
-		link(t, s, web.LinkOpen, "")
-	}
-	if _, err := s.Ticket(web.LinkOpen, ""); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("the 65th link: %v", err)
-	}
-	if _, err := s.Ticket("admin", ""); !fault.Is(err, fault.Usage) {
-		t.Errorf("a link of no kind: %v", err)
-	}
+	f.Fuzz(func(t *testing.T, body string) {
+		_, _, _, before := back.waiting()
+		w := ask(h, "POST", "/api/finish", token, body, nil)
+		_, _, _, after := back.waiting()
+		if w.Code != 400 && w.Code != 403 && w.Code != 413 {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		var v any
+		if json.Unmarshal([]byte(body), &v) == nil && carries(v) && (w.Code != 400 && w.Code != 413 || after != before) {
+			t.Errorf("it was used: %d", w.Code)
+		}
+	})
 }
 
-// Tokens are bounded: the oldest page is let go.
-func TestTokensBounded(t *testing.T) {
-	_, s, _ := plainServer(t)
-	h := s.Handler()
-	var tokens []string
-	for range 65 {
-		tokens = append(tokens, enter(t, s, h, web.LinkOpen, ""))
-	}
-	for i, want := range map[int]int{0: 404, 1: 200, 64: 200} {
-		if w := ask(h, "POST", "/api/state", tokens[i], `{"seen":0}`, nil); w.Code != want {
-			t.Errorf("page %d: %d", i, w.Code)
+// carries looks for what clean must refuse, in another way.
+func carries(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, carries)
+	case map[string]any:
+		for k, x := range v {
+			list, _ := x.([]any)
+			object, _ := x.(map[string]any)
+			if strings.EqualFold(k, "prf") || strings.EqualFold(k, "results") || strings.EqualFold(k, "clientExtensionResults") && len(list)+len(object) > 0 || carries(x) {
+				return true
+			}
 		}
 	}
+	return false
 }
 
 // seen is a backend that keeps what it was asked, and can fail.
@@ -349,30 +334,6 @@ func (b *seen) Begin(_ context.Context, w web.Want) (web.Ceremony, error) {
 func (b *seen) Register(_ context.Context, ticket string) (web.Registration, error) {
 	b.ticket = ticket
 	return web.Registration{}, nil
-}
-
-// The links decide what a page may enrol and unlock, not the page.
-func TestLinksBind(t *testing.T) {
-	f, s, _ := plainServer(t)
-	b := &seen{fake: f}
-	s.Backend = b
-	h := s.Handler()
-	enrol := enter(t, s, h, web.LinkEnrol, "enrolment-7")
-	if w := ask(h, "POST", "/api/register", enrol, `{}`, nil); w.Code != 200 || b.ticket != "enrolment-7" {
-		t.Errorf("%d, ticket %q", w.Code, b.ticket)
-	}
-	if w := ask(h, "POST", "/api/register", enrol, `{"ticket":"other"}`, nil); w.Code != 400 {
-		t.Errorf("a page names an enrolment: %d", w.Code)
-	}
-	for kind, want := range map[string]string{web.LinkUnlock: "tty-7", web.LinkOpen: ""} {
-		token := enter(t, s, h, kind, "tty-7")
-		if w := ask(h, "POST", "/api/begin", token, `{"kind":"unlock"}`, nil); w.Code != 200 || b.want.Ticket != want {
-			t.Errorf("%s: %d, ticket %q", kind, w.Code, b.want.Ticket)
-		}
-		if w := ask(h, "POST", "/api/begin", token, `{"kind":"unlock","Ticket":"tty-8"}`, nil); w.Code != 400 {
-			t.Errorf("a page names a terminal: %d", w.Code)
-		}
-	}
 }
 
 func TestWants(t *testing.T) {
@@ -472,99 +433,5 @@ func TestPanic(t *testing.T) {
 	}
 	if !strings.Contains(logged.String(), "web.(*Server).begin") || strings.Contains(logged.String(), "hunter2") {
 		t.Errorf("logged: %s", logged.String())
-	}
-}
-
-// A long poll ends at a change, and a page that knows all waits.
-func TestPoll(t *testing.T) {
-	f, s, _ := plainServer(t)
-	s.Poll = time.Minute
-	h := s.Handler()
-	token := enter(t, s, h, web.LinkOpen, "")
-	var st web.State
-	if err := json.Unmarshal(ask(h, "POST", "/api/state", token, `{"seen":0}`, nil).Body.Bytes(), &st); err != nil || st.Version == 0 {
-		t.Fatalf("%+v %v", st, err)
-	}
-	done := make(chan web.State)
-	go func() {
-		var next web.State
-		_ = json.Unmarshal(ask(h, "POST", "/api/state", token, `{"seen":1}`, nil).Body.Bytes(), &next)
-		done <- next
-	}()
-	q := f.park(f.request(nil), 0, "")
-	if next := <-done; len(next.Requests) != 1 || next.Requests[0].ID != q.ID {
-		t.Errorf("%+v", next)
-	}
-}
-
-func TestPollsBounded(t *testing.T) {
-	f, s, _ := plainServer(t)
-	s.Poll = time.Minute
-	h := s.Handler()
-	token := enter(t, s, h, web.LinkOpen, "")
-	ctx, stop := context.WithCancel(t.Context())
-	codes := make(chan int, 17)
-	var wg sync.WaitGroup
-	for range 17 {
-		wg.Go(func() {
-			w := ask(h, "POST", "/api/state", token, `{"seen":1}`, func(r *http.Request) { *r = *r.WithContext(ctx) })
-			codes <- w.Code
-		})
-	}
-	if first := <-codes; first != 503 { // sixteen wait
-		t.Errorf("%d", first)
-	}
-	_ = f
-	stop()
-	wg.Wait()
-}
-
-// Serve ends in order: who waits is answered, and nothing is left open.
-func TestServe(t *testing.T) {
-	f, s, _ := plainServer(t)
-	s.Poll = time.Minute
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.origin = "http://" + l.Addr().String()
-	s.Origin = f.origin
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, l) }()
-	token := ""
-	post := func(path, body string) (int, string) {
-		r, _ := http.NewRequest("POST", s.Origin+path, strings.NewReader(body))
-		r.Header.Set("Origin", s.Origin)
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Thumbturn-Token", token)
-		w, err := http.DefaultClient.Do(r)
-		if err != nil {
-			return 0, err.Error()
-		}
-		defer w.Body.Close()
-		b, _ := io.ReadAll(w.Body)
-		return w.StatusCode, string(b)
-	}
-	_, body := post("/api/open", `{"ticket":"`+ticket(t, s, web.LinkOpen, "")+`"}`)
-	var got struct{ Token string }
-	if err := json.Unmarshal([]byte(body), &got); err != nil {
-		t.Fatal(err, body)
-	}
-	token = got.Token
-	waits := make(chan int)
-	go func() { code, _ := post("/api/state", `{"seen":1}`); waits <- code }()
-	for f.asked() < 1 { // until the poll has seen the state
-		time.Sleep(time.Millisecond)
-	}
-	stop()
-	if code := <-waits; code != 503 {
-		t.Errorf("who waited: %d", code)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	if _, err := net.Dial("tcp", l.Addr().String()); err == nil {
-		t.Error("it still listens")
 	}
 }

@@ -2,7 +2,7 @@
 // The page itself: who is let in, what is shown, and what a click does.
 
 (() => {
-  const { bytes, same, unhex, parse, requestDigest, answerDigest, shortCode, checkAnswer, escape } = Canon;
+  const { bytes, same, unhex, parse, requestDigest, answerDigest, shortCode, checkAnswer, escape, hex } = Canon;
   const { el, outside, button } = Show;
   const $ = (id) => document.getElementById(id);
 
@@ -24,7 +24,7 @@
       headers: Object.assign({ 'Content-Type': 'application/json' }, token ? { 'Thumbturn-Token': token } : {}),
     });
     if (r.headers.get('Content-Type') !== 'application/json') {
-      throw r.status === 404 ? new Gone('This page was closed. Open it again from a terminal.') : new Error('Thumbturn did not understand this page.');
+      throw r.status === 404 ? new Gone('Open it again from a terminal.') : new Error('Thumbturn did not understand this page.');
     }
     const answer = await r.json();
     if (r.ok) return answer;
@@ -45,7 +45,7 @@
       return;
     }
     const kept = JSON.parse(sessionStorage.getItem('pass') || 'null');
-    if (!kept) throw new Gone('Open this page from a terminal: a link lets it in once.');
+    if (!kept) throw new Gone('Open it from a terminal, with a new link.');
     ({ token, view } = kept);
   };
 
@@ -146,7 +146,7 @@
     const digest = await requestDigest(raw);
     const code = shortCode(digest);
     const r = parse(raw);
-    return { ...q, r, digest, code, sound: code === q.code && r.v === 1 && r.id === q.id };
+    return { ...q, r, digest, code, q: q.code, sound: code === q.code && r.v === 1 && r.id === q.id };
   };
 
   const session = (m) => JSON.stringify([m.r.caller.kind, m.r.caller.root, m.r.caller.uid, m.r.aud]);
@@ -235,8 +235,10 @@
     return [el('div', { class: 'buttons' }, yes, more, el('span', { class: 'gap' }), no, silence), panel];
   };
 
-  const unsound = () => el('p', { class: 'notice bad', role: 'alert' },
-    'Do not approve this. What arrived here is not what its code stands for; deny it, and look at what runs on this computer.');
+  const unsound = (members) => el('p', { class: 'notice bad', role: 'alert' },
+    'Do not approve this. What arrived here is not what its code stands for (' +
+    members.filter((m) => !m.sound).map((m) => escape(m.code) + ', not ' + escape(m.code === m.q ? 'this id' : m.q)).join('; ') +
+    '). Deny it, and look at what runs on this computer.');
 
   const head = (m, caption) => el('div', { class: 'head' }, el('h3', { id: 'r-' + m.r.id }, Show.title(m.r)), Show.code(m.code, caption));
 
@@ -261,13 +263,16 @@
     const sound = members.every((m) => m.sound);
     const no = () => el('div', { class: 'buttons' }, press(button(many ? 'Deny all' : 'Deny'), () => deny(members)));
     return el('article', { class: 'card', 'aria-labelledby': members.map((m) => 'r-' + m.r.id).join(' ') },
-      many ? several(members) : one(members[0]), sound ? actions(members) : [unsound(), no()]);
+      many ? several(members) : one(members[0]), sound ? actions(members) : [unsound(members), no()]);
   };
+
+  // keyOf is all that a card is made from.
+  const keyOf = (set, s) => JSON.stringify([s.passkeys?.length > 0, set.map((m) => [m.id, hex(m.digest), m.sound, m.max_lease, m.why])]);
 
   // drawWaiting keeps the cards that did not change, and so the focus within them.
   const drawWaiting = async (s) => {
     const members = await Promise.all((s.requests || []).map(read));
-    const now = sets(members).map((set) => [set.map((m) => m.id + m.code).join() + (s.passkeys?.length > 0), set]);
+    const now = sets(members).map((set) => [keyOf(set, s), set]);
     const fresh = now.filter(([key]) => !cards.has(key));
     let changed = fresh.length > 0;
     for (const [key, old] of cards) {
@@ -398,7 +403,7 @@
       el('ul', { class: 'plain' },
         el('li', {}, el('strong', {}, 'Signs and decrypts. '), 'Most platform passkeys and newer security keys. Each approval is signed, and the passkey gives half of the key that opens a guarded vault; the other half stays with Thumbturn. Without both, nothing opens.'),
         el('li', {}, el('strong', {}, 'Signs only. '), 'Each approval is signed, and can be checked later. To open a guarded vault, Thumbturn asks for your presence passphrase as well.')),
-      para('Which of them yours is shows when it is made.'),
+      para('Which of the two yours is depends on the authenticator and this browser; the next step shows it.'),
       el('div', { class: 'buttons' }, make));
     arm();
     $('gate-title').focus();
@@ -425,7 +430,7 @@
         : para('It signs only: this authenticator, or this browser, gave nothing to decrypt with. For guarded vaults Thumbturn will ask for your presence passphrase as well.'),
       para(synced ? 'Its provider may copy it to your other devices: whoever can open that account can use it.'
         : 'It stays on its authenticator. Enrol a second one, or keep the recovery code, in case you lose it.'));
-    $('gate').dataset.key = 'done';
+    $('gate').dataset.key = 'done ' + state?.state; // until the vaults open or lock
     $('gate-title').focus();
   };
 
@@ -443,7 +448,7 @@
     $('mode').textContent = Object.hasOwn(modes, s.mode) ? modes[s.mode] : '';
     $('vaults').textContent = Object.hasOwn(vaults, s.state) ? vaults[s.state] : 'Locked';
     $('vaults').className = s.state === 'unlocked' ? 'good' : '';
-    if ($('gate').dataset.key !== 'done') drawGate(s);
+    if ($('gate').dataset.key !== 'done ' + s.state) drawGate(s);
     await drawWaiting(s);
     drawLeave(s);
     await drawHistory(s);

@@ -53,7 +53,7 @@ const Show = (() => {
     { label: 'Wants', key: [refs(r), r.place.grade], show: () => [
       refs(r).map((ref) => el('div', {}, outside(ref, { class: 'mono' }))),
       el('div', { class: 'grade ' + (Object.hasOwn(weights, r.place.grade) ? weights[r.place.grade] : 'heavy') }, gradeWords(r.place.grade))] },
-    { label: 'For', key: target(r), show: () => target(r).map((t) => el('div', {}, outside(t, { class: 'mono' }))) },
+    { label: isChange(r.place) ? 'Changes' : 'For', key: target(r), show: () => target(r).map((t) => el('div', {}, outside(t, { class: 'mono' }))) },
     { label: 'Why', key: r.purpose, show: () => r.purpose.value === '' ? el('span', { class: 'quiet' }, 'no reason given') : said(r.purpose) },
     { label: 'How long', key: [r.uses, r.expires], show: () => [r.uses === 1 ? 'once; ' : r.uses + ' times; ', clock(r.expires, 'answer within ', 'the time to answer is over')] },
   ].map((row) => ({ ...row, key: JSON.stringify([row.label, row.key]) }));
@@ -124,8 +124,10 @@ const Show = (() => {
 
   const leaseGroup = (until, uses) => el('div', {}, group(0, leaseLines(until, uses)));
 
+  // code is big: a person compares it with another screen.
   const code = (text, caption) => el('p', { class: 'code' },
-    el('span', { class: 'digits', 'aria-label': Array.from(text).join(' ') }, text),
+    el('span', { class: 'unseen' }, 'Code ' + Array.from(text).join(' ')), // for ears
+    el('span', { class: 'digits', 'aria-hidden': 'true' }, text),
     el('span', { class: 'caption' }, caption));
 
   // summary is one line for lists.
