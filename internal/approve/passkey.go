@@ -10,6 +10,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/proof"
 )
 
 // Party is who a passkey is made for: one account's page.
@@ -129,6 +130,12 @@ func (p Party) Check(a canon.Authenticator, challenge canon.Hash, s canon.Assert
 	known := webauthn.Credential{ID: a.Credential, PublicKey: a.Public}
 	known.Flags.BackupEligible = a.Synced
 	if _, err := lib.ValidateLogin(user{p.Account, []webauthn.Credential{known}}, session, parsed); err != nil {
+		return refused(op, err)
+	}
+	// Whoever checks the ledger later must come to the same.
+	later := proof.Authenticator{Credential: a.Credential, Public: a.Public, RPID: a.RPID, Origin: a.Origin}
+	err = later.Check(challenge, proof.Assertion{Credential: s.Credential, AuthenticatorData: s.AuthenticatorData, ClientData: s.ClientData, Signature: s.Signature})
+	if err != nil {
 		return refused(op, err)
 	}
 	return nil

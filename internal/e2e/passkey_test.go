@@ -156,7 +156,7 @@ func TestPasskey(t *testing.T) {
 	h.ok("lock")
 	unlock := h.start(false, "unlock", "--passkey")
 	tab.Open(unlock.link("unlock"))
-	tab.Click("Unlock with the passkey")
+	tab.Click("Unlock with a passkey")
 	if r := unlock.end(); r.Code != 0 || h.status().State != "unlocked" {
 		t.Fatalf("%v", r)
 	}

@@ -24,7 +24,7 @@
       headers: Object.assign({ 'Content-Type': 'application/json' }, token ? { 'Thumbturn-Token': token } : {}),
     });
     if (r.headers.get('Content-Type') !== 'application/json') {
-      throw r.status === 404 ? new Gone('Open it again from a terminal.') : new Error('Thumbturn did not understand this page.');
+      throw r.status === 404 ? new Gone('Open it again from a terminal: thumbturn approve') : new Error('Thumbturn did not understand this page.');
     }
     const answer = await r.json();
     if (r.ok) return answer;
@@ -45,7 +45,7 @@
       return;
     }
     const kept = JSON.parse(sessionStorage.getItem('pass') || 'null');
-    if (!kept) throw new Gone('Open it from a terminal, with a new link.');
+    if (!kept) throw new Gone('Open it from a terminal: thumbturn approve');
     ({ token, view } = kept);
   };
 
