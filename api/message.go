@@ -124,7 +124,8 @@ type Status struct {
 // account was loaded.
 type Approval struct {
 	Page       string `json:"page,omitempty"` // where the approval page is
-	Why        string `json:"why,omitempty"`  // why there is none, or why nobody is told of requests
+	Why        string `json:"why,omitempty"`  // why there is none
+	Desktop    string `json:"desktop"`        // whether it is told of requests, or why not
 	Passkeys   int    `json:"passkeys"`
 	Passphrase bool   `json:"passphrase"` // the presence passphrase approves too
 }

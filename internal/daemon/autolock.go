@@ -8,6 +8,7 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/broker/account"
 	"github.com/thumbturn/thumbturn/internal/config"
+	"github.com/thumbturn/thumbturn/internal/desktop"
 	"github.com/thumbturn/thumbturn/internal/logind"
 )
 
@@ -15,8 +16,11 @@ import (
 // suspend, and the clocks that count do not. Meanwhile what is due counts as locked.
 const look = 5 * time.Second
 
-// outside is what is known of the system's own reasons to lock.
+// outside is what is known of the system's own reasons to lock, and the desktop that
+// is told what waits.
 type outside struct {
+	desktop *desktop.Desktop
+
 	mu    sync.Mutex
 	state logind.State
 }

@@ -245,6 +245,7 @@ func (p *process) assemble() error {
 		return fault.New(fault.Denied, "start", "", "refused under an agent ("+p.starter.agent+")").
 			WithHint("start it from a terminal of your own: thumbturn daemon start")
 	}
+	p.outside.desktop = p.newDesktop()
 	p.pages.Backend, p.pages.Signed = desk{acc, b, p.mode.String()}, acc.Origin
 	p.pages.Open()
 	p.server = &socket.Server{Pages: p.pages, Account: acc, Broker: b, Sign: dev.Sign, Status: p.status, Stop: p.quiet,
@@ -267,6 +268,7 @@ func (p *process) serve() ending {
 	defer func() { cancel(); watching.Wait() }()
 	watching.Go(func() { p.unused(ctx) })
 	watching.Go(func() { p.listenOutside(ctx) })
+	watching.Go(func() { p.tell(ctx, p.server.Broker) })
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -340,6 +342,7 @@ func (p *process) status() api.Status {
 	st.PolicyDraft = p.draft()
 	p.locks(&st)
 	st.Approval.Page, st.Approval.Why = p.pages.Where()
+	st.Approval.Desktop = p.told()
 	return st
 }
 

@@ -144,6 +144,20 @@ func unused(after time.Duration) string {
 	return "after " + console.Span(after) + " unused"
 }
 
+// approvals says by what a person approves; while nothing was read, nobody can say.
+func approvals(st api.Status) string {
+	a := st.Approval
+	switch {
+	case a.Passkeys == 0 && !a.Passphrase:
+		return ""
+	case a.Passkeys == 0:
+		return "by the presence passphrase; a passkey is better: thumbturn passkey add"
+	case a.Passphrase:
+		return fmt.Sprintf("by %d passkeys, or the presence passphrase", a.Passkeys)
+	}
+	return fmt.Sprintf("by %d passkeys", a.Passkeys)
+}
+
 // locks says in one line when the vaults lock by themselves.
 func locks(l api.AutoLock) string {
 	text := unused(time.Duration(l.After) * time.Millisecond)
@@ -243,6 +257,9 @@ func printStatus(w io.Writer, st api.Status) {
 		"ledger", fmt.Sprintf("%d statements, %d events", st.Statements, st.Events),
 		"vaults", vaults,
 		"requests", fmt.Sprintf("%d waiting", st.Pending),
+		"approvals", approvals(st),
+		"page", st.Approval.Page+yes(st.Approval.Why != "", "none: "+st.Approval.Why),
+		"desktop", yes(st.Approval.Page != "", st.Approval.Desktop),
 		"locks", locks(st.Locks),
 		"memory", yes(!st.MemoryLock, "not locked: values may reach swap"),
 		"policy", yes(st.PolicyDraft != "", "the draft differs from what is in force"),
