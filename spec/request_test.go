@@ -161,7 +161,7 @@ func makeLeases() []leaseVector {
 		if err := d.Park(t); err != nil {
 			panic(err)
 		}
-		ps, err := d.Answer(approve.Yes{ID: t.ID, Digest: t.Digest, Gesture: approve.Gesture{Source: "terminal", Lease: l}})
+		ps, err := d.Answer(func([]approve.Proof) error { return nil }, approve.Yes{ID: t.ID, Digest: t.Digest, Gesture: approve.Gesture{Source: "terminal", Lease: l}})
 		if err != nil {
 			panic(err)
 		}

@@ -338,8 +338,9 @@ type Yes struct {
 }
 
 // Answer approves pending requests with gestures that its caller has checked to be
-// over their digests: all of them, or none where one is not to be had any more.
-func (d *Desk) Answer(all ...Yes) ([]Proof, error) {
+// over their digests: all of them, or none where one is not to be had any more. record
+// writes the proofs down first; where it fails, nothing is approved.
+func (d *Desk) Answer(record func([]Proof) error, all ...Yes) ([]Proof, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sweep()
@@ -361,7 +362,16 @@ func (d *Desk) Answer(all ...Yes) ([]Proof, error) {
 	}
 	var out []Proof
 	for _, y := range all {
-		out = append(out, d.approve(d.entries[y.ID], y))
+		out = append(out, d.proof(y))
+	}
+	if err := record(out); err != nil {
+		return nil, err
+	}
+	for i, y := range all {
+		e := d.entries[y.ID]
+		e.deadline, e.proof = out[i].until, out[i]
+		e.gesture, e.opened = y.Release, y.Opened
+		d.finish(e, Approved)
 	}
 	return out, nil
 }
@@ -399,15 +409,11 @@ func (g Gesture) tier() Tier {
 	return g.Tier
 }
 
-// approve is Answer for one request that may have it. Caller holds mu.
-func (d *Desk) approve(e *entry, y Yes) Proof {
+// proof is what a yes comes to. Caller holds mu.
+func (d *Desk) proof(y Yes) Proof {
 	now := d.Clock.Now()
 	y.Lease.boot = d.Clock.SinceBoot() + time.UnixMilli(y.Lease.Until).Sub(now)
-	e.deadline = d.after(d.Limits.Proof)
-	e.proof = Proof{digest: y.Digest, tier: y.tier(), signed: y.Signed, source: y.Source, lease: y.Lease, at: now.UnixMilli(), until: e.deadline, ok: true}
-	e.gesture, e.opened = y.Release, y.Opened
-	d.finish(e, Approved)
-	return e.proof
+	return Proof{digest: y.Digest, tier: y.tier(), signed: y.Signed, source: y.Source, lease: y.Lease, at: now.UnixMilli(), until: d.after(d.Limits.Proof), ok: true}
 }
 
 // Deny refuses a request that waits, and cools its caller down; or takes back an

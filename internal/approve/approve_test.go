@@ -34,6 +34,8 @@ func ticket(id, owner string) Ticket {
 	return Ticket{ID: id, Owner: owner, Digest: canon.Digest("d\x00", []byte(id)), Match: canon.Digest("m\x00", []byte(id))}
 }
 
+func unrecorded([]Proof) error { return nil }
+
 // one is the proof of a single answer.
 func one(ps []Proof, err error) (Proof, error) {
 	if err != nil {
@@ -55,14 +57,14 @@ func TestAnswerOnceTakeOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	released := 0
-	if _, err := d.Answer(Yes{"a", canon.Hash{}, Gesture{Source: "terminal", Release: func() { released++ }}}); !fault.Is(err, fault.Conflict) {
+	if _, err := d.Answer(unrecorded, Yes{"a", canon.Hash{}, Gesture{Source: "terminal", Release: func() { released++ }}}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("an answer to another digest: %v", err)
 	}
-	p, err := one(d.Answer(Yes{"a", a.Digest, Gesture{Source: "terminal", Opened: "opened", Release: func() { released++ }}}))
+	p, err := one(d.Answer(unrecorded, Yes{"a", a.Digest, Gesture{Source: "terminal", Opened: "opened", Release: func() { released++ }}}))
 	if err != nil || !p.Covers(a.Digest) || p.Covers(canon.Hash{}) {
 		t.Fatalf("answer: %v", err)
 	}
-	if _, err := d.Answer(Yes{"a", a.Digest, Gesture{Source: "terminal"}}); !fault.Is(err, fault.Conflict) {
+	if _, err := d.Answer(unrecorded, Yes{"a", a.Digest, Gesture{Source: "terminal"}}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("answered twice: %v", err)
 	}
 	for name, c := range map[string]struct {
@@ -101,7 +103,7 @@ func TestProofExpires(t *testing.T) {
 		d, h := desk()
 		a := ticket("a", "me")
 		_ = d.Park(a)
-		if _, err := d.Answer(Yes{"a", a.Digest, Gesture{Source: "terminal", Release: func() {}}}); err != nil {
+		if _, err := d.Answer(unrecorded, Yes{"a", a.Digest, Gesture{Source: "terminal", Release: func() {}}}); err != nil {
 			t.Fatal(err)
 		}
 		_, p, _, err := d.Take("a", "me", a.Match)
@@ -118,7 +120,7 @@ func TestProofExpires(t *testing.T) {
 		a := ticket("a", "me")
 		released := 0
 		_ = d.Park(a)
-		if _, err := d.Answer(Yes{"a", a.Digest, Gesture{Source: "terminal", Release: func() { released++ }}}); err != nil {
+		if _, err := d.Answer(unrecorded, Yes{"a", a.Digest, Gesture{Source: "terminal", Release: func() { released++ }}}); err != nil {
 			t.Fatal(err)
 		}
 		h.move(move.wall, move.boot)
@@ -217,7 +219,7 @@ func TestDenyApproved(t *testing.T) {
 		if err := d.Park(a); err != nil {
 			t.Fatal(err)
 		}
-		p, err := one(d.Answer(Yes{"a", a.Digest, yes}))
+		p, err := one(d.Answer(unrecorded, Yes{"a", a.Digest, yes}))
 		if l, ok := p.Lease(a.Digest); err != nil || !ok || l.Uses != 3 {
 			t.Fatalf("%v, %+v", err, l)
 		}

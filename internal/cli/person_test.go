@@ -160,7 +160,7 @@ func TestApprove(t *testing.T) {
 			t.Errorf("%q is not shown:\n%s", want, got.err)
 		}
 	}
-	call := s.Calls()[1]
+	call := s.Calls()[2] // behind request and status
 	if string(call.Values[0]) != presencePass || who.asked[0] != "presence passphrase: " {
 		t.Errorf("%q, %q", call.Values, who.asked)
 	}
@@ -178,7 +178,7 @@ func TestApproveLease(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	var sent api.RequestID
-	s.Calls()[1].Into(t, &sent)
+	s.Calls()[2].Into(t, &sent)
 	if sent.Lease == nil || sent.Lease.Uses != 7 || sent.Lease.Until != time.Unix(1_800_000_000, 0).Add(30*time.Minute).UnixMilli() {
 		t.Fatalf("sent %+v", sent.Lease)
 	}

@@ -199,19 +199,24 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source stri
 		return err
 	}
 	yes.Opened, yes.Release = g, g.Close
-	proofs, err := b.Desk.Answer(approve.Yes{ID: id, Digest: t.Digest, Gesture: yes})
+	_, err = b.Desk.Answer(b.recorder(ctx, string(who.Kind()), who.Root().String(), t), approve.Yes{ID: id, Digest: t.Digest, Gesture: yes})
 	if err != nil {
 		g.Close()
-		return err
 	}
-	_, err = b.Book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{approved(string(who.Kind()), who.Root().String(), t, proofs[0])}})
 	return err
 }
 
-// approved is the event of a yes.
-func approved(kind, root string, t approve.Ticket, p approve.Proof) canon.Event {
-	return canon.Event{Type: canon.EventDecision, Request: t.ID, Digest: &t.Digest, Outcome: "approved",
-		Kind: kind, Root: root, Proof: canon.Encode(p.Evidence()), Raw: t.Raw}
+// recorder writes down that requests are approved, before they are.
+func (b *Gate) recorder(ctx context.Context, kind, root string, tickets ...approve.Ticket) func([]approve.Proof) error {
+	return func(proofs []approve.Proof) error {
+		var evs []canon.Event
+		for i, t := range tickets {
+			evs = append(evs, canon.Event{Type: canon.EventDecision, Request: t.ID, Digest: &t.Digest, Outcome: "approved",
+				Kind: kind, Root: root, Proof: canon.Encode(proofs[i].Evidence()), Raw: t.Raw})
+		}
+		_, err := b.Book.Ledger.Append(ctx, ledger.Entry{Events: evs})
+		return err
+	}
 }
 
 // Deny refuses a request. Refusing is always safe, so anybody of this user may.

@@ -127,17 +127,11 @@ func (b *Gate) Answer(ctx context.Context, c approve.Ceremony, touches []Touched
 		all = append(all, approve.Yes{ID: t.ID, Digest: t.Digest, Gesture: approve.Gesture{Tier: approve.TierPasskey, Signed: &signed,
 			Source: "page", Lease: about.lease, Opened: g, Release: g.Close}})
 	}
-	proofs, err := b.Desk.Answer(all...)
-	if err != nil {
+	if _, err := b.Desk.Answer(b.recorder(ctx, "page", "", about.tickets...), all...); err != nil {
 		return false, err
 	}
 	all = nil // the desk's now
-	var evs []canon.Event
-	for i, t := range about.tickets {
-		evs = append(evs, approved("page", "", t, proofs[i]))
-	}
-	_, err = b.Book.Ledger.Append(ctx, ledger.Entry{Events: evs})
-	return true, err
+	return true, nil
 }
 
 // signed keeps a signature without a key.

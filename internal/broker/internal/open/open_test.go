@@ -201,7 +201,7 @@ func (w *world) permit(l *ledger.Ledger, raw []byte, d policy.Decision, g *Gestu
 	if g != nil {
 		desk := approve.NewDesk(clock{}, approve.DefaultLimits())
 		_ = desk.Park(approve.Ticket{ID: "t", Digest: digest})
-		ps, err := desk.Answer(approve.Yes{ID: "t", Digest: digest, Gesture: approve.Gesture{Source: "terminal"}})
+		ps, err := desk.Answer(func([]approve.Proof) error { return nil }, approve.Yes{ID: "t", Digest: digest, Gesture: approve.Gesture{Source: "terminal"}})
 		if err != nil {
 			w.t.Fatal(err)
 		}
