@@ -356,6 +356,8 @@ type Want struct {
 	Program Program  `json:"program"`
 	Agent   bool     `json:"agent,omitempty"`  // the program is a known agent
 	Stream  bool     `json:"stream,omitempty"` // reveal of one reference: a value over MaxValue may come as a stream
+	// Reserve asks for a lease and delivers nothing: the reply has no values.
+	Reserve bool `json:"reserve,omitempty"`
 }
 
 // Send asks, with More, for the parts of a request's next stream: the daemon has
@@ -375,6 +377,17 @@ type Program struct {
 	Argv        []string `json:"argv,omitempty"`
 	Dir         string   `json:"dir,omitempty"`
 	Writable    bool     `json:"writable,omitempty"` // by the caller
+	// Free says that arguments behind those of Argv are whoever asks to choose: a
+	// task's of a project's file that says so.
+	Free bool `json:"free,omitempty"`
+}
+
+// Reserved is what a Want with Reserve comes to. Without a request nobody had to be
+// asked: it is allowed already.
+type Reserved struct {
+	Request string `json:"request,omitempty"` // the lease's id
+	Until   int64  `json:"until,omitempty"`
+	Left    int    `json:"left,omitempty"` // uses
 }
 
 // Released describes the values that follow.

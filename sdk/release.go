@@ -16,21 +16,9 @@ import (
 // an item's title) are no secrets: they are answered from the item, and only the
 // others are asked for.
 func (c *Client) Release(ctx context.Context, want api.Want, onWaiting func(api.Waiting)) (api.Released, [][]byte, error) {
-	known := make([][]byte, len(want.Refs))
-	ask := want
-	ask.Refs, ask.Names = nil, nil
-	for i, name := range want.Refs {
-		r, err := ref.Parse(name)
-		if err == nil && about(r.Query) {
-			if known[i], err = c.about(ctx, r); err != nil {
-				return api.Released{}, nil, err
-			}
-			continue
-		}
-		ask.Refs = append(ask.Refs, name) // what is no reference, the daemon refuses
-		if i < len(want.Names) {
-			ask.Names = append(ask.Names, want.Names[i])
-		}
+	ask, known, err := c.secret(ctx, want)
+	if err != nil {
+		return api.Released{}, nil, err
 	}
 	var out api.Released
 	var got [][]byte
@@ -48,6 +36,28 @@ func (c *Client) Release(ctx context.Context, want api.Want, onWaiting func(api.
 	return out, known, nil
 }
 
+// secret is a want without the references that ask for no secret, and what they ask
+// for, each in its place.
+func (c *Client) secret(ctx context.Context, want api.Want) (ask api.Want, known [][]byte, err error) {
+	known = make([][]byte, len(want.Refs))
+	ask = want
+	ask.Refs, ask.Names = nil, nil
+	for i, name := range want.Refs {
+		r, err := ref.Parse(name)
+		if err == nil && about(r.Query) {
+			if known[i], err = c.about(ctx, r); err != nil {
+				return ask, nil, err
+			}
+			continue
+		}
+		ask.Refs = append(ask.Refs, name) // what is no reference, the daemon refuses
+		if i < len(want.Names) {
+			ask.Names = append(ask.Names, want.Names[i])
+		}
+	}
+	return ask, known, nil
+}
+
 // about reports whether a parameter asks for something that is no secret.
 func about(q ref.Query) bool {
 	switch q {
@@ -55,6 +65,19 @@ func about(q ref.Query) bool {
 		return true
 	}
 	return false
+}
+
+// Reserve asks a person for a lease on what Release would deliver, and delivers
+// nothing.
+func (c *Client) Reserve(ctx context.Context, want api.Want, onWaiting OnWaiting) (api.Reserved, error) {
+	var out api.Reserved
+	ask, _, err := c.secret(ctx, want)
+	if err != nil {
+		return out, err
+	}
+	ask.Reserve = true
+	err = c.call(ctx, api.OpRelease, ask, nil, reply{into: &out, waiting: onWaiting})
+	return out, err
 }
 
 // FieldName returns what a reference can call a field by.

@@ -22,7 +22,7 @@ type Answer struct {
 	Lease    *Terms `json:"lease,omitempty"`
 }
 
-// Terms are those of a lease that comes with an answer.
+// Terms are those of a lease that comes with an answer: of one for each request.
 type Terms struct {
 	Until int64 `json:"until"` // unix milliseconds
 	Uses  int   `json:"uses"`
@@ -35,8 +35,8 @@ func (a Answer) Check() error {
 		return errors.New("canon: unknown answer version")
 	case len(a.Requests) < 1 || len(a.Requests) > MaxAnswered:
 		return errors.New("canon: an answer is to 1 to 8 requests")
-	case a.Lease != nil && (a.Lease.Until < 1 || a.Lease.Uses < 1 || len(a.Requests) != 1):
-		return errors.New("canon: a lease comes with one request, and has an end")
+	case a.Lease != nil && (a.Lease.Until < 1 || a.Lease.Uses < 1):
+		return errors.New("canon: a lease has an end, and uses")
 	}
 	for i := 1; i < len(a.Requests); i++ {
 		if bytes.Compare(a.Requests[i-1][:], a.Requests[i][:]) >= 0 {

@@ -49,6 +49,9 @@ func Lines(r Request) []Line {
 		}
 		add(Enforced, label, Escape(n))
 	}
+	if r.Place.Free {
+		add(Enforced, "arguments", "those of the command, AND ANY BEHIND THEM: whoever asks chooses them at each use")
+	}
 	add(Enforced, "uses", fmt.Sprint(r.Uses))
 	add(Enforced, "until", time.UnixMilli(r.Expires).UTC().Format(time.RFC3339))
 	who := r.Caller.Kind

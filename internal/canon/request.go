@@ -58,6 +58,7 @@ type Place struct {
 	Dir     string   `json:"dir"`
 	Names   []string `json:"names"`           // environment names, or the changed thing's lines
 	Image   *Image   `json:"image,omitempty"` // of the program, where it was hashed
+	Free    bool     `json:"free,omitempty"`  // arguments behind these are whoever asks to choose, at each use
 }
 
 // Image is a program's content, as the caller's CLI reports it.

@@ -104,13 +104,13 @@ func golden(t *testing.T, name, got string) {
 
 func TestUsageErrors(t *testing.T) {
 	for _, line := range []string{
-		"nonsense", "item", "item nonsense", "status --nonsense", "status extra", "item get", "read", "set", "approve",
+		"nonsense", "item", "item nonsense", "status --nonsense", "status extra", "item get", "read", "set", "approve --uses 3 x",
 		"version --format xml", "audit anchor", "audit verify --proof a --export b --root c", "audit verify --export b",
 		"audit verify --root c", "audit list --since yesterday", "audit list --caller robot", "audit list --outcome nonsense",
 		"audit export --format csv --type nonsense", "audit show x", "init --passphrase-file f",
 		"vault create x --tier none", "item create a=b", "item create --vault v a", "item edit x --generate-password=nonsense", "read x", "read --file-mode 9 op://a/b/c",
 		"read --timeout 1ms op://a/b/c", "item delete x", "completion nonsense", "inject x", "inject --file-mode 9", "inject --comments",
-		"project", "project nonsense", "project show a b", "run --task", "run --task t x", "run --project",
+		"project", "project nonsense", "project show a b", "run --task", "run --project",
 		"audit export --format xml", "audit export --format human", "audit export --agent x", "audit export --since 24h",
 		"audit export --format csv --until never", "man", "man --out x y", "doctor x",
 		"import", "import a b", "import x --from nonsense", "import x --on-conflict nonsense", "import x.csv --item y", "import --undo",

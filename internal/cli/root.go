@@ -259,7 +259,11 @@ func (p Program) commands(c *console.Console) []maker {
 		{"restore", func() cmd { return backup.NewRestore(c) }},
 		{"device", func() cmd { return backup.NewDevice(c) }},
 		{"policy", func() cmd { return policy.New(policy.Options{Console: c}) }},
-		{"project", func() cmd { return project.New(project.Options{Console: c, Dir: os.Getwd}) }},
+		{"project", func() cmd {
+			return project.New(project.Options{Console: c, Dir: os.Getwd, Want: func(ctx context.Context, task string) (api.Want, error) {
+				return run.Want(ctx, run.Options{Console: c, Environ: p.Environ, Dir: os.Getwd}, task)
+			}})
+		}},
 		{"daemon", func() cmd { return daemon.New(daemon.Options{Console: c, Running: p.running}) }},
 		{"doctor", func() cmd {
 			return doctor.New(doctor.Options{Console: c, Version: p.Version, OS: runtime.GOOS, Environ: p.Environ, Dir: os.Getwd,

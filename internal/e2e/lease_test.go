@@ -89,3 +89,99 @@ func TestLeasedTask(t *testing.T) {
 	h.ok("audit", "verify")
 	wantSaid(t, h.person("audit", "verify", "--approvals", "--root", h.status().Root), "everything agrees")
 }
+
+// A project asks once for what its tasks need: all of it is one answer, a task whose
+// arguments are free runs with any, the others with none, and a change is asked about
+// alone.
+func TestProjectAsks(t *testing.T) {
+	t.Parallel()
+	h := founded(t)
+	h.set("op://dev/db/password", canary)
+	dir := filepath.Join(filepath.Dir(h.dir), "shop")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := func(more string) {
+		t.Helper()
+		text := `[tasks.test]
+argv = ["/bin/sh", "-c", "printf '%s' \"$PASSWORD\" | wc -c; echo \"$@\"", "test"]
+args = "any"
+env = { PASSWORD = "op://dev/db/password" }
+[tasks.push]
+argv = ["/bin/sh", "-c", "echo pushed"` + more + `]
+env = { PASSWORD = "op://dev/db/password" }
+[[agents.needs]]
+refs = ["op://dev/db/password"]
+task = "test"
+[[agents.needs]]
+refs = ["op://dev/db/password"]
+task = "push"
+`
+		if err := os.WriteFile(filepath.Join(dir, ".thumbturn.toml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file("")
+	agent := newShell(t, h.env())
+	run := func(args ...string) result {
+		t.Helper()
+		return h.heard(agent.run(command{Argv: append([]string{program("thumbturn")}, args...), Dir: dir}))
+	}
+	if r := run("project", "ask"); r.Code != 3 || !strings.Contains(r.Err, "no lease") {
+		t.Errorf("without a policy for it: %v", r)
+	}
+	draft := h.write("lease.cedar", strings.Replace(h.ok("policy", "show"), "@id(\"agent-hold\")\n", "@id(\"agent-hold\")\n@lease(\"30m\")\n", 1))
+	r := h.person("policy", "apply", "--no-wait", draft)
+	h.approve(strings.TrimSpace(r.Out))
+	h.ok("policy", "apply", "--request", strings.TrimSpace(r.Out), draft)
+
+	given := func(n int) string {
+		t.Helper()
+		done := make(chan result, 1)
+		go func() { done <- run("project", "ask") }()
+		var ids []string
+		for range 200 {
+			ids = nil
+			for _, line := range strings.Split(h.person("requests").Out, "\n") {
+				if f := strings.Fields(line); len(f) > 2 && f[2] == "pending" {
+					ids = append(ids, f[0])
+				}
+			}
+			if len(ids) == n {
+				break
+			}
+		}
+		if len(ids) != n {
+			t.Fatalf("%d requests wait, not %d", len(ids), n)
+		}
+		h.ok(append([]string{"approve", "--lease", "10m", "--passphrase-file", h.file("presence")}, ids...)...)
+		r := <-done
+		wantCode(t, r, 0)
+		return r.Out
+	}
+	if out := given(2); strings.Count(out, "leased") != 2 || !strings.Contains(out, "100 uses") {
+		t.Errorf("%s", out)
+	}
+	for _, x := range []struct {
+		args []string
+		code int
+		out  string
+	}{
+		{[]string{"run", "--no-wait", "--task", "test"}, 0, ""},
+		{[]string{"run", "--no-wait", "--task", "test", "one", "two"}, 0, "one two"},
+		{[]string{"run", "--no-wait", "--task", "push"}, 0, "pushed"},
+		{[]string{"run", "--no-wait", "--task", "push", "x"}, 2, ""},
+	} {
+		if r := run(x.args...); r.Code != x.code || !strings.Contains(r.Out, x.out) {
+			t.Errorf("%v: %v", x.args, r)
+		}
+	}
+	if out := h.person("requests").Out; !strings.Contains(out, "98 uses left") || !strings.Contains(out, "99 uses left") {
+		t.Errorf("%s", out)
+	}
+	file(`, "more"`)
+	if out := given(1); !strings.Contains(out, "test: allowed already") || !strings.Contains(out, "push: leased") {
+		t.Errorf("after a change: %s", out)
+	}
+	h.ok("audit", "verify", "--approvals")
+}

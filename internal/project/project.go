@@ -12,6 +12,7 @@
 //
 //	[tasks.test]                           # `thumbturn run --task test`
 //	argv = ["go", "test", "./..."]
+//	args = "any"                           # further arguments may follow
 //	dir = "backend"                        # inside the project
 //	purpose = "run the tests"
 //	env = { DATABASE_URL = "op://dev/staging/url" }
@@ -53,6 +54,7 @@ func (v Variable) Refs() []ref.Ref { return slices.Clone(v.refs) }
 type Task struct {
 	Name    string
 	Argv    []string // at least the program
+	Free    bool     // further arguments may follow, whoever asks chooses them
 	Env     []Variable
 	Dir     string // below the project, with slashes; empty for the project itself
 	Purpose string // what an approver is told; may be empty

@@ -113,8 +113,8 @@ func (r *reader) tasks(n *node) {
 		if !r.is(e.value, table, "a task") {
 			continue
 		}
-		r.known(e.value, "argv", "env", "dir", "purpose")
-		r.file.Tasks = append(r.file.Tasks, Task{Name: e.name, Place: r.place(e.at), Argv: r.argv(e),
+		r.known(e.value, "argv", "args", "env", "dir", "purpose")
+		r.file.Tasks = append(r.file.Tasks, Task{Name: e.name, Place: r.place(e.at), Argv: r.argv(e), Free: r.free(e.value.get("args")),
 			Env: r.env(e.value.get("env")), Dir: r.dir(e.value.get("dir")), Purpose: r.purpose(e.value.get("purpose"))})
 	}
 }
@@ -136,6 +136,17 @@ func (r *reader) argv(task entry) []string {
 		out = append(out, w.text)
 	}
 	return out
+}
+
+// free reads whether further arguments may follow.
+func (r *reader) free(n *node) bool {
+	if n == nil || !r.is(n, text, "args") {
+		return false
+	}
+	if n.text != "any" && n.text != "none" {
+		r.fail(n.at, `args is "any" or "none"`, "")
+	}
+	return n.text == "any"
 }
 
 // strings returns the items of a list of strings.

@@ -18,7 +18,7 @@ import (
 // go into, one for each reference; shown is the command as it may be displayed.
 func To(conn *local.Conn, p api.Program, shown, names []string) sink.Sink {
 	place := canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: p.Path,
-		Argv: canon.ArgvDigest(p.Argv), Shown: shown, Dir: p.Dir, Names: names}
+		Argv: canon.ArgvDigest(p.Argv), Shown: shown, Dir: p.Dir, Names: names, Free: p.Free}
 	if p.Hash != "" {
 		place.Image = &canon.Image{Hash: p.Hash, File: p.File, Interpreter: p.Interpreter, IntHash: p.IntHash, IntFile: p.IntFile}
 	}

@@ -4,6 +4,7 @@
 package project
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/atomicfile"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
@@ -26,6 +28,9 @@ import (
 type Options struct {
 	Console *console.Console
 	Dir     func() (string, error) // the working directory
+	// Want is what running a task would ask for.
+	Want func(ctx context.Context, task string) (api.Want, error)
+	Ask  api.Ask
 }
 
 // New returns the group of project commands.
@@ -53,7 +58,7 @@ Exit status: 0 valid, 2 mistakes, 1 there is no file or it is not safe to read.`
 			Example: "  thumbturn project check\n  thumbturn project check ../other/" + file.FileName,
 			Args:    cobra.MaximumNArgs(1),
 			RunE:    func(_ *cobra.Command, args []string) error { return Check(o, args) },
-		})
+		}, newAsk(o))
 	return group
 }
 
@@ -162,6 +167,7 @@ type variable struct {
 type task struct {
 	Name    string     `json:"name"`
 	Argv    []string   `json:"argv"`
+	Free    bool       `json:"free_arguments"` // further ones may follow
 	Dir     string     `json:"dir"`
 	Purpose string     `json:"purpose,omitempty"`
 	Env     []variable `json:"env"`
@@ -177,7 +183,7 @@ type need struct {
 func describe(f finder.Found) shown {
 	out := shown{Path: f.Path, Refs: spelled(f.Refs()), Env: described(f.Env), Tasks: []task{}, Needs: []need{}}
 	for _, t := range f.Tasks {
-		out.Tasks = append(out.Tasks, task{t.Name, t.Argv, filepath.Join(f.Dir, filepath.FromSlash(t.Dir)), t.Purpose, described(t.Env)})
+		out.Tasks = append(out.Tasks, task{t.Name, t.Argv, t.Free, filepath.Join(f.Dir, filepath.FromSlash(t.Dir)), t.Purpose, described(t.Env)})
 	}
 	for _, n := range f.Needs {
 		out.Needs = append(out.Needs, need{spelled(n.Refs), n.Task, n.Host, n.Purpose})
@@ -219,7 +225,7 @@ func (s shown) print(w io.Writer) {
 	}
 	for _, t := range s.Tasks {
 		line("\ntask ", t.Name)
-		line("  command    ", commandLine(t.Argv))
+		line("  command    ", commandLine(t.Argv)+free(t.Free))
 		line("  directory  ", t.Dir)
 		if t.Purpose != "" {
 			line("  purpose    ", t.Purpose)

@@ -116,7 +116,7 @@ func line(p api.Pending) string {
 func NewApprove(c *console.Console) *cobra.Command {
 	o := Options{Console: c, Every: 300 * time.Millisecond}
 	cmd := &cobra.Command{
-		Use:   "approve [ID]",
+		Use:   "approve [ID]...",
 		Short: "Read a request and approve it, at the terminal or on the page",
 		Long: `Show exactly what a request asks for, and approve it with the presence
 passphrase. Compare the code with the one that the asking program shows. To
@@ -131,7 +131,7 @@ standard vaults, where the policy gives a lease, and no longer than it says; a
 lock, "thumbturn deny" with the same id, and any change of values, program,
 command, directory or policy end it sooner.`,
 		Example: "  thumbturn requests\n  thumbturn approve 5k3d…\n  thumbturn approve --lease 30m 5k3d…",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    cobra.MaximumNArgs(canon.MaxAnswered),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case cmd.Flags().Changed("uses") && o.Lease == 0:
@@ -139,7 +139,7 @@ command, directory or policy end it sooner.`,
 			case len(args) == 0 || o.Page:
 				return Page(cmd.Context(), o, args)
 			}
-			return Approve(cmd.Context(), o, args[0])
+			return Approve(cmd.Context(), o, args...)
 		},
 	}
 	cmd.Flags().DurationVar(&o.Lease, "lease", 0, "let the session run the same again without asking, for `DURATION` such as 30m")
@@ -151,43 +151,59 @@ command, directory or policy end it sooner.`,
 	return cmd
 }
 
-// Approve shows the stored bytes of a request, decoded here and not by the
-// daemon, then asks for the passphrase. --yes does not shorten it.
-func Approve(ctx context.Context, o Options, id string) error {
+// Approve shows the stored bytes of requests, decoded here and not by the daemon, then
+// asks for the passphrase, once for all. --yes does not shorten it.
+func Approve(ctx context.Context, o Options, ids ...string) error {
 	o.Console.WarnHome()
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
-		p, err := s.Request(ctx, id)
-		if err != nil {
-			return err
-		}
-		if p.State != "pending" {
-			return fault.New(fault.Conflict, "approve", id, "the request is "+canon.Escape(p.State)+" already")
-		}
-		lines, code, err := decode(p, id)
-		if err != nil {
-			return err
-		}
-		var lease *api.Lease
-		if o.Lease != 0 {
-			if lease, err = o.lease(p); err != nil {
+		leases := make([]*api.Lease, len(ids))
+		for i, id := range ids {
+			var err error
+			if leases[i], err = o.shown(ctx, s, id); err != nil {
 				return err
 			}
-			lines = withLease(lines, *lease)
 		}
-		show(o.Console.Err, lines, code)
 		if st, err := s.Status(ctx); err == nil && o.File == "" && st.Approval.Passkeys > 0 && !st.Approval.Passphrase {
-			return o.page(ctx, s, id)
+			return o.page(ctx, s, ids...)
 		}
 		pass, auth, err := o.Console.Passphrase("presence passphrase: ", o.File)
 		if err != nil {
 			return err
 		}
 		defer clear(pass)
-		if err := s.Approve(ctx, api.RequestID{ID: id, Source: auth.Source, Lease: lease}, pass); err != nil {
-			return err
+		for i, id := range ids {
+			if err := s.Approve(ctx, api.RequestID{ID: id, Source: auth.Source, Lease: leases[i]}, pass); err != nil {
+				return err
+			}
+			if err := answered(o.Console, id, "approved"); err != nil {
+				return err
+			}
 		}
-		return answered(o.Console, id, "approved")
+		return nil
 	})
+}
+
+// shown shows one request, with the lease that is to come with it.
+func (o Options) shown(ctx context.Context, s *sdk.Client, id string) (lease *api.Lease, err error) {
+	p, err := s.Request(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if p.State != "pending" {
+		return nil, fault.New(fault.Conflict, "approve", id, "the request is "+canon.Escape(p.State)+" already")
+	}
+	lines, code, err := decode(p, id)
+	if err != nil {
+		return nil, err
+	}
+	if o.Lease != 0 {
+		if lease, err = o.lease(p); err != nil {
+			return nil, err
+		}
+		lines = withLease(lines, *lease)
+	}
+	show(o.Console.Err, lines, code)
+	return lease, nil
 }
 
 // Page opens the approval page; with an id it waits until that is answered.
@@ -197,7 +213,7 @@ func Page(ctx context.Context, o Options, ids []string) error {
 		if len(ids) == 0 {
 			return o.browse(ctx, s)
 		}
-		return o.page(ctx, s, ids[0])
+		return o.page(ctx, s, ids...)
 	})
 }
 
@@ -209,25 +225,31 @@ func (o Options) browse(ctx context.Context, s *sdk.Client) error {
 	return o.Console.Browse(ctx, p.URL, "to approve")
 }
 
-// page opens the page and waits until a request is answered there, or anywhere.
-func (o Options) page(ctx context.Context, s *sdk.Client, id string) error {
-	if _, err := s.Request(ctx, id); err != nil {
-		return err
+// page opens the page and waits until requests are answered there, or anywhere.
+func (o Options) page(ctx context.Context, s *sdk.Client, ids ...string) error {
+	for _, id := range ids {
+		if _, err := s.Request(ctx, id); err != nil {
+			return err
+		}
 	}
 	if err := o.browse(ctx, s); err != nil {
 		return err
 	}
 	tick := time.NewTicker(o.Every)
 	defer tick.Stop()
-	for {
-		p, err := s.Request(ctx, id)
+	for len(ids) > 0 {
+		p, err := s.Request(ctx, ids[0])
 		switch {
 		case err != nil:
 			return err
 		case p.State == "approved" || p.State == "used":
-			return answered(o.Console, id, "approved")
+			if err := answered(o.Console, ids[0], "approved"); err != nil {
+				return err
+			}
+			ids = ids[1:]
+			continue
 		case p.State != "pending":
-			return fault.New(fault.Denied, "approve", id, "the request is "+canon.Escape(p.State))
+			return fault.New(fault.Denied, "approve", ids[0], "the request is "+canon.Escape(p.State))
 		}
 		select {
 		case <-tick.C:
@@ -235,6 +257,7 @@ func (o Options) page(ctx context.Context, s *sdk.Client, id string) error {
 			return ctx.Err()
 		}
 	}
+	return nil
 }
 
 // lease is what is given with the approval: its end is a moment, so that what is

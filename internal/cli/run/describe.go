@@ -11,19 +11,29 @@ import (
 // Describe reports a program as a run of args in dir would, without running it,
 // and whether it is a known agent.
 func Describe(ctx context.Context, args []string, searchPath, dir string) (desc api.Program, isAgent bool, err error) {
-	p, err := locate(args, searchPath, dir)
+	p, err := look(ctx, args, searchPath, dir)
 	if err != nil {
 		return api.Program{}, false, err
 	}
 	defer p.close()
-	if err := p.inspect(); err != nil {
-		return api.Program{}, false, err
-	}
-	if err := p.hash(ctx); err != nil {
-		return api.Program{}, false, err
-	}
 	_, isAgent = agentOf(p)
 	return p.described(), isAgent, nil
+}
+
+// look finds a program and hashes it; the caller closes it.
+func look(ctx context.Context, args []string, searchPath, dir string) (*program, error) {
+	p, err := locate(args, searchPath, dir)
+	if err != nil {
+		return nil, err
+	}
+	if err = p.inspect(); err != nil {
+		return nil, err
+	}
+	if err = p.hash(ctx); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
 }
 
 // agentOf names the known agent that a program is.

@@ -54,6 +54,8 @@ type Options struct {
 	// NoMasking makes this process become the program, with the values in it.
 	NoMasking bool
 
+	free    bool       // the task lets further arguments follow
+	further []string   // those
 	project []variable // from the project's file; of a name that stands twice, the first counts
 }
 
@@ -79,8 +81,8 @@ Of a variable that is set more than once, the last --env-file counts, then the
 one before it, then the environment. --project adds, below all of these, the
 variables of the project's file, .thumbturn.toml, in this directory or above.
 
---task runs a task of that file: its command and no other arguments, in its
-directory, with its variables, which count before the project's.
+--task runs a task of that file: its command, in its directory, with its variables,
+which count before the project's. Arguments follow only where the file says so.
 
 Exit status: that of the program, 128+N where it died by signal N, 127 if it is
 not found, 126 if it cannot be executed; before it starts, as with every command.`,
@@ -122,7 +124,7 @@ func Run(ctx context.Context, o Options, args []string) error {
 	if err != nil {
 		dir = ""
 	}
-	p, err := locate(args, env.get("PATH"), dir)
+	p, err := locate(slices.Concat(args, o.further), env.get("PATH"), dir)
 	if err != nil {
 		return o.notStarted(err)
 	}
@@ -207,11 +209,7 @@ func (o Options) release(ctx context.Context, env environment, p *program) ([][]
 		if err := hash(); err != nil {
 			return err
 		}
-		sink := "handoff"
-		if o.NoMasking { // whoever started us can see all that the program shows
-			sink = "reveal"
-		}
-		want := api.Want{Ask: o.Ask, Sink: sink, Refs: env.spelled(), Names: env.withRefs(), Program: p.described()}
+		want := o.want(env, p)
 		if label, ok := agentOf(p); ok {
 			want.Agent = true
 			o.Console.Say("%s is an agent: it would hold the values itself, so a person is asked each time", label)
@@ -223,6 +221,16 @@ func (o Options) release(ctx context.Context, env environment, p *program) ([][]
 	cancel()
 	_ = hash() // waits for it; where it matters, the session saw its error
 	return values, err
+}
+
+// want is what is asked for.
+func (o Options) want(env environment, p *program) api.Want {
+	w := api.Want{Ask: o.Ask, Sink: "handoff", Refs: env.spelled(), Names: env.withRefs(), Program: p.described()}
+	w.Program.Argv, w.Program.Free = w.Program.Argv[:len(w.Program.Argv)-len(o.further)], o.free
+	if o.NoMasking { // whoever started us can see all that the program shows
+		w.Sink = "reveal"
+	}
+	return w
 }
 
 // matcher knows the values, and warns of those that it does not mask.

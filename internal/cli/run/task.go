@@ -2,12 +2,14 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/finder"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -41,7 +43,7 @@ func (o Options) prepared(args []string) (Options, []string, error) {
 		return o, nil, err
 	}
 	o.project = append(variables(task.Env, found.Path), o.project...) // the first counts
-	if o.Ask.Purpose == "" {
+	if o.free = task.Free; o.Ask.Purpose == "" {
 		o.Ask.Purpose = task.Purpose
 	}
 	if err := o.enter(at, dir); err != nil {
@@ -51,19 +53,56 @@ func (o Options) prepared(args []string) (Options, []string, error) {
 }
 
 // RunTask runs a task of the project's file. What the file pins is the whole
-// command: an argument more could make another one of it.
+// command, unless it says that further arguments may follow: an argument more could
+// make another one of it.
 func RunTask(ctx context.Context, o Options, args []string) error {
 	if o.Task == "" {
 		return console.Usage("--task wants the name of a task").WithHint("see: thumbturn project show")
-	}
-	if len(args) > 0 {
-		return console.Usage("a task takes no arguments besides those in the project's file")
 	}
 	o, argv, err := o.prepared(nil)
 	if err != nil {
 		return err
 	}
+	if len(args) > 0 && !o.free {
+		return console.Usage("the task takes no arguments besides those in the project's file").
+			WithHint(`the file may allow them: args = "any"`)
+	}
+	o.further = args
 	return Run(ctx, o, argv)
+}
+
+// Want is what running a task would ask for, as of now. The working directory of this
+// process is another for the time of the call.
+func Want(ctx context.Context, o Options, task string) (want api.Want, err error) {
+	was, err := o.Dir()
+	if err != nil {
+		return want, fault.New(fault.Unavailable, "run", "", "the working directory is not known")
+	}
+	defer func() { err = errors.Join(err, os.Chdir(was)) }()
+	o.Task = task
+	o, argv, err := o.prepared(nil)
+	if err != nil {
+		return want, err
+	}
+	env, err := o.environment()
+	if err != nil {
+		return want, err
+	}
+	if len(env.refs) == 0 {
+		return want, fault.New(fault.Usage, "run", task, "the task has no secret reference: it needs nobody's leave")
+	}
+	dir, err := o.Dir()
+	if err != nil {
+		return want, err
+	}
+	p, err := look(ctx, argv, env.get("PATH"), dir)
+	if err != nil {
+		return want, err
+	}
+	defer p.close()
+	want = o.want(env, p)
+	_, want.Agent = agentOf(p)
+	return want, nil
 }
 
 func variables(vars []project.Variable, path string) []variable {

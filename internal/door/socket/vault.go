@@ -147,6 +147,17 @@ func (c *call) release(in api.Want) error {
 	default:
 		return fault.New(fault.Usage, "release", in.Sink, "unknown sink")
 	}
+	if in.Reserve {
+		l, err := c.s.Broker.Reserve(ctx, c.who, w, to)
+		if err != nil {
+			return err
+		}
+		out := api.Reserved{Request: l.Request.ID, Left: l.Left}
+		if out.Request != "" {
+			out.Until = l.Until.UnixMilli()
+		}
+		return c.reply(out)
+	}
 	_, err = c.s.Broker.Release(ctx, c.who, w, to.Observed(func() { c.sent = true }))
 	return err
 }

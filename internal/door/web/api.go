@@ -133,7 +133,7 @@ func (s *Server) begin(ctx context.Context, p pass, body []byte) (any, error) {
 	case !answer && in.Kind != WantUnlock,
 		answer != (len(in.Requests) > 0),
 		len(in.Requests) > canon.MaxAnswered,
-		in.Lease != nil && (len(in.Requests) != 1 || in.Lease.For < 1 || in.Lease.Uses < 1):
+		in.Lease != nil && (!answer || in.Lease.For < 1 || in.Lease.Uses < 1):
 		return nil, fault.New(fault.Usage, "begin", "", "not something to do with a passkey")
 	}
 	if p.kind == LinkUnlock {

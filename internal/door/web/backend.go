@@ -92,7 +92,7 @@ const (
 type Want struct {
 	Kind     string   `json:"kind"`
 	Requests []string `json:"requests,omitempty"` // ids, for an answer; 1 to canon.MaxAnswered
-	Lease    *Leave   `json:"lease,omitempty"`    // with one request only
+	Lease    *Leave   `json:"lease,omitempty"`    // one for each request, with the same end
 	Ticket   string   `json:"-"`                  // what the person's link was made for, if it was made to unlock
 }
 

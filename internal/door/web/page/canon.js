@@ -74,6 +74,9 @@ const Canon = (() => {
         ', last changed by ' + escape(s.writer) + ')');
     }
     for (const n of r.place.names || []) add(enforced, isChange(r.place) ? 'change' : 'as variable', escape(n));
+    if (r.place.free) {
+      add(enforced, 'arguments', 'those of the command, AND ANY BEHIND THEM: whoever asks chooses them at each use');
+    }
     add(enforced, 'uses', String(r.uses));
     add(enforced, 'until', moment(r.expires));
     add(reported, 'asked by', who(r.caller) + ' (uid ' + r.caller.uid + ', session ' + escape(r.caller.root) + ')');

@@ -191,8 +191,8 @@
   const length = (ms) => ms % 3_600_000 === 0 ? ms / 3_600_000 + ' h' : ms % 60_000 === 0 ? ms / 60_000 + ' min' : Math.ceil(ms / 1000) + ' s';
 
   // leasePanel lets a person choose a lease, and says what it is.
-  const leasePanel = (m) => {
-    const time = el('select', {}, lengths(m.max_lease).map((ms) => el('option', { value: String(ms) }, length(ms))));
+  const leasePanel = (members) => {
+    const time = el('select', {}, lengths(Math.min(...members.map((m) => m.max_lease))).map((ms) => el('option', { value: String(ms) }, length(ms))));
     const uses = el('input', { type: 'number', min: '1', max: '1000', value: '10', inputmode: 'numeric' });
     const what = el('div', {});
     const give = button('', 'main');
@@ -201,14 +201,14 @@
       const l = chosen();
       const ok = Number.isInteger(l.uses) && l.uses >= 1 && l.uses <= 1000;
       give.disabled = !ok;
-      give.textContent = ok ? 'Allow for ' + length(l.for) + ', ' + l.uses + ' times' : 'Choose 1 to 1000 times';
+      give.textContent = ok ? 'Allow for ' + length(l.for) + ', ' + l.uses + ' times' + (members.length > 1 ? ' each' : '') : 'Choose 1 to 1000 times';
       what.replaceChildren(ok ? Show.leaseGroup(Date.now() + l.for, l.uses) : '');
       arm();
     };
     time.addEventListener('change', show);
     uses.addEventListener('input', show);
     show();
-    press(give, () => approve([m], chosen()), true);
+    press(give, () => approve(members, chosen()), true);
     return el('div', { class: 'lease', hidden: true },
       el('p', { class: 'choose' }, el('label', {}, 'For ', time), el('label', {}, 'at most ', uses, ' times')), what, give);
   };
@@ -222,9 +222,9 @@
       return [el('p', { class: 'quiet' }, 'No passkey is enrolled yet. Approve at a terminal: ', el('code', {}, 'thumbturn approve ' + escape(members[0].id))),
         el('div', { class: 'buttons' }, no, silence)];
     }
-    if (many || !(members[0].max_lease > 0)) return [el('div', { class: 'buttons' }, yes, el('span', { class: 'gap' }), no, silence)];
-    const panel = leasePanel(members[0]);
-    const more = button('Allow for …');
+    if (!members.every((m) => m.max_lease > 0)) return [el('div', { class: 'buttons' }, yes, el('span', { class: 'gap' }), no, silence)];
+    const panel = leasePanel(members);
+    const more = button(many ? 'Allow all for …' : 'Allow for …');
     more.setAttribute('aria-expanded', 'false');
     press(more, () => {
       panel.hidden = !panel.hidden;

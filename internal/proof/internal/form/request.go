@@ -86,6 +86,7 @@ type (
 		Dir     string   `json:"dir"`
 		Names   []string `json:"names"`
 		Image   *Image   `json:"image,omitempty"`
+		Free    bool     `json:"free,omitempty"`
 	}
 	// Image is a program's content.
 	Image struct {
@@ -146,7 +147,7 @@ const maxAnswered = 8
 // order, and gives no lease without an end.
 func (a Answer) Sound() bool {
 	n := len(a.Requests)
-	ok := a.V == 1 && n >= 1 && n <= maxAnswered && (a.Lease == nil || n == 1 && a.Lease.Until >= 1 && a.Lease.Uses >= 1)
+	ok := a.V == 1 && n >= 1 && n <= maxAnswered && (a.Lease == nil || a.Lease.Until >= 1 && a.Lease.Uses >= 1)
 	for i := 1; ok && i < n; i++ {
 		ok = string(a.Requests[i-1][:]) < string(a.Requests[i][:])
 	}
