@@ -225,7 +225,7 @@ func makeAnswers() []answerVector {
 	edit("out of order", "incomplete", func(a *canon.Answer) { a.Requests = []canon.Hash{hash(2), hash(1)} })
 	edit("other version", "incomplete", func(a *canon.Answer) { a.V = 2 })
 	edit("for nobody", "incomplete", func(a *canon.Answer) { a.Audience = "" })
-	edit("a lease for two requests", "incomplete", func(a *canon.Answer) { a.Requests, a.Lease = many(2), &canon.Terms{Until: 1, Uses: 1} })
+	edit("a lease for each of two requests", "ok", func(a *canon.Answer) { a.Requests, a.Lease = many(2), &canon.Terms{Until: 1, Uses: 1} })
 	edit("a lease without an end", "incomplete", func(a *canon.Answer) { a.Lease = &canon.Terms{Uses: 1} })
 	edit("a lease without a use", "incomplete", func(a *canon.Answer) { a.Lease = &canon.Terms{Until: 1} })
 	good := out[0].Answer

@@ -102,7 +102,7 @@ func forgeries() []forgery {
 	add("answer-to-nine", "format", "answer is not", one(scene{answer: func(a *canon.Answer) { a.Requests = hashes(strings.Split("abcdefghi", "")...) }}))
 	add("answer-out-of-order", "format", "answer is not", one(scene{answer: func(a *canon.Answer) { a.Requests = hashes("a", "b"); slices.Reverse(a.Requests) }}))
 	add("answer-twice-to-one", "format", "answer is not", one(scene{answer: func(a *canon.Answer) { a.Requests = append(a.Requests, a.Requests...) }}))
-	add("answer-lease-for-two", "format", "answer is not", one(scene{answer: func(a *canon.Answer) { a.Requests, a.Lease = hashes("a", "b"), lease }}))
+	add("answer-to-others-with-lease", "approval", "to another request", one(scene{answer: func(a *canon.Answer) { a.Requests, a.Lease = hashes("a", "b"), lease }}))
 	add("answer-lease-without-end", "format", "answer is not", one(scene{answer: func(a *canon.Answer) { a.Lease = &canon.Terms{Uses: 1} }}))
 	add("answer-spelled-anew", "format", "answer is not", one(scene{assertion: func(s *canon.Assertion) { s.Answer = append(s.Answer, '\n') }}))
 	add("lease-changed-after-signing", "approval", "lease is not", one(scene{answer: func(a *canon.Answer) { a.Lease = lease },
