@@ -55,7 +55,7 @@ var floors = []floor{
 		[]string{"0"}, "rules are pure and know only words"},
 	{"2a", []string{"internal/kernel", "internal/logind", "internal/logind/logindtest", "internal/tpm", "internal/desktop", "internal/config", "internal/store", "internal/store/sqlite", "internal/store/storetest"},
 		[]string{"0", "1"}, "what the system and the disk hold knows no caller, no ledger and no key"},
-	{"2b", []string{"internal/identity", "internal/approve", "internal/ledger", "internal/device"},
+	{"2b", []string{"internal/identity", "internal/approve", "internal/approve/approvetest", "internal/ledger", "internal/device"},
 		[]string{"0", "1", "2a"}, "durable facts stand side by side; the broker alone brings them together"},
 	{"3", []string{"internal/broker", "internal/broker/into", "internal/broker/sign", "internal/broker/handoff",
 		"internal/broker/reveal", "internal/broker/account", "internal/broker/vault", "internal/broker/grant", "internal/broker/lease", "internal/broker/passkey", "internal/broker/internal/gate", "internal/broker/internal/slot", "internal/broker/internal/open", "internal/broker/internal/sink",
@@ -141,13 +141,14 @@ var importers = []struct {
 	{"internal/term/ptytest", nil, "test support"},
 	{"internal/logind/logindtest", nil, "test support"},
 	{"internal/door/web/webtest", nil, "test support"},
+	{"internal/approve/approvetest", nil, "test support"},
 }
 
 // ciphers says who may import what can open or seal bytes.
 var ciphers = map[string][]string{
 	"crypto/aes":                           {"internal/sealed", "internal/broker/internal/open", "internal/broker/internal/slot"},
 	"crypto/cipher":                        {"internal/sealed", "internal/broker/internal/open", "internal/broker/internal/slot"},
-	"crypto/hpke":                          {"internal/sealed", "internal/broker/internal/open", "internal/broker/internal/slot", "internal/device"}, // device: public derivation only
+	"crypto/hpke":                          {"internal/sealed", "internal/broker/internal/open", "internal/broker/internal/slot", "internal/device", "internal/approve/approvetest"}, // device: public derivation only
 	"golang.org/x/crypto/chacha20":         {"internal/sealed", "internal/broker/internal/open", "internal/broker/internal/slot"},
 	"golang.org/x/crypto/chacha20poly1305": {"internal/sealed", "internal/broker/internal/open", "internal/broker/internal/slot"},
 	"golang.org/x/crypto/argon2":           {"internal/sealed", "internal/broker/internal/open", "internal/broker/internal/slot", "bench"}, // bench: a floor to measure against,
@@ -1010,7 +1011,7 @@ func TestRulesTurnRed(t *testing.T) {
 		{"ciphers", cipherRule, []string{
 			"internal/device imports crypto/cipher: only internal/sealed, internal/broker/internal/open, internal/broker/internal/slot may",
 			"internal/ledger imports crypto/aes: only internal/sealed, internal/broker/internal/open, internal/broker/internal/slot may",
-			"internal/ledger imports crypto/hpke: only internal/sealed, internal/broker/internal/open, internal/broker/internal/slot, internal/device may",
+			"internal/ledger imports crypto/hpke: only internal/sealed, internal/broker/internal/open, internal/broker/internal/slot, internal/device, internal/approve/approvetest may",
 			"internal/store imports golang.org/x/crypto/argon2: only internal/sealed, internal/broker/internal/open, internal/broker/internal/slot, bench may",
 		}},
 		{"escapes", escapeRule, []string{

@@ -40,8 +40,8 @@ func (k *Keyring) Passkey(r Roster, t Touch, share Share, at Place, compartments
 		}
 		return seed, err
 	}
-	if len(compartments) == 0 {
-		_, err = open("account")
+	if len(compartments) == 0 { // beside other requests the account's salt need not be among those evaluated
+		_, err = open(t.Plan[0][0])
 		return g, err
 	}
 	for _, name := range compartments {

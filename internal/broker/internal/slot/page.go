@@ -78,7 +78,7 @@ var (
 // Outputs opens what the page sealed of some batches, and keeps it by compartment.
 func (k *Maker) Outputs(t Touch, from, to int) (out map[string]Lend, frees Opened, err error) {
 	defer func() { frees.Failed(err) }()
-	if len(t.Sealed) != len(t.Plan) {
+	if len(t.Plan) == 0 || len(t.Sealed) != len(t.Plan) {
 		return nil, frees, ErrNoPRF
 	}
 	out = map[string]Lend{}
