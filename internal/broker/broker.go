@@ -396,47 +396,19 @@ func (b *Broker) Approve(ctx context.Context, who identity.Caller, id, source st
 // Deny refuses a request, or ends a lease. Both are always safe, so anybody of
 // this user may.
 func (b *Broker) Deny(ctx context.Context, who identity.Caller, id string) error {
-	if !b.leases.End(id) {
-		return b.g.Deny(ctx, who, id)
+	if ended, err := b.leases.Stop(ctx, id, gate.Did(who, canon.EventDecision, "", "denied", "", "", "")); ended {
+		return err
 	}
-	ev := gate.Did(who, canon.EventDecision, "", "denied", "", "", "")
-	ev.Request, ev.Lease = id, id
-	_, err := b.book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{ev}})
-	return err
+	return b.g.Deny(ctx, who, id)
 }
 
-// Mute refuses a request and keeps its session from asking for a time.
-func (b *Broker) Mute(ctx context.Context, who identity.Caller, id string, life time.Duration) error {
-	return b.g.Mute(ctx, who, id, life)
-}
-
-// Unmute takes that back.
-func (b *Broker) Unmute(ctx context.Context, who identity.Caller, id string) error {
-	return b.g.Unmute(ctx, who, id)
-}
-
-// Refuse is Deny, or with a time Mute, by the approval page.
+// Refuse is Deny by the approval page, or with a time Mute.
 func (b *Broker) Refuse(ctx context.Context, id string, mute time.Duration) error {
+	if ended, err := b.leases.Stop(ctx, id, canon.Event{Type: canon.EventDecision, Outcome: "denied", Kind: "page"}); ended {
+		return err
+	}
 	return b.g.Refuse(ctx, id, mute)
 }
-
-// Again is Unmute by the approval page.
-func (b *Broker) Again(ctx context.Context, id string) error { return b.g.Again(ctx, id) }
-
-// EndLease ends a lease, by the approval page.
-func (b *Broker) EndLease(ctx context.Context, id string) error {
-	if !b.leases.End(id) {
-		return fault.New(fault.NotFound, "deny", id, "no such lease")
-	}
-	_, err := b.book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{{Type: canon.EventDecision, Request: id, Lease: id, Outcome: "denied", Kind: "page"}}})
-	return err
-}
-
-// Changed is closed at the next change of what waits for a person.
-func (b *Broker) Changed() <-chan struct{} { return b.g.Desk.Changed() }
-
-// Muted lists the sessions that may not ask.
-func (b *Broker) Muted() []approve.Muted { return b.g.Desk.Muted() }
 
 // Leases lists the live leases.
 func (b *Broker) Leases(ctx context.Context) []lease.Listed { return b.leases.List(ctx) }

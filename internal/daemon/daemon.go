@@ -268,7 +268,7 @@ func (p *process) serve() ending {
 	defer func() { cancel(); watching.Wait() }()
 	watching.Go(func() { p.unused(ctx) })
 	watching.Go(func() { p.listenOutside(ctx) })
-	watching.Go(func() { p.tell(ctx, p.server.Broker) })
+	watching.Go(func() { p.tell(ctx) })
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)

@@ -59,13 +59,13 @@ func (d desk) fill(ctx context.Context, s *web.State) {
 	for _, l := range d.broker.Leases(ctx) {
 		s.Leases = append(s.Leases, web.Lease{ID: l.Request.ID, Raw: canon.Encode(l.Request), Until: l.Until.UnixMilli(), Left: l.Left})
 	}
-	for _, m := range d.broker.Muted() {
+	for _, m := range d.account.Muted() {
 		s.Muted = append(s.Muted, web.Mute{ID: m.ID, Raw: m.Raw, Until: m.Until.UnixMilli(), Refused: m.Refused})
 	}
 }
 
 // Changed implements web.Backend.
-func (d desk) Changed() <-chan struct{} { return d.broker.Changed() }
+func (d desk) Changed() <-chan struct{} { return d.account.Changed() }
 
 // Begin implements web.Backend.
 func (d desk) Begin(_ context.Context, w web.Want) (web.Ceremony, error) {
@@ -152,14 +152,10 @@ func enrolled(ended, decrypts, synced bool) string {
 // Refuse implements web.Backend.
 func (d desk) Refuse(ctx context.Context, r web.Refusal) error {
 	switch r.Kind {
-	case web.RefuseDeny:
-		return d.broker.Refuse(ctx, r.ID, 0)
-	case web.RefuseMute:
-		return d.broker.Refuse(ctx, r.ID, time.Duration(r.For)*time.Millisecond)
-	case web.RefuseEnd:
-		return d.broker.EndLease(ctx, r.ID)
+	case web.RefuseDeny, web.RefuseMute, web.RefuseEnd:
+		return d.broker.Refuse(ctx, r.ID, time.Duration(r.For)*time.Millisecond) // zero, but for a mute
 	case web.RefuseUnmute:
-		return d.broker.Again(ctx, r.ID)
+		return d.account.Again(ctx, r.ID)
 	}
 	return fault.New(fault.Usage, "refuse", r.ID, "no such refusal")
 }

@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/thumbturn/thumbturn/internal/approve"
-	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/desktop"
 )
@@ -23,14 +22,14 @@ func (p *process) newDesktop() *desktop.Desktop {
 }
 
 // tell tells the desktop what waits, as it changes, until ctx ends.
-func (p *process) tell(ctx context.Context, b *broker.Broker) {
+func (p *process) tell(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() { p.outside.desktop.Run(ctx) })
 	for {
-		changed := b.Changed()
+		changed := p.account.Changed()
 		var w desktop.Waiting
-		for _, t := range b.Requests() {
+		for _, t := range p.server.Broker.Requests() {
 			if t.State == approve.Pending {
 				if w.Count++; w.Count == 1 { // the newest comes first
 					w.Code = canon.ShortCode(t.Digest)

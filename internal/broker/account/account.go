@@ -5,6 +5,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -122,12 +123,7 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 	a.gate = &gate.Gate{Book: a.book, Desk: approve.NewDesk(o.Clock, approve.DefaultLimits()), Touches: &approve.Ceremonies{Clock: o.Clock, Rand: o.Rand},
 		Who: a.who, Clock: o.Clock, Rand: o.Rand, Slowly: a.slowly, Acts: &a.mu}
 	a.Registrar = &passkey.Registrar{Gate: a.gate, State: a.State, Page: o.Page, Unlock: a.unlock,
-		Ready: func(ctx context.Context) error {
-			if err := a.ready("unlock"); err != nil {
-				return err
-			}
-			return a.load(ctx)
-		},
+		Ready: func(ctx context.Context) error { return cmp.Or(a.ready("unlock"), a.load(ctx)) },
 		Human: func(op string, who identity.Caller, source string) error {
 			return a.human(op, who, source, a.TestHome())
 		}}

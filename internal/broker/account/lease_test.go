@@ -375,12 +375,12 @@ func TestMute(t *testing.T) {
 	}
 	id := park(other)
 	for who, pid := range map[string]int{"the agent": hiredPID, "a job": jobPID} {
-		if err := h.broker.Mute(ctx, h.as(pid), id, time.Minute); !fault.Is(err, fault.Denied) {
+		if err := h.acc.Mute(ctx, h.as(pid), id, time.Minute); !fault.Is(err, fault.Denied) {
 			t.Errorf("%s mutes: %v", who, err)
 		}
 	}
 	from := h.events()
-	if err := h.broker.Mute(ctx, h.who, id, 10*time.Minute); err != nil {
+	if err := h.acc.Mute(ctx, h.who, id, 10*time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	h.refused("muted", other, fault.Denied)
@@ -389,11 +389,11 @@ func TestMute(t *testing.T) {
 	if says := h.ledgerSays(from); says["decision/denied"] != 2 || says["denial/denied"] != 1 {
 		t.Errorf("the ledger says %v", says)
 	}
-	if err := h.broker.Unmute(ctx, h.as(hiredPID), id); !fault.Is(err, fault.Denied) {
+	if err := h.acc.Unmute(ctx, h.as(hiredPID), id); !fault.Is(err, fault.Denied) {
 		t.Errorf("an agent unmutes itself: %v", err)
 	}
 	h.refused("still muted", other, fault.Denied)
-	if err := h.broker.Unmute(ctx, h.who, id); err != nil {
+	if err := h.acc.Unmute(ctx, h.who, id); err != nil {
 		t.Error(err)
 	}
 	h.refused("unmuted", other, fault.Pending)

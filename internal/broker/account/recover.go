@@ -118,7 +118,7 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, ask broke
 		if bytes.Equal(next, presence) {
 			return unchanged("passphrase change", which)
 		}
-		needs = a.book.Roster().Guarded()
+		needs = roster.Guarded()
 		if eq, err := a.book.Keys.SameAsUnlock(roster, next, a.o.Device.LendShare); err != nil || eq {
 			return same()
 		}
@@ -136,15 +136,14 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, ask broke
 	} else {
 		out, err = g.Rekey(roster, map[canon.SlotKind][]byte{canon.SlotUnlock: unlock, canon.SlotPresence: newPresence})
 	}
-	if err != nil {
-		return err
+	var s ledger.Signed
+	if err == nil {
+		s, err = a.book.SignRoster(g.Root().Sign, roster, out)
 	}
-	s, err := a.book.SignRoster(g.Root().Sign, roster, out)
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = a.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite,
+			Action: "passphrase", Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: which + " passphrase changed, input: " + source}}})
 	}
-	_, err = a.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite,
-		Action: "passphrase", Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: which + " passphrase changed, input: " + source}}})
 	return err
 }
 
@@ -209,12 +208,10 @@ func (a *Account) fresh(unlock, presence []byte) error {
 	if eq, err := a.book.Keys.SameAsUnlock(roster, unlock, a.o.Device.LendShare); err == nil && eq {
 		return unchanged("recover", "unlock")
 	}
-	g, err := a.book.Keys.Gesture(roster, presence, a.o.Device.LendShare, a.book.Place(), []string{"account"})
-	if err != nil {
-		return nil
+	if a.isPresence(roster, presence) {
+		return unchanged("recover", "presence")
 	}
-	g.Close()
-	return unchanged("recover", "presence")
+	return nil
 }
 
 // Restore accepts a database that is behind what this device has seen. It takes

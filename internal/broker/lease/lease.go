@@ -224,6 +224,16 @@ func (k *Keeper) End(id string) bool {
 	return ended
 }
 
+// Stop ends a lease for whoever wants it ended, and records it by an event.
+func (k *Keeper) Stop(ctx context.Context, id string, ev canon.Event) (ended bool, err error) {
+	if !k.End(id) {
+		return false, nil
+	}
+	ev.Request, ev.Lease = id, id
+	_, err = k.g.Book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{ev}})
+	return true, err
+}
+
 // EndAll ends every lease: at lock.
 func (k *Keeper) EndAll() {
 	k.mu.Lock()

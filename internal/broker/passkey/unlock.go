@@ -111,6 +111,25 @@ func (r *Registrar) Origin() string { return r.Gate.Book.Roster().Page }
 // Touched is what a page brings of one touch of a passkey.
 type Touched = gate.Touched
 
+// Changed is closed at the next change of what waits for a person.
+func (r *Registrar) Changed() <-chan struct{} { return r.Gate.Desk.Changed() }
+
+// Mute refuses a request and keeps its session from asking for a time.
+func (r *Registrar) Mute(ctx context.Context, who identity.Caller, id string, life time.Duration) error {
+	return r.Gate.Mute(ctx, who, id, life)
+}
+
+// Unmute takes that back.
+func (r *Registrar) Unmute(ctx context.Context, who identity.Caller, id string) error {
+	return r.Gate.Unmute(ctx, who, id)
+}
+
+// Muted lists the sessions that may not ask.
+func (r *Registrar) Muted() []approve.Muted { return r.Gate.Desk.Muted() }
+
+// Again lets a muted session ask, by the approval page.
+func (r *Registrar) Again(ctx context.Context, id string) error { return r.Gate.Again(ctx, id) }
+
 // Now is the account's clock.
 func (r *Registrar) Now() time.Time { return r.Gate.Clock.Now() }
 

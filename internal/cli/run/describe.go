@@ -11,7 +11,10 @@ import (
 // Describe reports a program as a run of args in dir would, without running it,
 // and whether it is a known agent.
 func Describe(ctx context.Context, args []string, searchPath, dir string) (desc api.Program, isAgent bool, err error) {
-	p, err := look(ctx, args, searchPath, dir)
+	p, err := locate(args, searchPath, dir)
+	if err == nil {
+		err = p.look(ctx)
+	}
 	if err != nil {
 		return api.Program{}, false, err
 	}
@@ -20,20 +23,16 @@ func Describe(ctx context.Context, args []string, searchPath, dir string) (desc 
 	return p.described(), isAgent, nil
 }
 
-// look finds a program and hashes it; the caller closes it.
-func look(ctx context.Context, args []string, searchPath, dir string) (*program, error) {
-	p, err := locate(args, searchPath, dir)
+// look opens the program and hashes it; the caller closes it where that went well.
+func (p *program) look(ctx context.Context) error {
+	if err := p.inspect(); err != nil {
+		return err
+	}
+	err := p.hash(ctx)
 	if err != nil {
-		return nil, err
-	}
-	if err = p.inspect(); err != nil {
-		return nil, err
-	}
-	if err = p.hash(ctx); err != nil {
 		p.close()
-		return nil, err
 	}
-	return p, nil
+	return err
 }
 
 // agentOf names the known agent that a program is.

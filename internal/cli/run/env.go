@@ -12,6 +12,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
+	"github.com/thumbturn/thumbturn/internal/cli/internal/loader"
 	"github.com/thumbturn/thumbturn/internal/dotenv"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/ref"
@@ -29,6 +30,8 @@ type variable struct {
 	isTemplate bool // tmpl counts, and not value
 	tmpl       ref.Template
 }
+
+func (v variable) at() (name, place string) { return v.name, v.place }
 
 // environment is that of the program before its references are resolved.
 type environment struct {
@@ -49,7 +52,7 @@ func (o Options) environment() (environment, error) {
 			byName[nameKey(name)] = variable{name: name, value: value}
 		}
 	}
-	if err := refuseLoaders(o.project, o.AllowEnv); err != nil {
+	if err := loader.Refuse(o.project, variable.at, o.allowed); err != nil {
 		return environment{}, err
 	}
 	for _, v := range o.project {
@@ -74,7 +77,7 @@ func (o Options) environment() (environment, error) {
 		for i, e := range f.Entries {
 			vars[i] = variable{name: e.Key, value: e.Value, place: fmt.Sprintf("%s:%d:%d", path, e.Line, e.Col)}
 		}
-		if err := refuseLoaders(vars, o.AllowEnv); err != nil {
+		if err := loader.Refuse(vars, variable.at, o.allowed); err != nil {
 			return environment{}, err
 		}
 		for _, w := range f.Warnings {

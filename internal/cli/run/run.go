@@ -120,11 +120,7 @@ func Run(ctx context.Context, o Options, args []string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := o.Dir()
-	if err != nil {
-		dir = ""
-	}
-	p, err := locate(slices.Concat(args, o.further), env.get("PATH"), dir)
+	p, err := o.located(args, env)
 	if err != nil {
 		return o.notStarted(err)
 	}
@@ -142,6 +138,12 @@ func Run(ctx context.Context, o Options, args []string) error {
 		return console.Usage("%s is an agent: what it prints stays masked", label).WithHint("leave out --no-masking")
 	}
 	return o.execute(ctx, env, p)
+}
+
+// located finds the program of a command.
+func (o Options) located(args []string, env environment) (*program, error) {
+	dir, _ := o.Dir() // empty where nobody knows
+	return locate(slices.Concat(args, o.further), env.get("PATH"), dir)
 }
 
 // execute asks for the values and runs the program as our child, or, without
@@ -309,6 +311,7 @@ func startFailed(path string, err error) error {
 	return notExecutable(path, "cannot be executed")
 }
 
-func contains(list []string, name string) bool {
-	return slices.ContainsFunc(list, func(s string) bool { return sameName(s, name) })
+// allowed reports whether a file may set a variable although it loads code.
+func (o Options) allowed(name string) bool {
+	return slices.ContainsFunc(o.AllowEnv, func(s string) bool { return sameName(s, name) })
 }

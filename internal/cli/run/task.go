@@ -91,11 +91,10 @@ func Want(ctx context.Context, o Options, task string) (want api.Want, err error
 	if len(env.refs) == 0 {
 		return want, fault.New(fault.Usage, "run", task, "the task has no secret reference: it needs nobody's leave")
 	}
-	dir, err := o.Dir()
-	if err != nil {
-		return want, err
+	p, err := o.located(argv, env)
+	if err == nil {
+		err = p.look(ctx)
 	}
-	p, err := look(ctx, argv, env.get("PATH"), dir)
 	if err != nil {
 		return want, err
 	}

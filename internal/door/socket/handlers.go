@@ -220,7 +220,7 @@ func (c *call) requests(in api.RequestList) ([]api.Pending, error) {
 		p.State, p.Expires, p.Left = "leased", l.Until.UnixMilli(), l.Left
 		lasting, special[p.ID] = append(lasting, p), true
 	}
-	for _, m := range c.s.Broker.Muted() {
+	for _, m := range c.s.Account.Muted() {
 		p, err := pending(m.Ticket)
 		if err != nil {
 			return nil, err
@@ -289,11 +289,11 @@ func (c *call) deny(in api.RequestID) error {
 	case in.Mute < 0 || in.Mute > most:
 		return fault.New(fault.Usage, "deny", in.ID, "no such time")
 	case in.Mute > 0:
-		return c.s.Broker.Mute(c.ctx, c.who, in.ID, time.Duration(in.Mute)*time.Millisecond)
+		return c.s.Account.Mute(c.ctx, c.who, in.ID, time.Duration(in.Mute)*time.Millisecond)
 	}
 	return c.s.Broker.Deny(c.ctx, c.who, in.ID)
 }
 
 func (c *call) unmute(in api.RequestID) error {
-	return c.s.Broker.Unmute(c.ctx, c.who, in.ID)
+	return c.s.Account.Unmute(c.ctx, c.who, in.ID)
 }

@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/thumbturn/thumbturn/api"
@@ -183,6 +184,11 @@ func (c *Console) Confirm(question string) error {
 func AskFlags(a *api.Ask) *flag.FlagSet {
 	f := flag.NewFlagSet("ask", flag.ContinueOnError)
 	f.BoolVar(&a.NoWait, "no-wait", false, "print the request's id and leave with status 5 instead of waiting for a person")
+	f.BoolFunc("wait", "wait for a person, as is done without --no-wait", func(s string) error {
+		on, err := strconv.ParseBool(s)
+		a.NoWait = !on
+		return err
+	})
 	f.StringVar(&a.Request, "request", "", "come back for the answer to request `ID`")
 	f.StringVar(&a.Purpose, "purpose", "", "tell the approver what this is for; `TEXT` is shown as a claim")
 	f.Var((*millis)(&a.Timeout), "timeout", "wait for a person for at most `DURATION`, such as 90s or 10m")

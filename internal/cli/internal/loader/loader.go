@@ -5,6 +5,9 @@ package loader
 import (
 	"runtime"
 	"strings"
+
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
 // Is reports whether a variable makes common programs load or start code.
@@ -34,4 +37,24 @@ func Is(name string) bool {
 		return true
 	}
 	return false
+}
+
+// Refuse names every variable of a file that makes programs load code and that nobody
+// allowed. A file travels with a project, so whoever can write to the project chooses
+// it, agents included; such a variable would put code into the process that holds the
+// values. The inherited environment is not judged: who sets it can start anything
+// anyway.
+func Refuse[V any](vars []V, named func(V) (name, place string), allowed func(name string) bool) error {
+	var places, hint []string
+	for _, v := range vars {
+		if name, place := named(v); Is(name) && !allowed(name) {
+			places = append(places, place+": "+name+" makes programs load or start other code")
+			hint = append(hint, "--allow-env "+name)
+		}
+	}
+	if len(places) == 0 {
+		return nil
+	}
+	return fault.New(fault.Usage, "", "", strings.Join(places, "; ")).
+		WithHint("if you trust what it names, add " + canon.Escape(strings.Join(hint, " ")))
 }

@@ -151,12 +151,17 @@
 
   const session = (m) => JSON.stringify([m.r.caller.kind, m.r.caller.root, m.r.caller.uid, m.r.aud]);
 
-  // sets puts requests of one session together, at most eight under one signature.
+  // together is how long after the first of a set another still joins it, in
+  // milliseconds: nothing joins what a person is reading.
+  const together = 500;
+
+  // sets puts requests of one session together that were asked at once, at most eight
+  // under one signature.
   const sets = (members) => {
     const out = [];
     for (const m of members) {
       const s = out.findLast((x) => session(x[0]) === session(m));
-      if (s && s.length < 8) s.push(m);
+      if (s && s.length < 8 && Math.abs(m.r.issued - s[0].r.issued) <= together) s.push(m);
       else out.push([m]);
     }
     return out;
