@@ -23,6 +23,7 @@ import (
 type Options struct {
 	Console *console.Console
 	All     bool   // requests
+	Search  string // requests
 	File    string // approve: the presence passphrase
 	Page    bool   // approve
 	Lease   time.Duration
@@ -46,7 +47,7 @@ muted session ask again.
 
 --watch goes on until Ctrl-C and prints a line, of JSON with --format json, for
 each that is new, answered, expired or ended.`,
-		Example: "  thumbturn requests\n  thumbturn requests --all --format json\n  thumbturn requests --unmute 5k3d…",
+		Example: "  thumbturn requests\n  thumbturn requests --all --search stripe\n  thumbturn requests --all --format json\n  thumbturn requests --unmute 5k3d…",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Unmute != "" {
@@ -61,6 +62,8 @@ each that is new, answered, expired or ended.`,
 	cmd.Flags().BoolVar(&o.Watch, "watch", false, "go on and tell what changes, until Ctrl-C")
 	cmd.Flags().StringVar(&o.Unmute, "unmute", "", "let the session that was muted with request `ID` ask again")
 	cmd.Flags().BoolVar(&o.All, "all", false, "also those that were answered or ran out")
+	cmd.Flags().StringVar(&o.Search, "search", "", "only those in which `TEXT` stands")
+	cmd.MarkFlagsMutuallyExclusive("search", "watch")
 	cmd.MarkFlagsMutuallyExclusive("unmute", "watch")
 	cmd.MarkFlagsMutuallyExclusive("unmute", "all")
 	return cmd
@@ -82,6 +85,7 @@ func List(ctx context.Context, o Options) error {
 		if err != nil {
 			return err
 		}
+		ps = slices.DeleteFunc(ps, func(p api.Pending) bool { return !found(p, o.Search) })
 		if ps == nil {
 			ps = []api.Pending{}
 		}
@@ -94,6 +98,11 @@ func List(ctx context.Context, o Options) error {
 			}
 		})
 	})
+}
+
+// found reports whether a text stands in what a list shows of a request, case aside.
+func found(p api.Pending, text string) bool {
+	return strings.Contains(strings.ToLower(strings.Join(append([]string{p.ID, p.Code, p.State, p.Action, p.Caller, p.Label}, p.Refs...), " ")), strings.ToLower(text))
 }
 
 // line is a request, a lease or a mute on one line.

@@ -83,3 +83,12 @@ func TestWatch(t *testing.T) {
 		}
 	}
 }
+
+func TestFound(t *testing.T) {
+	p := api.Pending{ID: "5k3d", State: "pending", Action: "hold", Caller: "agent", Label: "claude", Refs: []string{"op://dev/Stripe/credential"}}
+	for text, want := range map[string]bool{"": true, "stripe": true, "CLAUDE": true, "5k3d": true, "pend": true, "github": false} {
+		if found(p, text) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
