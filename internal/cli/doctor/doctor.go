@@ -182,10 +182,24 @@ func judge(st api.Status, home api.Home) []Finding {
 		mode.State, mode.Text, mode.Hint = Warning, st.Mode+" mode, test home", "keep no real secret in it"
 	}
 	out = append(out, mode, locks(st.Locks))
+	out = append(out, page(st)...)
 	if !st.MemoryLock {
 		out = append(out, Finding{"memory", Warning, "the daemon could not lock its memory: values may reach swap", "raise `ulimit -l` to 4096 or more, then: thumbturn daemon stop"})
 	}
 	return out
+}
+
+// page says whether passkeys can approve, and whether anybody is told of requests.
+func page(st api.Status) []Finding {
+	const check = "page"
+	a := st.Approval
+	switch {
+	case a.Page == "" && a.Why == "": // none was chosen yet
+		return nil
+	case a.Page == "":
+		return []Finding{{check, Problem, "nobody can approve by passkey: " + a.Why, "end the program that has the port, then: thumbturn daemon stop"}}
+	}
+	return []Finding{{check, OK, "the approval page is at " + a.Page, ""}, {"desktop", OK, a.Desktop, ""}}
 }
 
 // locks looks at when the vaults lock by themselves.

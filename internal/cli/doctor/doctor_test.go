@@ -338,3 +338,22 @@ func TestPlatforms(t *testing.T) {
 		t.Errorf("on %s: %v", runtime.GOOS, memory())
 	}
 }
+
+func TestPage(t *testing.T) {
+	for name, c := range map[string]struct {
+		a    api.Approval
+		want []string
+	}{
+		"none yet": {api.Approval{}, nil},
+		"there":    {api.Approval{Page: "http://vault-x.localhost:2/", Desktop: "told of requests"}, []string{"page ok", "desktop ok"}},
+		"taken":    {api.Approval{Why: "the port is taken"}, []string{"page problem"}},
+	} {
+		var got []string
+		for _, f := range page(api.Status{Approval: c.a}) {
+			got = append(got, f.Check+" "+string(f.State))
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
