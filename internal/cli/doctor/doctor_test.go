@@ -350,7 +350,7 @@ func TestPage(t *testing.T) {
 	} {
 		var got []string
 		for _, f := range page(api.Status{Approval: c.a}) {
-			got = append(got, f.Check+" "+string(f.State))
+			got = append(got, f.Check+" "+map[State]string{OK: "ok", Problem: "problem", Warning: "warning"}[f.State])
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s: %s", name, diff)
