@@ -71,7 +71,7 @@ func (d desk) Changed() <-chan struct{} { return d.account.Changed() }
 func (d desk) Begin(_ context.Context, w web.Want) (web.Ceremony, error) {
 	if w.Kind == web.WantUnlock {
 		c, err := d.account.Ceremony(w.Ticket)
-		return d.ceremony(c, "Unlock the vaults for the terminal that asks"), err
+		return d.ceremony(c, d.account.Asks(c)), err
 	}
 	if d.account.State() != api.StateUnlocked && d.account.State() != api.StateHeld {
 		return web.Ceremony{}, fault.New(fault.Locked, "approve", "", "the vaults are locked").WithHint("run `thumbturn unlock` in a terminal")

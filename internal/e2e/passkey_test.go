@@ -119,7 +119,7 @@ func TestPasskey(t *testing.T) {
 
 	// An agent's tool gets the value once the passkey was touched.
 	h.page(tab)
-	run := h.start(true, "run", "--env-file", h.write("env", "KEY=op://prod/Stripe/credential\n"), "--", "/bin/sh", "-c", `test "$KEY" = `+canary+` && echo got it`)
+	run := h.start(true, "run", "--env-file", h.write("env", "KEY=op://prod/Stripe/credential\n"), "--", "/bin/sh", "-c", `test "${#KEY}" = 22 && echo got it`)
 	run.says("waiting for approval")
 	tab.Click("Approve once")
 	if r := run.end(); r.Code != 0 || !strings.Contains(r.Out, "got it") {

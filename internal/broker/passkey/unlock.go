@@ -3,6 +3,7 @@ package passkey
 import (
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/thumbturn/thumbturn/internal/approve"
@@ -94,6 +95,30 @@ func (r *Registrar) unlocked(ctx context.Context, c approve.Ceremony, u *unlocki
 		}
 		return r.Gate.Book.Keys.UnlockPasskey(r.Gate.Book.Roster(), touch, r.Gate.Book.Share, r.Gate.Book.Place())
 	})
+}
+
+// MayOpen refuses whoever may not have the page: there requests of all can be read,
+// and mutes taken back, which is for a person at a terminal.
+func (r *Registrar) MayOpen(who identity.Caller) error { return r.Human("page", who, "terminal") }
+
+// asks describes who asks to be unlocked, for the page: a touch gives that terminal to
+// a person, so it must be told from one that an agent made.
+func (u *unlocking) asks(code string) string {
+	tty := u.who.Session().TTY
+	if tty == "" {
+		tty = "none"
+	}
+	chain := u.who.Chain()
+	return "Unlock the vaults for the terminal " + canon.Escape(tty) + " (" + canon.Escape(strings.Join(chain, " ← ")) + "). It shows the code " + code + ": if you see no terminal with that code, do not go on."
+}
+
+// Asks is what the page says before a ceremony; empty for an answer, which shows its
+// requests.
+func (r *Registrar) Asks(c approve.Ceremony) string {
+	if u, ok := c.For.(*unlocking); ok {
+		return u.asks(canon.ShortCode(c.Challenge))
+	}
+	return ""
 }
 
 // Ceremony is one under way, by its id.

@@ -76,6 +76,7 @@ func Unlock(ctx context.Context, o Options) error {
 func (o Options) byPasskey(ctx context.Context, s *sdk.Client) error {
 	var refused error
 	err := s.UnlockPage(ctx, api.Auth{Source: console.FromTerminal}, func(w api.Waiting) {
+		o.Console.Say("code: %s (the page must show the same)", canon.Escape(w.Code))
 		refused = o.Console.Browse(ctx, w.URL, "to unlock with a passkey")
 	})
 	if err = errors.Join(refused, err); err != nil {

@@ -4,6 +4,7 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker/passkey"
+	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
 
@@ -27,8 +28,8 @@ func (c *call) ticket(op, kind, id string) (string, error) {
 // page hands out the page's address. It opens what can only be refused or signed for
 // there, and yet it is no agent's: what others ask is nobody's business.
 func (c *call) page() error {
-	if agent, under := c.who.UnderAgent(); under && !c.s.Account.TestHome() {
-		return fault.New(fault.Denied, "page", "", "refused under an agent ("+agent+")").WithHint("run it in a terminal of your own")
+	if err := c.s.Account.MayOpen(c.who); err != nil {
+		return err
 	}
 	url, err := c.ticket("page", "", "")
 	if err != nil {
@@ -45,7 +46,7 @@ func (c *call) unlockPage(in api.Auth) error {
 		if err != nil {
 			return err
 		}
-		return c.more(api.Waiting{Request: x.ID, URL: url})
+		return c.more(api.Waiting{Request: x.ID, Code: canon.ShortCode(x.Challenge), URL: url})
 	})
 }
 

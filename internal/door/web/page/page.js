@@ -369,6 +369,8 @@
 
   const para = (text) => el('p', {}, text);
 
+  let question = null; // what an unlock asks: told before the touch
+
   const drawGate = (s) => {
     if (view === 'enrol') return; // it draws itself, step by step
     const key = s.state + ' ' + view + ' ' + (s.passkeys?.length > 0);
@@ -381,18 +383,24 @@
       gate('Nothing here yet', para('This home has no account. Run thumbturn init at a terminal.'));
     } else if (s.state !== 'unlocked' && !s.passkeys?.length) {
       gate('Locked', para('The vaults are locked. Unlock them at a terminal: thumbturn unlock.'));
-    } else if (s.state !== 'unlocked' || view === 'unlock') {
+    } else if (view === 'unlock') {
       const locked = s.state !== 'unlocked';
-      gate(locked ? 'Locked' : 'Confirm that it is you',
-        para(locked ? 'The vaults are locked. Requests that waited have ended.' : 'A terminal asks to be marked as yours. Only go on if you have just asked for it there.'),
-        el('div', { class: 'buttons' }, press(button(locked ? 'Unlock with a passkey' : 'Confirm with a passkey', 'main'), async () => {
-          const { outcome } = await ceremony(() => call('begin', { kind: 'unlock' }));
-          view = 't';
-          sessionStorage.setItem('pass', JSON.stringify({ token, view }));
-          tell(outcomeText(outcome), outcome.state === 'signed' ? 'now' : 'good');
-          if (state) drawGate(state);
-        }, true)));
-      arm();
+      question ||= call('begin', { kind: 'unlock' });
+      question.then((c) => {
+        gate(locked ? 'Unlock' : 'Confirm that it is you',
+          para(escape(c.text)),
+          para('Only go on if you have just asked for it there.'),
+          el('div', { class: 'buttons' }, press(button(locked ? 'Unlock with a passkey' : 'Confirm with a passkey', 'main'), async () => {
+            const { outcome } = await ceremony(() => c);
+            view = 't';
+            sessionStorage.setItem('pass', JSON.stringify({ token, view }));
+            tell(outcomeText(outcome), outcome.state === 'signed' ? 'now' : 'good');
+            if (state) drawGate(state);
+          }, true)));
+        arm();
+      }, (e) => tell(e.message, 'bad'));
+    } else if (s.state !== 'unlocked') {
+      gate('Locked', para('The vaults are locked. Requests that waited have ended. Unlock with a passkey from a terminal: thumbturn unlock --passkey'));
     }
   };
 
