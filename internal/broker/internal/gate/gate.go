@@ -183,6 +183,9 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source stri
 		return err
 	}
 	yes := approve.Gesture{Source: source, Lease: l}
+	if t.Signed != nil && !b.enrolled(t.Signed.Assertion) { // removed since
+		t.Signed = nil
+	}
 	if t.Signed != nil { // by a passkey, which said what is given
 		if l != (approve.Lease{}) && l != t.Signed.Lease {
 			return fault.New(fault.Conflict, "approve", id, "the passkey signed other terms").WithHint("approve it without --lease")
@@ -204,7 +207,16 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source stri
 		g.Close()
 		return err
 	}
-	_, err = b.Book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{approved(string(who.Kind()), who.Root().String(), t, proofs[0])}})
+	return b.record(ctx, approved(string(who.Kind()), who.Root().String(), t, proofs[0]))
+}
+
+// record writes what a person answered. A held ledger takes nothing, and only a
+// restore asks there: its statement is what stays of it.
+func (b *Gate) record(ctx context.Context, evs ...canon.Event) error {
+	_, err := b.Book.Ledger.Append(ctx, ledger.Entry{Events: evs})
+	if fault.Is(err, fault.Held) {
+		return nil
+	}
 	return err
 }
 
@@ -219,9 +231,7 @@ func (b *Gate) Deny(ctx context.Context, who identity.Caller, id string) error {
 	if err := b.Desk.Deny(id); err != nil {
 		return err
 	}
-	_, err := b.Book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{{Type: canon.EventDecision, Request: id,
-		Outcome: "denied", Kind: string(who.Kind()), Root: who.Root().String()}}})
-	return err
+	return b.record(ctx, canon.Event{Type: canon.EventDecision, Request: id, Outcome: "denied", Kind: string(who.Kind()), Root: who.Root().String()})
 }
 
 // Mute refuses a request, and for a time whatever else its session asks. An agent

@@ -136,8 +136,12 @@ func (b *Gate) Answer(ctx context.Context, c approve.Ceremony, touches []Touched
 	for i, t := range about.tickets {
 		evs = append(evs, approved("page", "", t, proofs[i]))
 	}
-	_, err = b.Book.Ledger.Append(ctx, ledger.Entry{Events: evs})
-	return true, err
+	return true, b.record(ctx, evs...)
+}
+
+// enrolled reports whether the passkey of an assertion is in the roster.
+func (b *Gate) enrolled(s canon.Assertion) bool {
+	return slices.ContainsFunc(b.Book.Roster().Authenticators, func(a canon.Authenticator) bool { return bytes.Equal(a.Credential, s.Credential) })
 }
 
 // signed keeps a signature without a key.
@@ -177,8 +181,7 @@ func (b *Gate) Refuse(ctx context.Context, id string, mute time.Duration) error 
 		}
 		evs = append(evs, ev)
 	}
-	_, err = b.Book.Ledger.Append(ctx, ledger.Entry{Events: evs})
-	return err
+	return b.record(ctx, evs...)
 }
 
 // Again lets a muted session ask, by the page.
