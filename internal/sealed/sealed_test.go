@@ -157,6 +157,41 @@ func TestCheckSlot(t *testing.T) {
 	}
 }
 
+// A passkey's slot, and no other, names its passkey; nothing random is stretched.
+func TestCheckSlotByKind(t *testing.T) {
+	id, _ := canon.NewID(rand.Reader)
+	kdf := canon.KDF{Memory: MinMemory, Time: MinTime, Threads: 4, Salt: make([]byte, SlotSalt)}
+	for _, kind := range []canon.SlotKind{canon.SlotUnlock, canon.SlotPresence, canon.SlotRecovery, canon.SlotPasskey, canon.SlotPIN, "other", ""} {
+		for _, stretched := range []bool{false, true} {
+			for _, rpid := range []string{"", "vault.localhost"} {
+				for _, credential := range []string{"", "c"} {
+					h := canon.SlotHeader{V: Version, Suite: Suite, Account: id, Device: id, ID: id, Kind: kind, Compartment: "account", RPID: rpid, Credential: canon.Bytes(credential)}
+					if stretched {
+						h.KDF = kdf
+					}
+					typed, passkey := kind == canon.SlotUnlock || kind == canon.SlotPresence, kind == canon.SlotPasskey
+					known := typed || passkey || kind == canon.SlotRecovery || kind == canon.SlotPIN
+					want := known && stretched == typed && passkey == (rpid != "") && passkey == (credential != "")
+					if got := CheckSlot(h) == nil; got != want {
+						t.Errorf("%q, stretched %v, %q, %q: %v", kind, stretched, rpid, credential, got)
+					}
+				}
+			}
+		}
+	}
+	good := canon.SlotHeader{V: Version, Suite: Suite, Account: id, Device: id, ID: id, Kind: canon.SlotPasskey, Compartment: "account", RPID: "r", Credential: canon.Bytes("c")}
+	for name, spoil := range map[string]func(*canon.SlotHeader){
+		"memory": func(h *canon.SlotHeader) { h.KDF.Memory = 1 }, "time": func(h *canon.SlotHeader) { h.KDF.Time = 1 },
+		"threads": func(h *canon.SlotHeader) { h.KDF.Threads = 1 }, "salt": func(h *canon.SlotHeader) { h.KDF.Salt = []byte{1} },
+		"id": func(h *canon.SlotHeader) { h.ID = "" }, "account": func(h *canon.SlotHeader) { h.Account = "a" }, "device": func(h *canon.SlotHeader) { h.Device = "d" },
+	} {
+		h := good
+		if spoil(&h); CheckSlot(h) == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
 func FuzzForm(f *testing.F) {
 	f.Add([]byte{1, 1, 1, 2, 3})
 	f.Add([]byte{})

@@ -40,6 +40,12 @@ func (h *home) reopen(o account.Options) {
 	if err := h.acc.Close(context.Background(), "again"); err != nil {
 		h.t.Fatal(err)
 	}
+	h.again(o)
+}
+
+// again opens an account that is closed.
+func (h *home) again(o account.Options) {
+	h.t.Helper()
 	kernel := evidence(h.t) // as newHome sees it: another reading of one process is no match
 	o.Store, o.Device, o.Clock, o.Rand = h.db, h.dev, h.clock, rand.Reader
 	o.Who = func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }

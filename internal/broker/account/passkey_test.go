@@ -349,7 +349,6 @@ func TestEnrolRefused(t *testing.T) {
 		},
 		"an output of another batch": func(c approve.Ceremony, x []passkey.Touched) []passkey.Touched { x[0].Sealed = x[1].Sealed; return x },
 	} {
-		h.clock.move(0, 0)
 		id, r := begin(k)
 		c, err := made(id, r.Challenge)
 		if err != nil {
@@ -399,6 +398,9 @@ func TestEnrolRefused(t *testing.T) {
 	}
 	if l := h.acc.Passkeys(); len(l) != 0 {
 		t.Errorf("there are %v", l)
+	}
+	if says := h.ledgerSays(0); says["write/failed"] < 5 {
+		t.Errorf("the ledger says %v", says)
 	}
 	h.gets(prod, h.yes) // and everything is as before
 	if v, err := h.acc.Verify(ctx); err != nil || len(v.Problems) > 0 {

@@ -107,7 +107,7 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, ask broke
 		if err := a.slowly(func() error { return a.again(old) }); err != nil {
 			return err
 		}
-		if bytes.Equal(next, presence) || a.isPresence(roster, next) {
+		if bytes.Equal(next, presence) || a.book.Keys.IsPresence(roster, next, a.o.Device.LendShare, a.book.Place()) {
 			return same()
 		}
 		if bytes.Equal(next, old) {
@@ -193,14 +193,6 @@ func unchanged(op, which string) error {
 	return fault.New(fault.Usage, op, "", "the new "+which+" passphrase is the present one")
 }
 
-// isPresence reports whether a passphrase is the presence passphrase, which nobody
-// types where a passkey approves.
-func (a *Account) isPresence(roster open.Roster, passphrase []byte) bool {
-	g, err := a.book.Keys.Gesture(roster, passphrase, a.o.Device.LendShare, a.book.Place(), nil)
-	g.Close()
-	return err == nil
-}
-
 // fresh refuses new passphrases that are the present ones, as far as the present
 // share can tell.
 func (a *Account) fresh(unlock, presence []byte) error {
@@ -208,7 +200,7 @@ func (a *Account) fresh(unlock, presence []byte) error {
 	if eq, err := a.book.Keys.SameAsUnlock(roster, unlock, a.o.Device.LendShare); err == nil && eq {
 		return unchanged("recover", "unlock")
 	}
-	if a.isPresence(roster, presence) {
+	if a.book.Keys.IsPresence(roster, presence, a.o.Device.LendShare, a.book.Place()) {
 		return unchanged("recover", "presence")
 	}
 	return nil

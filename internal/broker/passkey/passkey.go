@@ -82,7 +82,7 @@ func (r *Registrar) AddPasskey(ctx context.Context, who identity.Caller, ask gat
 	if r.State() != api.StateUnlocked {
 		return "", open.ErrLocked
 	}
-	if err := r.Human(opAdd, who, in.Source); err != nil {
+	if err := r.human(opAdd, who, in.Source); err != nil {
 		return "", err
 	}
 	roster := r.Gate.Book.Roster()
@@ -132,6 +132,14 @@ func (r *Registrar) Place() (origin string, err error) {
 		return "", fault.New(fault.Unavailable, "page", "", "this daemon has no approval page")
 	}
 	return r.Page()
+}
+
+// human is Human, and keeps a refusal.
+func (r *Registrar) human(op string, who identity.Caller, source string) error {
+	if err := r.Human(op, who, source); err != nil {
+		return r.Gate.Refused(who, op, err)
+	}
+	return nil
 }
 
 // paged makes sure that the account has a page: homes of earlier releases have none.
@@ -358,7 +366,7 @@ func (r *Registrar) RemovePasskey(ctx context.Context, who identity.Caller, ask 
 	if r.State() != api.StateUnlocked {
 		return open.ErrLocked
 	}
-	if err := r.Human(opRemove, who, source); err != nil {
+	if err := r.human(opRemove, who, source); err != nil {
 		return err
 	}
 	roster := r.Gate.Book.Roster()

@@ -14,7 +14,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/identity"
 )
 
-// unlocking is an unlock that waits for a
+// unlocking is an unlock that waits for a passkey.
 type unlocking struct {
 	who  identity.Caller
 	done chan error // of one
@@ -47,7 +47,7 @@ func (r *Registrar) beginUnlock(ctx context.Context, who identity.Caller, source
 	if err := r.Ready(ctx); err != nil {
 		return none, nil, err
 	}
-	if err := r.Human("unlock", who, source); err != nil {
+	if err := r.human("unlock", who, source); err != nil {
 		return none, nil, err
 	}
 	if !r.Gate.Book.Roster().Passkeys() {
@@ -73,6 +73,9 @@ func (r *Registrar) Finish(ctx context.Context, id string, touches []gate.Touche
 	switch x := c.For.(type) {
 	case *Enrolment:
 		e, err := r.enrolled(ctx, c, x, touches)
+		if err != nil {
+			r.Gate.Book.Ledger.Later(canon.Event{Type: canon.EventWrite, Action: opAdd, Outcome: "failed", Kind: "page", Reason: gate.Shown(fault.Stranger(err).Msg)})
+		}
 		return "enrolled", e, err
 	case *unlocking:
 		err := r.unlocked(ctx, c, x, touches)
@@ -86,7 +89,7 @@ func (r *Registrar) Finish(ctx context.Context, id string, touches []gate.Touche
 	return "approved", Enrolled{}, err
 }
 
-// unlocked ends an unlock by
+// unlocked ends an unlock by passkey.
 func (r *Registrar) unlocked(ctx context.Context, c approve.Ceremony, u *unlocking, touches []gate.Touched) error {
 	return r.Unlock(ctx, u.who, "page", func() error {
 		_, touch, err := r.Gate.Signer(c, touches)

@@ -186,7 +186,7 @@ func Recover(ctx context.Context, o Options) error {
 			return o.finish(next, err, "the vault is here; unlock it with: thumbturn unlock")
 		}
 		next, err := s.Recover(ctx, o.source(), code, unlock, presence)
-		return o.finish(next, err, "the passphrases are those just given; the old recovery code is used up")
+		return o.finish(next, err, "the passphrases are those just given; the old recovery code is used up. Passkeys must be added anew")
 	})
 }
 

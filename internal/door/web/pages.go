@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -49,10 +50,12 @@ func (p *Pages) Open() {
 	defer p.mu.Unlock()
 	origin, err := config.ReadPage(p.Dir)
 	if err == nil && origin != "" {
-		if p.listen = p.Passed; !p.ours(origin) {
-			closeAll(p.listen)
-			p.listen, err = listenPage(config.PagePort(origin))
+		have := p.Passed
+		if !ours(have, origin) {
+			closeAll(have)
+			have = nil
 		}
+		p.listen, err = listenPage(config.PagePort(origin), have...)
 	} else {
 		closeAll(p.Passed)
 	}
@@ -67,13 +70,13 @@ func (p *Pages) Open() {
 }
 
 // ours reports whether inherited listeners are those of an origin.
-func (p *Pages) ours(origin string) bool {
-	for _, l := range p.listen {
+func ours(ls []net.Listener, origin string) bool {
+	for _, l := range ls {
 		if _, port, err := net.SplitHostPort(l.Addr().String()); err != nil || port != config.PagePort(origin) {
 			return false
 		}
 	}
-	return len(p.listen) > 0
+	return true
 }
 
 // serve answers on the listeners until close. Caller holds mu.
@@ -122,10 +125,14 @@ func (p *Pages) Choose() (string, error) {
 	return "", fault.Wrap(fault.Unavailable, "page", "", err)
 }
 
-// listenPage takes a port on both loopback addresses, or on the one that there is.
-func listenPage(port string) ([]net.Listener, error) {
-	var out []net.Listener
+// listenPage takes a port on both loopback addresses, or on the one that there is,
+// as far as it is not had already.
+func listenPage(port string, have ...net.Listener) ([]net.Listener, error) {
+	out := have
 	for _, host := range []string{"127.0.0.1", "::1"} {
+		if slices.ContainsFunc(have, func(l net.Listener) bool { return l.Addr().String() == net.JoinHostPort(host, port) }) {
+			continue
+		}
 		l, err := net.Listen("tcp", net.JoinHostPort(host, port))
 		switch {
 		case err == nil:
@@ -177,9 +184,9 @@ func (p *Pages) Address() string {
 	return p.server.Origin + "/"
 }
 
-// Ticket is an address that lets its first visitor in; see Server.Ticket. The file that says where the page is can be
-// written by programs of this user; what counts is the signed setting, and where the
-// two differ nobody is sent to the page.
+// Ticket is an address that lets its first visitor in; see Server.Ticket. The file
+// that says where the page is can be written by programs of this user; what counts
+// is the signed setting, and where the two differ nobody is sent to the page.
 func (p *Pages) Ticket(kind, id string) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -345,7 +345,7 @@ func TestWants(t *testing.T) {
 	for body, want := range map[string]int{
 		`{"kind":"answer","requests":["a"]}`:                                 200,
 		`{"kind":"answer","requests":["a"],"lease":{"for":1,"uses":1}}`:      200,
-		`{"kind":"answer","requests":["a","b"],"lease":{"for":1,"uses":1}}`:  400,
+		`{"kind":"answer","requests":["a","b"],"lease":{"for":1,"uses":1}}`:  200,
 		`{"kind":"answer","requests":["a"],"lease":{"for":0,"uses":1}}`:      400,
 		`{"kind":"answer","requests":["a"],"lease":{"for":1,"uses":0}}`:      400,
 		`{"kind":"answer","requests":[]}`:                                    400,

@@ -183,6 +183,9 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source stri
 		return err
 	}
 	yes := approve.Gesture{Source: source, Lease: l}
+	if t.Signed != nil && !b.enrolled(t.Signed.Assertion) { // removed since
+		t.Signed = nil
+	}
 	if t.Signed != nil { // by a passkey, which said what is given
 		if l != (approve.Lease{}) && l != t.Signed.Lease {
 			return fault.New(fault.Conflict, "approve", id, "the passkey signed other terms").WithHint("approve it without --lease")
@@ -214,9 +217,18 @@ func (b *Gate) recorder(ctx context.Context, kind, root string, tickets ...appro
 			evs = append(evs, canon.Event{Type: canon.EventDecision, Request: t.ID, Digest: &t.Digest, Outcome: "approved",
 				Kind: kind, Root: root, Proof: canon.Encode(proofs[i].Evidence()), Raw: t.Raw})
 		}
-		_, err := b.Book.Ledger.Append(ctx, ledger.Entry{Events: evs})
-		return err
+		return b.record(ctx, evs...)
 	}
+}
+
+// record writes what a person answered. A held ledger takes nothing, and only a
+// restore asks there: its statement is what stays of it.
+func (b *Gate) record(ctx context.Context, evs ...canon.Event) error {
+	_, err := b.Book.Ledger.Append(ctx, ledger.Entry{Events: evs})
+	if fault.Is(err, fault.Held) {
+		return nil
+	}
+	return err
 }
 
 // Deny refuses a request. Refusing is always safe, so anybody of this user may.
@@ -224,9 +236,7 @@ func (b *Gate) Deny(ctx context.Context, who identity.Caller, id string) error {
 	if err := b.Desk.Deny(id); err != nil {
 		return err
 	}
-	_, err := b.Book.Ledger.Append(ctx, ledger.Entry{Events: []canon.Event{{Type: canon.EventDecision, Request: id,
-		Outcome: "denied", Kind: string(who.Kind()), Root: who.Root().String()}}})
-	return err
+	return b.record(ctx, canon.Event{Type: canon.EventDecision, Request: id, Outcome: "denied", Kind: string(who.Kind()), Root: who.Root().String()})
 }
 
 // Mute refuses a request, and for a time whatever else its session asks. An agent

@@ -134,6 +134,11 @@ func (b *Gate) Answer(ctx context.Context, c approve.Ceremony, touches []Touched
 	return true, nil
 }
 
+// enrolled reports whether the passkey of an assertion is in the roster.
+func (b *Gate) enrolled(s canon.Assertion) bool {
+	return slices.ContainsFunc(b.Book.Roster().Authenticators, func(a canon.Authenticator) bool { return bytes.Equal(a.Credential, s.Credential) })
+}
+
 // signed keeps a signature without a key.
 func (b *Gate) signed(about asked, s approve.Signed) error {
 	digests := map[string]canon.Hash{}
@@ -171,8 +176,7 @@ func (b *Gate) Refuse(ctx context.Context, id string, mute time.Duration) error 
 		}
 		evs = append(evs, ev)
 	}
-	_, err = b.Book.Ledger.Append(ctx, ledger.Entry{Events: evs})
-	return err
+	return b.record(ctx, evs...)
 }
 
 // Again lets a muted session ask, by the page.

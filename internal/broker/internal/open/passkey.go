@@ -156,8 +156,10 @@ func (k *Keyring) Confirm(r Roster, t Touch, share Share, at Place) error {
 }
 
 // Rotate gives every presence vault's compartment a fresh key, for the slots that
-// the roster still has, and seals the vault's seed to it: what was removed opens
-// nothing that is written from now on. The roster is that without it.
+// the roster still has, and seals the vault's seed to it: by the database as it is
+// from now on, what was removed opens nothing. The vault's own key stays: whoever
+// kept an older copy of the database, the share and what was removed has it still.
+// The roster is that without it.
 func (g *Gesture) Rotate(r Roster, vaults []canon.Vault) (canon.Roster, []canon.Vault, error) {
 	out := r.Roster
 	out.Compartments = slices.Clone(out.Compartments)

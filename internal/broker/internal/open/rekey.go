@@ -99,6 +99,14 @@ func (k *Keyring) SameAsUnlock(r Roster, passphrase []byte, share Share) (bool, 
 	return k.ways.Matches(s, h, passphrase, lend(share))
 }
 
+// IsPresence reports whether a passphrase is the presence passphrase, where nobody
+// types that one because a passkey approves.
+func (k *Keyring) IsPresence(r Roster, passphrase []byte, share Share, at Place) bool {
+	g, err := k.Gesture(r, passphrase, share, at, nil)
+	g.Close()
+	return err == nil
+}
+
 // Recovered is what a recovery code makes: a roster with new slots, descriptors
 // with new presence keys, a gesture that can sign them, and a new code.
 type Recovered struct {

@@ -92,8 +92,12 @@ func (r Roster) Plan(needs []string) [][]string {
 		}
 	}
 	for _, need := range needs {
-		own := 0
+		own, all := 0, 0
 		for _, a := range r.Authenticators {
+			if !a.PRF { // it signs, and opens nothing
+				continue
+			}
+			all++
 			if _, _, ok := r.Slot(Passkey(a.RPID, a.Credential), need); ok {
 				own++
 			}
@@ -101,7 +105,7 @@ func (r Roster) Plan(needs []string) [][]string {
 		if own > 0 {
 			add(need)
 		}
-		if own < len(r.Authenticators) {
+		if own < all {
 			add("account")
 		}
 	}
