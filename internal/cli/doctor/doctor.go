@@ -182,6 +182,9 @@ func judge(st api.Status, home api.Home) []Finding {
 		mode.State, mode.Text, mode.Hint = Warning, st.Mode+" mode, test home", "keep no real secret in it"
 	}
 	out = append(out, mode, locks(st.Locks))
+	if a := st.Approval; a.Page == "" && a.Why != "" {
+		out = append(out, Finding{"page", Problem, "there is no approval page: " + a.Why, "open no link to it; find out which program has its port, end it, then: thumbturn approve"})
+	}
 	if !st.MemoryLock {
 		out = append(out, Finding{"memory", Warning, "the daemon could not lock its memory: values may reach swap", "raise `ulimit -l` to 4096 or more, then: thumbturn daemon stop"})
 	}
