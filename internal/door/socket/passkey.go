@@ -5,6 +5,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker/passkey"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/identity"
 )
 
 // Pages hands out addresses of the approval page.
@@ -24,9 +25,13 @@ func (c *call) ticket(op, kind, id string) (string, error) {
 	return c.s.Pages.Ticket(kind, id)
 }
 
-// page hands out the page's address. It opens what can only be refused or signed for
-// there, and yet it is no agent's: what others ask is nobody's business.
+// page hands out the page's address. What is opened there can only be refused or
+// signed for, and yet it is no agent's: what others ask is nobody's business, and
+// whoever has the page takes mutes back and ends leases.
 func (c *call) page() error {
+	if c.who.Kind() != identity.Person {
+		return fault.New(fault.Denied, "page", "", "only a person opens the approval page").WithHint("mark this terminal as yours first: thumbturn unlock")
+	}
 	if agent, under := c.who.UnderAgent(); under && !c.s.Account.TestHome() {
 		return fault.New(fault.Denied, "page", "", "refused under an agent ("+agent+")").WithHint("run it in a terminal of your own")
 	}
@@ -58,6 +63,7 @@ func (c *call) passkeyAdd(in api.PasskeyAdd) (api.PasskeyBegun, error) {
 	}
 	url, err := c.ticket("passkey add", "enrol", id)
 	if err != nil {
+		c.s.Account.Abandon(id)
 		return api.PasskeyBegun{}, err
 	}
 	return api.PasskeyBegun{ID: id, URL: url}, nil
