@@ -249,7 +249,7 @@ func testUnlock(t *testing.T, chrome context.Context) {
 	if diff := cmp.Diff([]string{"tty-7", "tty-8"}, f.unlocked); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for state, text := range map[string]string{web.Held: "rolled back or forked", web.Empty: "thumbturn init", "odd": "Unlock with a passkey"} {
+	for state, text := range map[string]string{web.Held: "rolled back or forked", web.Empty: "thumbturn init", "odd": "thumbturn unlock --passkey"} {
 		f.change(func(s *web.State) { s.State = state })
 		b.Sees(text)
 	}

@@ -62,7 +62,7 @@ func TestShots(t *testing.T) {
 	b.Sees("Do not approve this.")
 	b.Look(*shots, "unsound")
 	f.change(func(s *web.State) { s.State, s.Requests = web.Locked, nil })
-	b.Sees("Unlock with a passkey")
+	b.Sees("The vaults are locked.")
 	b.Look(*shots, "locked")
 	b.Open(s.Origin + "/#t=used")
 	b.Sees("This page is closed")
