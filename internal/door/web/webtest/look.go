@@ -1,8 +1,14 @@
 package webtest
 
 import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -28,13 +34,51 @@ func (b *Tab) Look(dir, name string) {
 		if wide := Eval[int](b, `document.documentElement.scrollWidth`); wide > int(v.width) {
 			b.t.Errorf("%s on a %s is %d wide", name, v.name, wide)
 		}
-		png, err := chromedp.Run(b.Ctx, chromedp.FullScreenshot(100))
+		shot, err := chromedp.Run(b.Ctx, chromedp.FullScreenshot(100))
 		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name+"-"+v.name+".png"), png, 0o600)
+			shot, err = small(shot)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name+"-"+v.name+".png"), shot, 0o644)
 		}
 		if err != nil {
 			b.t.Fatal(err)
 		}
 	}
 	b.Do(chromedp.EmulateViewport(1280, 800))
+}
+
+// small is the same picture with the 256 colours that it uses most, as a page of text
+// needs no more.
+func small(shot []byte) ([]byte, error) {
+	in, err := png.Decode(bytes.NewReader(shot))
+	if err != nil {
+		return nil, err
+	}
+	used := map[color.RGBA]int{}
+	size := in.Bounds()
+	for y := size.Min.Y; y < size.Max.Y; y++ {
+		for x := size.Min.X; x < size.Max.X; x++ {
+			used[color.RGBAModel.Convert(in.At(x, y)).(color.RGBA)]++
+		}
+	}
+	most := slices.SortedFunc(maps.Keys(used), func(a, b color.RGBA) int { return used[b] - used[a] })
+	var palette color.Palette
+	for _, c := range most[:min(256, len(most))] {
+		palette = append(palette, c)
+	}
+	near := map[color.RGBA]uint8{}
+	for c := range used {
+		near[c] = uint8(palette.Index(c))
+	}
+	out := image.NewPaletted(size, palette)
+	for y := size.Min.Y; y < size.Max.Y; y++ {
+		for x := size.Min.X; x < size.Max.X; x++ {
+			out.SetColorIndex(x, y, near[color.RGBAModel.Convert(in.At(x, y)).(color.RGBA)])
+		}
+	}
+	var b bytes.Buffer
+	e := png.Encoder{CompressionLevel: png.BestCompression}
+	err = e.Encode(&b, out)
+	return b.Bytes(), err
 }
