@@ -195,6 +195,13 @@ func (d *Desk) Changed() <-chan struct{} {
 	return d.changed
 }
 
+// Wake wakes whoever watches: what is shown beside the requests changed.
+func (d *Desk) Wake() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.change()
+}
+
 // change wakes whoever watches. Caller holds mu.
 func (d *Desk) change() {
 	close(d.changed)

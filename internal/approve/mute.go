@@ -104,6 +104,8 @@ func (d *Desk) silenced(t Ticket) error {
 	var cause error
 	if m.refused > told {
 		cause = errRepeated
+	} else { // a flood wakes nobody
+		d.change()
 	}
 	e := fault.Wrap(fault.Denied, "ask", t.ID, cause)
 	e.Msg = "a person wants no more requests of this session until " + m.wall.UTC().Format(time.RFC3339)

@@ -29,7 +29,11 @@ func TestMute(t *testing.T) {
 		t.Errorf("muted twice: %v", err)
 	}
 	for n := range told + 5 {
+		changed := d.Changed()
 		err := d.Park(ticket("again", "me"))
+		if woken(changed) != (n < told) {
+			t.Fatalf("%d: whoever watches is woken: %v", n, woken(changed))
+		}
 		if !fault.Is(err, fault.Denied) || !strings.Contains(err.Error(), "wants no more") || Repeated(err) != (n >= told) {
 			t.Fatalf("%d: %v, repeated %v", n, err, Repeated(err))
 		}
@@ -71,6 +75,15 @@ func TestMute(t *testing.T) {
 }
 
 // So many sessions at once and no more; those that are muted count once each.
+func woken(changed <-chan struct{}) bool {
+	select {
+	case <-changed:
+		return true
+	default:
+		return false
+	}
+}
+
 func TestMutesAreBounded(t *testing.T) {
 	d, _ := desk()
 	for n := range mutes + 1 {

@@ -37,7 +37,7 @@ func ReadPage(dir string) (string, error) {
 	}
 	text := strings.TrimSpace(string(b))
 	if err != nil || PagePort(text) == "" {
-		return "", fault.New(fault.Usage, "page", path, "it does not say where the approval page is").WithHint("remove it: it is written again at the next unlock")
+		return "", fault.New(fault.Usage, "page", path, "it does not say where the approval page is").WithHint("`thumbturn unlock`, then `thumbturn approve`: it is written again")
 	}
 	return text, nil
 }

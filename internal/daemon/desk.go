@@ -127,26 +127,21 @@ func (d desk) Finish(ctx context.Context, id string, as []web.Assertion) (web.Ou
 	case web.OutcomeUnlocked:
 		out.Text = "The vaults are open, and your terminal counts as yours."
 	case web.OutcomeEnrolled:
-		out.Text = enrolled(e.PassphraseEnded, e.PRF, e.Synced)
+		out.Text = passphrase(e.PassphraseEnded, e.PRF)
 	}
 	return out, nil
 }
 
-// enrolled says in plain words what a new passkey gives.
-func enrolled(ended, decrypts, synced bool) string {
-	text := "This passkey signs, and gives no key: it proves that you approved, and the presence passphrase, typed in a terminal, still decrypts."
-	if decrypts {
-		text = "This passkey decrypts: what it approves opens with it, and with nothing that lies on this computer's disk alone."
-		if ended {
-			text += " The presence passphrase has ended."
-		} else {
-			text += " The presence passphrase still works, until there is a second passkey like this one."
-		}
+// passphrase says what a new passkey makes of the presence passphrase; the page says
+// what the passkey gives.
+func passphrase(ended, decrypts bool) string {
+	switch {
+	case ended:
+		return "The presence passphrase has ended: passkeys approve now."
+	case decrypts:
+		return "The presence passphrase still works, until there is a second passkey like this one."
 	}
-	if synced {
-		text += " Its provider may copy it to your other devices, through your account there."
-	}
-	return text
+	return ""
 }
 
 // Refuse implements web.Backend.

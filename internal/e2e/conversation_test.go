@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type conversation struct {
 	other *screen // yours as well, where you approve what you asked for in the first
 	bot   *screen
 	away  map[string]*screen // other computers of yours, by name: homes of their own
+	uid   int                // whose the homes are, where the tests run as root
 
 	request, root string // what was printed last
 }
@@ -88,6 +90,9 @@ func (c *conversation) openAt(home string, k *knows) *screen {
 	c.t.Helper()
 	sh := exec.Command("sh", "-i")
 	sh.Dir, sh.Env = c.dir, c.env(home)
+	if c.uid != 0 {
+		sh.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(c.uid), Gid: uint32(c.uid)}}
+	}
 	s := &screen{c: c, knows: k, p: ptytest.Start(c.t, sh)}
 	s.wait(c.t, "a shell")
 	s.run(c.t, "stty -echo", 0)
@@ -124,7 +129,7 @@ func (c *conversation) stop() {
 		homes = append(homes, filepath.Join(c.top, name))
 	}
 	for _, home := range homes {
-		r := command{Argv: []string{program("thumbturn"), "daemon", "stop"}, Env: c.env(home), Limit: 10 * time.Second}.run()
+		r := command{Argv: []string{program("thumbturn"), "daemon", "stop"}, Env: c.env(home), Limit: 10 * time.Second, UID: c.uid}.run()
 		if r.Code != 0 && !strings.Contains(r.Err, "not running") {
 			c.t.Errorf("stopping the daemon: %v", r)
 		}
@@ -149,7 +154,7 @@ func (k *knows) answer(prompt string) (string, bool) {
 	for _, a := range []struct{ end, say string }{
 		{"unlock passphrase: ", k.unlock}, {"unlock passphrase again: ", k.unlock},
 		{"presence passphrase: ", k.presence}, {"presence passphrase again: ", k.presence},
-		{"recovery code: ", k.code}, {"[y/N] ", "y"},
+		{"recovery code: ", k.code}, {"recovery code, or Enter: ", k.code}, {"[y/N] ", "y"},
 		{"passphrase of the export: ", k.unlock}, {"passphrase again: ", k.unlock},
 	} {
 		if strings.HasSuffix(prompt, a.end) {

@@ -383,6 +383,7 @@ func (a *Account) unlock(ctx context.Context, who identity.Caller, source string
 		a.book.Keys.Lock()
 		return err
 	}
+	a.gate.Desk.Wake()
 	return a.mark(who, test)
 }
 

@@ -105,7 +105,13 @@ func TestLeaseServesItsTask(t *testing.T) {
 	from := h.events()
 	id := h.lease(task(), 30*time.Minute, 20)
 	for range 20 {
+		changed := h.acc.Changed()
 		h.given("under the lease", task())
+		select {
+		case <-changed: // a page shows how many uses are left
+		default:
+			t.Error("nobody hears of a use")
+		}
 	}
 	if l := h.broker.Leases(context.Background()); len(l) != 0 {
 		t.Errorf("used up, and still there: %+v", l)

@@ -88,6 +88,7 @@ func (k *Keeper) find(owner string, task canon.Hash) *Lease {
 
 // open replaces the lease that a session has for the same.
 func (k *Keeper) open(l *Lease) {
+	defer k.g.Desk.Wake()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if old := k.find(l.owner, l.task); old != nil {
@@ -184,6 +185,7 @@ func (k *Keeper) Use(ctx context.Context, l *Lease, ev *canon.Event) (ledger.Int
 	for {
 		in, left, ok := k.take(l, *ev.Digest)
 		if ok {
+			k.g.Desk.Wake()
 			return in, nil
 		}
 		if left == 0 {
@@ -216,6 +218,7 @@ func (k *Keeper) take(l *Lease, digest canon.Hash) (in ledger.Intent, left int, 
 
 // End ends a lease by id.
 func (k *Keeper) End(id string) bool {
+	defer k.g.Desk.Wake()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	l := k.live[id]

@@ -169,6 +169,15 @@ func (r *Registrar) GiveUp() {
 	}
 }
 
+// Abandon gives up an enrolment that no page can finish: its gesture is not kept.
+func (r *Registrar) Abandon(id string) {
+	r.Gate.Acts.Lock()
+	defer r.Gate.Acts.Unlock()
+	if r.enrol != nil && r.enrol.id == id {
+		r.GiveUp()
+	}
+}
+
 // enrolling is the enrolment of an id. The caller holds Gate.Acts.
 func (r *Registrar) enrolling(id string) (*Enrolment, error) {
 	e := r.enrol
@@ -294,6 +303,7 @@ func (r *Registrar) enrolled(ctx context.Context, c approve.Ceremony, e *Enrolme
 		Kind: "page", Reason: said(out)}}})
 	if err == nil {
 		e.result = out
+		r.Gate.Desk.Wake()
 	}
 	return out, err
 }
@@ -401,5 +411,6 @@ func (r *Registrar) RemovePasskey(ctx context.Context, who identity.Caller, ask 
 	if err == nil {
 		_, err = r.Gate.Book.Write(ctx, e)
 	}
+	r.Gate.Desk.Wake()
 	return err
 }

@@ -197,7 +197,7 @@ func page(st api.Status) []Finding {
 	case a.Page == "" && a.Why == "": // none was chosen yet
 		return nil
 	case a.Page == "":
-		return []Finding{{check, Problem, "nobody can approve by passkey: " + a.Why, "end the program that has the port, then: thumbturn daemon stop"}}
+		return []Finding{{check, Problem, "there is no approval page: " + a.Why, "open no link to it; find out which program has its port, end it, then: thumbturn approve"}}
 	}
 	return []Finding{{check, OK, "the approval page is at " + a.Page, ""}, {"desktop", OK, a.Desktop, ""}}
 }

@@ -264,7 +264,11 @@ func printStatus(w io.Writer, st api.Status) {
 		"locks", locks(st.Locks),
 		"memory", yes(!st.MemoryLock, "not locked: values may reach swap"),
 		"policy", yes(st.PolicyDraft != "", "the draft differs from what is in force"),
+		"page", st.Approval.Page,
 	)
+	if st.Approval.Why != "" && st.Approval.Page == "" {
+		lines(w, "warning", "THERE IS NO APPROVAL PAGE: "+st.Approval.Why)
+	}
 	for _, m := range st.Warnings {
 		lines(w, "warning", m)
 	}

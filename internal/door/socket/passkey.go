@@ -25,8 +25,9 @@ func (c *call) ticket(op, kind, id string) (string, error) {
 	return c.s.Pages.Ticket(kind, id)
 }
 
-// page hands out the page's address. It opens what can only be refused or signed for
-// there, and yet it is no agent's: what others ask is nobody's business.
+// page hands out the page's address. What is opened there can only be refused or
+// signed for, and yet it is no agent's: what others ask is nobody's business, and
+// whoever has the page takes mutes back and ends leases.
 func (c *call) page() error {
 	if err := c.s.Account.MayOpen(c.who); err != nil {
 		return err
@@ -59,6 +60,7 @@ func (c *call) passkeyAdd(in api.PasskeyAdd) (api.PasskeyBegun, error) {
 	}
 	url, err := c.ticket("passkey add", "enrol", id)
 	if err != nil {
+		c.s.Account.Abandon(id)
 		return api.PasskeyBegun{}, err
 	}
 	return api.PasskeyBegun{ID: id, URL: url}, nil

@@ -19,6 +19,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/door/web"
+	"github.com/thumbturn/thumbturn/internal/door/web/webtest"
 )
 
 // unanswered fails unless a request still waits, and nothing was answered.
@@ -33,11 +34,11 @@ func (f *fake) unanswered() {
 func testNoVerification(t *testing.T, chrome context.Context) {
 	f, _, b := enrolled(t, chrome)
 	f.park(f.request(nil), 0, "")
-	if _, err := chromedp.Call(b.ctx, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: b.id}); err != nil {
+	if _, err := chromedp.Call(b.Ctx, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: b.ID}); err != nil {
 		t.Fatal(err)
 	}
-	b.click("Approve once")
-	b.sees("The passkey did not confirm")
+	b.Click("Approve once")
+	b.Sees("The passkey did not confirm")
 	f.unanswered()
 	if _, _, begun, refused := f.waiting(); begun != 1 || refused != 0 {
 		t.Errorf("%d begun, %d signatures came", begun, refused)
@@ -49,12 +50,12 @@ func testForged(t *testing.T, chrome context.Context) {
 	f, _, b := enrolled(t, chrome)
 	f.park(f.request(nil), 0, "")
 	yes := true
-	for i, bits := range []webauthn.SetResponseOverrideBitsParams{{AuthenticatorID: b.id, IsBogusSignature: &yes}, {AuthenticatorID: b.id, IsBadUV: &yes}} {
-		if _, err := chromedp.Call(b.ctx, webauthn.SetResponseOverrideBits, bits); err != nil {
+	for i, bits := range []webauthn.SetResponseOverrideBitsParams{{AuthenticatorID: b.ID, IsBogusSignature: &yes}, {AuthenticatorID: b.ID, IsBadUV: &yes}} {
+		if _, err := chromedp.Call(b.Ctx, webauthn.SetResponseOverrideBits, bits); err != nil {
 			t.Fatal(err)
 		}
-		b.click("Approve once")
-		b.sees([]string{"bad signature", "not verified"}[i])
+		b.Click("Approve once")
+		b.Sees([]string{"bad signature", "not verified"}[i])
 		f.unanswered()
 		if _, _, _, refused := f.waiting(); refused != i+1 {
 			t.Errorf("%d refused", refused)
@@ -66,9 +67,9 @@ func testForged(t *testing.T, chrome context.Context) {
 func testScriptClicks(t *testing.T, chrome context.Context) {
 	f, _, b := enrolled(t, chrome)
 	f.park(f.request(nil), time.Hour, "")
-	b.sees("Give a secret")
-	b.until(`!document.body.classList.contains("arming")`)
-	eval[chromedp.Void](b, `document.querySelectorAll("button").forEach((e) => {
+	b.Sees("Give a secret")
+	b.Until(`!document.body.classList.contains("arming")`)
+	webtest.Eval[chromedp.Void](b, `document.querySelectorAll("button").forEach((e) => {
 		e.click();
 		for (const kind of ["pointerdown", "mousedown", "mouseup", "click"]) e.dispatchEvent(new MouseEvent(kind, { bubbles: true, view: window }));
 		e.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true }));
@@ -77,8 +78,8 @@ func testScriptClicks(t *testing.T, chrome context.Context) {
 	if _, _, begun, _ := f.waiting(); begun != 0 || len(f.refusals) != 0 {
 		t.Errorf("%d begun, %v", begun, f.refusals)
 	}
-	b.click("Approve once") // and a person's works
-	b.sees("Approved.")
+	b.Click("Approve once") // and a person's works
+	b.Sees("Approved.")
 }
 
 // A click that comes before a person can have read does nothing: after what is
@@ -86,19 +87,19 @@ func testScriptClicks(t *testing.T, chrome context.Context) {
 func testEarlyClicks(t *testing.T, chrome context.Context) {
 	f, _, b := enrolled(t, chrome)
 	f.park(f.request(nil), 0, "")
-	b.sees("Give a secret")
-	eval[chromedp.Void](b, `(() => {
+	b.Sees("Give a secret")
+	webtest.Eval[chromedp.Void](b, `(() => {
 		const real = window.fetch;
 		window.begun = 0; // by the time a click was handled
 		window.fetch = (...a) => { if (a[0] === "/api/begin") begun++; return real(...a); };
 		addEventListener("click", () => { window.early = document.body.classList.contains("arming"); }, true);
 	})()`)
 	for range 20 {
-		b.until(`!document.body.classList.contains("busy")`)
-		eval[chromedp.Void](b, `window.early = null; window.begun = 0; window.dispatchEvent(new Event("focus"))`)
-		b.hit("Approve once")
-		if eval[bool](b, `early === true`) {
-			if n := eval[int](b, `begun`); n != 0 {
+		b.Until(`!document.body.classList.contains("busy")`)
+		webtest.Eval[chromedp.Void](b, `window.early = null; window.begun = 0; window.dispatchEvent(new Event("focus"))`)
+		b.Hit("Approve once")
+		if webtest.Eval[bool](b, `early === true`) {
+			if n := webtest.Eval[int](b, `begun`); n != 0 {
 				t.Error("an early click began a ceremony")
 			}
 			f.unanswered()
@@ -113,27 +114,20 @@ func testEarlyClicks(t *testing.T, chrome context.Context) {
 func testAgent(t *testing.T, chrome context.Context) {
 	f, s, _ := enrolled(t, chrome)
 	f.park(f.request(nil), 0, "")
-	agent := newTab(t, chrome)
-	agent.authenticator(nil)
-	agent.open(link(t, s, web.LinkOpen, ""))
-	agent.sees("Give a secret")
-	eval[chromedp.Void](agent, `navigator.credentials.create({ publicKey: { challenge: new Uint8Array(32), rp: { id: "`+host+`", name: "x" }, authenticatorSelection: { residentKey: "required" },
+	agent := webtest.NewTab(t, chrome)
+	agent.Authenticator(nil)
+	agent.Open(link(t, s, web.LinkOpen, ""))
+	agent.Sees("Give a secret")
+	webtest.Eval[chromedp.Void](agent, `navigator.credentials.create({ publicKey: { challenge: new Uint8Array(32), rp: { id: "`+host+`", name: "x" }, authenticatorSelection: { residentKey: "required" },
 		user: { id: new Uint8Array(16), name: "x", displayName: "x" }, pubKeyCredParams: [{ type: "public-key", alg: -7 }] } }).then(() => undefined)`)
-	agent.click("Approve once")
-	agent.sees("The passkey did not confirm")
+	agent.Click("Approve once")
+	agent.Sees("The passkey did not confirm")
 	f.unanswered()
 	// Nor can it enrol with such a link.
-	w := agent.post(f.origin, "register", `{}`)
+	w := agent.Post(f.origin, "register", `{}`)
 	if w != "404" {
 		t.Errorf("register: %s", w)
 	}
-}
-
-// post asks the API from within the page, with its token.
-func (b *tab) post(origin, call, body string) string {
-	b.t.Helper()
-	return eval[string](b, `fetch("`+origin+`/api/`+call+`", { method: "POST", body: `+quote(body)+`, headers: { "Content-Type": "application/json",
-		"Thumbturn-Token": JSON.parse(sessionStorage.getItem("pass") || "{}").token || "" } }).then((r) => String(r.status), (e) => e.name)`)
 }
 
 // elsewhere serves a page on another port, under the same name as ours.
@@ -156,13 +150,13 @@ func testFrame(t *testing.T, chrome context.Context) {
 	_, s := serve(t)
 	u := link(t, s, web.LinkOpen, "")
 	evil := elsewhere(t, `<iframe src="`+u+`" allow="publickey-credentials-get"></iframe><script src="`+s.Origin+`/canon.js" onload="window.ran=1" onerror="window.ran=0"></script>`)
-	b := newTab(t, chrome)
-	b.open(evil)
-	b.until(`window.ran === 0 || window.ran === 1`)
-	if eval[int](b, `window.ran`) != 0 {
+	b := webtest.NewTab(t, chrome)
+	b.Open(evil)
+	b.Until(`window.ran === 0 || window.ran === 1`)
+	if webtest.Eval[int](b, `window.ran`) != 0 {
 		t.Error("a script of ours ran elsewhere")
 	}
-	tree, err := chromedp.Call(b.ctx, page.GetFrameTree, struct{}{})
+	tree, err := chromedp.Call(b.Ctx, page.GetFrameTree, struct{}{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,9 +164,9 @@ func testFrame(t *testing.T, chrome context.Context) {
 	if len(frames) != 1 || strings.HasPrefix(frames[0].Frame.URL, s.Origin) {
 		t.Errorf("the frame shows %+v", frames)
 	}
-	own := newTab(t, chrome) // the ticket in the frame's address was not used up
-	own.open(u)
-	own.sees("Nothing waits.")
+	own := webtest.NewTab(t, chrome) // the ticket in the frame's address was not used up
+	own.Open(u)
+	own.Sees("Nothing waits.")
 }
 
 // A page on another port of our name gets the passkey to sign, since the RP ID
@@ -181,11 +175,11 @@ func testOtherPort(t *testing.T, chrome context.Context) {
 	f, s, b := enrolled(t, chrome)
 	q := f.park(f.request(nil), 0, "")
 	evil := elsewhere(t, `<title>evil</title>`)
-	b.open(evil)
-	if got := b.post(s.Origin, "open", `{"ticket":"`+ticket(t, s, web.LinkOpen, "")+`"}`); got != "TypeError" {
+	b.Open(evil)
+	if got := b.Post(s.Origin, "open", `{"ticket":"`+ticket(t, s, web.LinkOpen, "")+`"}`); got != "TypeError" {
 		t.Errorf("another port asks: %s", got)
 	}
-	if got := eval[string](b, `fetch("`+s.Origin+`/api/open", { method: "POST", mode: "no-cors", body: "{}" }).then((r) => r.type, (e) => e.name)`); got != "opaque" && got != "TypeError" {
+	if got := webtest.Eval[string](b, `fetch("`+s.Origin+`/api/open", { method: "POST", mode: "no-cors", body: "{}" }).then((r) => r.type, (e) => e.name)`); got != "opaque" && got != "TypeError" {
 		t.Errorf("without CORS: %s", got)
 	}
 	// A program that stole a token begins a ceremony, and lets that page sign it.
@@ -215,7 +209,7 @@ func testOtherPort(t *testing.T, chrome context.Context) {
 	post("/api/open", "", map[string]string{"ticket": ticket(t, s, web.LinkOpen, "")}, &in)
 	var c web.Ceremony
 	post("/api/begin", in.Token, web.Want{Kind: web.WantAnswer, Requests: []string{q.ID}}, &c)
-	signed := run[web.Assertion](b, `async (c) => {
+	signed := run[web.Assertion](t, b, `async (c) => {
 		const un = (s) => Uint8Array.from(atob(s), (x) => x.charCodeAt(0)), to = (b) => btoa(String.fromCharCode(...new Uint8Array(b)));
 		const got = await navigator.credentials.get({ publicKey: { challenge: Uint8Array.from(c.challenge.match(/../g), (x) => parseInt(x, 16)), rpId: c.rp_id,
 			userVerification: "required", allowCredentials: c.credentials.map((id) => ({ type: "public-key", id: un(id) })) } });
@@ -251,8 +245,8 @@ func testLies(t *testing.T, chrome context.Context) {
 		f.mu.Lock()
 		f.twist = c.twist
 		f.mu.Unlock()
-		b.click("Approve once")
-		b.sees(c.says)
+		b.Click("Approve once")
+		b.Sees(c.says)
 	}
 	f.unanswered()
 	if _, _, _, refused := f.waiting(); refused != 0 {
@@ -262,10 +256,10 @@ func testLies(t *testing.T, chrome context.Context) {
 	r.Caller.Root = "6.6.b7"
 	f.park(r, 0, "")
 	f.change(func(s *web.State) { s.Requests[1].Code = "0000-0000" })
-	b.open(link(t, s, web.LinkOpen, ""))
-	b.sees("Do not approve this.")
-	b.sees("not 0000-0000")
-	if n := eval[int](b, `[...document.querySelectorAll("#cards > article")].filter((a) => a.innerText.includes("Do not approve") && a.innerText.includes("Approve once")).length`); n != 0 {
+	b.Open(link(t, s, web.LinkOpen, ""))
+	b.Sees("Do not approve this.")
+	b.Sees("not 0000-0000")
+	if n := webtest.Eval[int](b, `[...document.querySelectorAll("#cards > article")].filter((a) => a.innerText.includes("Do not approve") && a.innerText.includes("Approve once")).length`); n != 0 {
 		t.Error("a request with another code can be approved")
 	}
 }

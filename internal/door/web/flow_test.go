@@ -7,62 +7,40 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/door/web"
+	"github.com/thumbturn/thumbturn/internal/door/web/webtest"
 )
 
-// quiet fails the test if the browser complains: of the policy, of a script.
-func (b *tab) quiet() {
-	b.t.Helper()
-	if _, err := chromedp.Call(b.ctx, log.Enable, struct{}{}); err != nil {
-		b.t.Fatal(err)
-	}
-	err := chromedp.Listen(b.ctx, func(ev any) {
-		switch ev := ev.(type) {
-		case *log.EventEntryAdded:
-			if ev.Entry.Level == log.EntryLevelError {
-				b.t.Errorf("the browser complains: %s %s", ev.Entry.Text, ev.Entry.URL)
-			}
-		case *runtime.EventExceptionThrown:
-			b.t.Errorf("the script fails: %+v", ev.ExceptionDetails)
-		}
-	})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 // enrolled is a server with one passkey, and the tab that has it.
-func enrolled(t *testing.T, chrome context.Context) (*fake, *web.Server, *tab) {
+func enrolled(t *testing.T, chrome context.Context) (*fake, *web.Server, *webtest.Tab) {
 	t.Helper()
 	f, s := serve(t)
-	b := newTab(t, chrome)
-	b.authenticator(nil)
-	b.enrol(s)
+	b := webtest.NewTab(t, chrome)
+	b.Authenticator(nil)
+	enrol(t, b, s)
 	return f, s, b
 }
 
 func testApprove(t *testing.T, chrome context.Context) {
 	f, s := serve(t)
-	b := newTab(t, chrome)
-	b.quiet()
-	b.authenticator(nil)
-	b.enrol(s)
-	b.sees("It signs and decrypts")
+	b := webtest.NewTab(t, chrome)
+	b.Quiet()
+	b.Authenticator(nil)
+	enrol(t, b, s)
+	b.Sees("It signs and decrypts")
 	q := f.park(f.request(nil), 0, "the vault is guarded")
-	b.sees(q.Code)
-	b.until(`document.getElementById("say").textContent.includes("New request: agent, looks like claude, Give a secret to a program: op://prod/stripe/secret-key, code ` + q.Code + `")`)
-	if u := eval[string](b, "location.href"); u != f.origin+"/" {
+	b.Sees(q.Code)
+	b.Until(`document.getElementById("say").textContent.includes("New request: agent, looks like claude, Give a secret to a program: op://prod/stripe/secret-key, code ` + q.Code + `")`)
+	if u := webtest.Eval[string](b, "location.href"); u != f.origin+"/" {
 		t.Errorf("the address bar shows %q", u)
 	}
-	b.click("Approve once")
-	b.sees("Approved. " + q.Code)
+	b.Click("Approve once")
+	b.Sees("Approved. " + q.Code)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, k := range f.passkeys {
@@ -78,24 +56,24 @@ func testApprove(t *testing.T, chrome context.Context) {
 
 func testSignOnly(t *testing.T, chrome context.Context) {
 	f, s := serve(t)
-	b := newTab(t, chrome)
-	b.authenticator(func(o *webauthn.VirtualAuthenticatorOptions) { o.HasPrf, o.DefaultBackupEligibility = false, true })
-	b.enrol(s)
-	b.sees("It signs only")
-	b.sees("Its provider may copy it")
+	b := webtest.NewTab(t, chrome)
+	b.Authenticator(func(o *webauthn.VirtualAuthenticatorOptions) { o.HasPrf, o.DefaultBackupEligibility = false, true })
+	enrol(t, b, s)
+	b.Sees("It signs only")
+	b.Sees("Its provider may copy it")
 	f.park(f.request(nil), 0, "")
-	b.click("Approve once")
-	b.sees("Now type the presence passphrase at the terminal.")
+	b.Click("Approve once")
+	b.Sees("Now type the presence passphrase at the terminal.")
 }
 
 // What the browser is asked for, to the letter; and no credential is serialized.
 func testOptions(t *testing.T, chrome context.Context) {
 	f, s := serve(t)
-	b := newTab(t, chrome)
-	b.authenticator(nil)
-	b.open(link(t, s, web.LinkEnrol, "ticket"))
-	b.sees("What it can give")
-	eval[chromedp.Void](b, `(() => {
+	b := webtest.NewTab(t, chrome)
+	b.Authenticator(nil)
+	b.Open(link(t, s, web.LinkEnrol, "ticket"))
+	b.Sees("What it can give")
+	webtest.Eval[chromedp.Void](b, `(() => {
 		window.asked = [];
 		window.serialized = 0;
 		const text = (v) => v instanceof Uint8Array ? Canon.hex(v) : Array.isArray(v) ? v.map(text) : v && typeof v === "object" ? Object.fromEntries(Object.entries(v).map(([k, x]) => [k, text(x)])) : v;
@@ -105,9 +83,9 @@ func testOptions(t *testing.T, chrome context.Context) {
 		}
 		PublicKeyCredential.prototype.toJSON = () => { serialized++; return {}; };
 	})()`)
-	b.click("Create the passkey")
-	b.click("Use the passkey")
-	b.sees("is enrolled")
+	b.Click("Create the passkey")
+	b.Click("Use the passkey")
+	b.Sees("is enrolled")
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	id := ""
@@ -126,11 +104,11 @@ func testOptions(t *testing.T, chrome context.Context) {
 			"rpId": host, "userVerification": "required", "timeout": 120000.0, "extensions": prf,
 			"allowCredentials": []any{map[string]any{"type": "public-key", "id": id}}}},
 	}
-	got := eval[[]any](b, `asked.map((o) => { if (!/^[0-9a-f]{64}$/.test(o.publicKey.challenge)) return o; delete o.publicKey.challenge; return o; })`)
+	got := webtest.Eval[[]any](b, `asked.map((o) => { if (!/^[0-9a-f]{64}$/.test(o.publicKey.challenge)) return o; delete o.publicKey.challenge; return o; })`)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if n := eval[int](b, `serialized`); n != 0 {
+	if n := webtest.Eval[int](b, `serialized`); n != 0 {
 		t.Errorf("%d credentials were serialized", n)
 	}
 }
@@ -140,14 +118,14 @@ func testBatches(t *testing.T, chrome context.Context) {
 	f, _, b := enrolled(t, chrome)
 	f.batches = 2
 	f.park(f.request(nil), 0, "")
-	b.click("Approve once")
-	b.sees("One more use of the passkey is needed.")
-	eval[chromedp.Void](b, `[...document.querySelectorAll("button")].find((b) => b.textContent.startsWith("Continue")).click()`)
+	b.Click("Approve once")
+	b.Sees("One more use of the passkey is needed.")
+	webtest.Eval[chromedp.Void](b, `[...document.querySelectorAll("button")].find((b) => b.textContent.startsWith("Continue")).click()`)
 	if waits, _, _, _ := f.waiting(); waits != 1 {
 		t.Error("a script's click went on")
 	}
-	b.hit("Continue: passkey, 2 of 2")
-	b.sees("Approved.")
+	b.Hit("Continue: passkey, 2 of 2")
+	b.Sees("Approved.")
 }
 
 // Some providers give arrays of numbers, views, or nothing where something was promised.
@@ -162,7 +140,7 @@ func testOddOutputs(t *testing.T, chrome context.Context) {
 		{`(x) => new Uint8Array(31)`, "Signed."},
 		{`(x) => "0123456789abcdef0123456789abcdef"`, "Signed."},
 	} {
-		eval[chromedp.Void](b, `(() => {
+		webtest.Eval[chromedp.Void](b, `(() => {
 			window.real ||= PublicKeyCredential.prototype.getClientExtensionResults;
 			PublicKeyCredential.prototype.getClientExtensionResults = function () {
 				const r = real.call(this), change = `+c.change+`;
@@ -170,9 +148,9 @@ func testOddOutputs(t *testing.T, chrome context.Context) {
 			};
 		})()`)
 		q := f.park(f.request(nil), 0, "")
-		b.sees(q.Code)
-		b.click("Approve once")
-		b.until(`document.getElementById("notice").innerText.includes("` + c.want + `") && document.getElementById("notice").innerText.includes("` + q.Code + `")`)
+		b.Sees(q.Code)
+		b.Click("Approve once")
+		b.Until(`document.getElementById("notice").innerText.includes("` + c.want + `") && document.getElementById("notice").innerText.includes("` + q.Code + `")`)
 	}
 	_, answered, _, refused := f.waiting()
 	if answered != 7 || refused != 0 {
@@ -189,16 +167,16 @@ func testTogether(t *testing.T, chrome context.Context) {
 		want = append(want, f.park(f.request(nil), time.Hour, "").ID)
 	}
 	other := f.park(f.request(func(r *canon.Request) { r.Caller.Root = "5.5.b7" }), time.Hour, "")
-	b.sees(other.Code)
-	b.sees("3 requests of one session, answered together")
-	if n := eval[int](b, `document.querySelectorAll("#cards > article").length`); n != 2 {
+	b.Sees(other.Code)
+	b.Sees("3 requests of one session, answered together")
+	if n := webtest.Eval[int](b, `document.querySelectorAll("#cards > article").length`); n != 2 {
 		t.Errorf("%d cards", n)
 	}
-	if n := eval[int](b, `[...document.querySelectorAll("button")].filter((b) => b.textContent === "Allow for …").length`); n != 1 {
+	if n := webtest.Eval[int](b, `[...document.querySelectorAll("button")].filter((b) => b.textContent === "Allow for …").length`); n != 1 {
 		t.Errorf("a lease is offered %d times", n)
 	}
-	b.click("Approve all 3 once")
-	b.sees("Approved.")
+	b.Click("Approve all 3 once")
+	b.Sees("Approved.")
 	waits, answered, begun, _ := f.waiting()
 	if waits != 1 || answered != 3 || begun != 1 || len(f.answers) != 1 || len(f.answers[0].Requests) != len(want) {
 		t.Errorf("%d wait, %d answered by %d signatures", waits, answered, begun)
@@ -206,8 +184,8 @@ func testTogether(t *testing.T, chrome context.Context) {
 	for range 9 { // more than one signature can cover
 		f.park(f.request(nil), 0, "")
 	}
-	b.sees("8 requests of one session, answered together")
-	if n := eval[int](b, `document.querySelectorAll("#cards > article").length`); n != 3 {
+	b.Sees("8 requests of one session, answered together")
+	if n := webtest.Eval[int](b, `document.querySelectorAll("#cards > article").length`); n != 3 {
 		t.Errorf("%d cards", n)
 	}
 }
@@ -215,20 +193,20 @@ func testTogether(t *testing.T, chrome context.Context) {
 func testLease(t *testing.T, chrome context.Context) {
 	f, _, b := enrolled(t, chrome)
 	f.park(f.request(lease), 30*time.Minute, "")
-	b.click("Allow for …")
-	b.sees("LEASE")
-	if got := eval[string](b, `[...document.querySelectorAll(".lease option")].map((o) => o.textContent).join()`); got != "5 min,15 min,30 min" {
+	b.Click("Allow for …")
+	b.Sees("LEASE")
+	if got := webtest.Eval[string](b, `[...document.querySelectorAll(".lease option")].map((o) => o.textContent).join()`); got != "5 min,15 min,30 min" {
 		t.Errorf("choices: %s", got)
 	}
-	eval[chromedp.Void](b, `(() => { const i = document.querySelector(".lease input"); i.value = "1001"; i.dispatchEvent(new Event("input")); })()`)
-	b.sees("Choose 1 to 1000 times")
-	eval[chromedp.Void](b, `(() => { const i = document.querySelector(".lease input"), s = document.querySelector(".lease select");
+	webtest.Eval[chromedp.Void](b, `(() => { const i = document.querySelector(".lease input"); i.value = "1001"; i.dispatchEvent(new Event("input")); })()`)
+	b.Sees("Choose 1 to 1000 times")
+	webtest.Eval[chromedp.Void](b, `(() => { const i = document.querySelector(".lease input"), s = document.querySelector(".lease select");
 		i.value = "20"; s.value = "900000"; i.dispatchEvent(new Event("input")); })()`)
 	before := time.Now()
-	b.click("Allow for 15 min, 20 times")
-	b.sees("Approved.")
-	b.click("End")
-	b.until(`document.getElementById("leave").hidden`)
+	b.Click("Allow for 15 min, 20 times")
+	b.Sees("Approved.")
+	b.Click("End")
+	b.Until(`document.getElementById("leave").hidden`)
 	l := f.answers[0].Lease
 	if l == nil || l.Uses != 20 || time.UnixMilli(l.Until).Sub(before) < 15*time.Minute-time.Second {
 		t.Errorf("%+v", l)
@@ -241,17 +219,17 @@ func testLease(t *testing.T, chrome context.Context) {
 // To say no takes no passkey.
 func testRefuse(t *testing.T, chrome context.Context) {
 	f, s := serve(t)
-	b := newTab(t, chrome)
-	b.open(link(t, s, web.LinkOpen, ""))
+	b := webtest.NewTab(t, chrome)
+	b.Open(link(t, s, web.LinkOpen, ""))
 	one := f.park(f.request(nil), 0, "")
-	b.sees("No passkey is enrolled yet. Approve at a terminal: thumbturn approve " + one.ID)
-	b.click("Deny")
-	b.sees("Denied. " + one.Code)
+	b.Sees("No passkey is enrolled yet. Approve at a terminal: thumbturn approve " + one.ID)
+	b.Click("Deny")
+	b.Sees("Denied. " + one.Code)
 	two := f.park(f.request(nil), 0, "")
-	b.sees(two.Code)
-	b.click("Deny and mute 10 min")
-	b.click("Unmute")
-	b.until(`document.getElementById("leave").hidden`)
+	b.Sees(two.Code)
+	b.Click("Deny and mute 10 min")
+	b.Click("Unmute")
+	b.Until(`document.getElementById("leave").hidden`)
 	want := []web.Refusal{{Kind: web.RefuseDeny, ID: one.ID}, {Kind: web.RefuseMute, ID: two.ID, For: 600_000}, {Kind: web.RefuseUnmute, ID: two.ID}}
 	if diff := cmp.Diff(want, f.refusals); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -261,43 +239,43 @@ func testRefuse(t *testing.T, chrome context.Context) {
 func testUnlock(t *testing.T, chrome context.Context) {
 	f, s, b := enrolled(t, chrome)
 	f.change(func(s *web.State) { s.State = web.Locked })
-	b.open(link(t, s, web.LinkUnlock, "tty-7"))
-	b.click("Unlock with a passkey")
-	b.sees("Unlocked.")
-	b.sees("Nothing waits.")
-	b.open(link(t, s, web.LinkUnlock, "tty-8")) // another terminal, while unlocked
-	b.click("Confirm with a passkey")
-	b.sees("Unlocked.")
+	b.Open(link(t, s, web.LinkUnlock, "tty-7"))
+	b.Click("Unlock with a passkey")
+	b.Sees("Unlocked.")
+	b.Sees("Nothing waits.")
+	b.Open(link(t, s, web.LinkUnlock, "tty-8")) // another terminal, while unlocked
+	b.Click("Confirm with a passkey")
+	b.Sees("Unlocked.")
 	if diff := cmp.Diff([]string{"tty-7", "tty-8"}, f.unlocked); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for state, text := range map[string]string{web.Held: "rolled back or forked", web.Empty: "thumbturn init", "odd": "Unlock with a passkey"} {
+	for state, text := range map[string]string{web.Held: "rolled back or forked", web.Empty: "thumbturn init", "odd": "thumbturn unlock --passkey"} {
 		f.change(func(s *web.State) { s.State = state })
-		b.sees(text)
+		b.Sees(text)
 	}
 }
 
 // Everything works from the keyboard, in the order of the page.
 func testKeyboard(t *testing.T, chrome context.Context) {
 	f, s, b := enrolled(t, chrome)
-	b.open(link(t, s, web.LinkOpen, ""))
+	b.Open(link(t, s, web.LinkOpen, ""))
 	f.park(f.request(nil), time.Hour, "")
-	b.sees("Give a secret")
-	b.until(`!document.body.classList.contains("arming")`)
+	b.Sees("Give a secret")
+	b.Until(`!document.body.classList.contains("arming")`)
 	var order []string
 	for range 4 {
-		b.do(chromedp.KeyEvent("\t"))
-		order = append(order, eval[string](b, `document.activeElement.textContent`))
+		b.Do(chromedp.KeyEvent("\t"))
+		order = append(order, webtest.Eval[string](b, `document.activeElement.textContent`))
 	}
 	if diff := cmp.Diff([]string{"Approve once", "Allow for …", "Deny", "Deny and mute 10 min"}, order); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for range 3 {
-		b.do(chromedp.KeyEvent("\t", chromedp.KeyModifiers(8))) // shift
+		b.Do(chromedp.KeyEvent("\t", chromedp.KeyModifiers(8))) // shift
 	}
-	b.do(chromedp.KeyEvent("\r"))
-	b.sees("Approved.")
-	if id := eval[string](b, `document.activeElement.id`); id != "notice" {
+	b.Do(chromedp.KeyEvent("\r"))
+	b.Sees("Approved.")
+	if id := webtest.Eval[string](b, `document.activeElement.id`); id != "notice" {
 		t.Errorf("the focus is on %q", id)
 	}
 }
@@ -306,19 +284,19 @@ func testKeyboard(t *testing.T, chrome context.Context) {
 func testLink(t *testing.T, chrome context.Context) {
 	_, s := serve(t)
 	u := link(t, s, web.LinkOpen, "")
-	b := newTab(t, chrome)
-	b.open(u)
-	b.sees("Nothing waits.")
-	b.do(chromedp.Reload())
-	b.sees("Nothing waits.")
-	if got := eval[string](b, `document.cookie + localStorage.length`); got != "0" {
+	b := webtest.NewTab(t, chrome)
+	b.Open(u)
+	b.Sees("Nothing waits.")
+	b.Do(chromedp.Reload())
+	b.Sees("Nothing waits.")
+	if got := webtest.Eval[string](b, `document.cookie + localStorage.length`); got != "0" {
 		t.Errorf("the page keeps %q", got)
 	}
 	for _, again := range []string{u, s.Origin + "/", s.Origin + "/#t=", s.Origin + "/#x=" + strings.Repeat("0", 26)} {
-		other := newTab(t, chrome)
-		other.open(again)
-		other.sees("This page is closed")
-		if got := eval[string](other, `location.href`); got != s.Origin+"/" {
+		other := webtest.NewTab(t, chrome)
+		other.Open(again)
+		other.Sees("This page is closed")
+		if got := webtest.Eval[string](other, `location.href`); got != s.Origin+"/" {
 			t.Errorf("the address bar shows %q", got)
 		}
 	}
@@ -327,32 +305,32 @@ func testLink(t *testing.T, chrome context.Context) {
 // On a phone nothing is cut and nothing is wider than the screen.
 func testPhone(t *testing.T, chrome context.Context) {
 	f, s := serve(t)
-	b := newTab(t, chrome)
-	b.do(chromedp.EmulateViewport(360, 740))
-	b.open(link(t, s, web.LinkOpen, ""))
+	b := webtest.NewTab(t, chrome)
+	b.Do(chromedp.EmulateViewport(360, 740))
+	b.Open(link(t, s, web.LinkOpen, ""))
 	r := f.request(hostile)
 	r.Place.Dir = "/" + strings.Repeat("a", 400)
 	r.Subjects[0].Ref = "op://" + strings.Repeat("v", 200) + "/i/f"
 	r.Purpose.Value += strings.Repeat("ä\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301", 20) + "\u202e" + strings.Repeat("x", 200)
 	q := f.park(r, time.Hour, "")
-	b.sees(q.Code)
-	if n := eval[int](b, `document.documentElement.scrollWidth`); n > 360 {
+	b.Sees(q.Code)
+	if n := webtest.Eval[int](b, `document.documentElement.scrollWidth`); n > 360 {
 		t.Errorf("%d wide", n)
 	}
-	cut := eval[[]string](b, `[...document.querySelectorAll("article *:not(.unseen)")].filter((e) => {
+	cut := webtest.Eval[[]string](b, `[...document.querySelectorAll("article *:not(.unseen)")].filter((e) => {
 		const r = e.getBoundingClientRect(), s = getComputedStyle(e);
 		return r.width > 0 && (r.right > 360 || r.left < 0 || s.textOverflow === "ellipsis" || s.display !== "inline" && e.scrollWidth > e.clientWidth + 1);
 	}).map((e) => e.outerHTML.slice(0, 80))`)
 	if len(cut) > 0 {
 		t.Errorf("cut: %q", cut)
 	}
-	text := eval[string](b, `document.querySelector("article").innerText`)
+	text := webtest.Eval[string](b, `document.querySelector("article").innerText`)
 	for _, want := range append(r.Place.Shown[2:2], canon.Escape(r.Place.Dir), canon.Escape(r.Subjects[0].Ref), canon.Escape(r.Purpose.Value), `\u{1b}[2Kecho harmless`, `<b>now</b>`) {
 		if !strings.Contains(text, want) {
 			t.Errorf("not shown: %q", want)
 		}
 	}
-	if top := eval[float64](b, `document.querySelector(".groups").getBoundingClientRect().top`); top < 0 {
+	if top := webtest.Eval[float64](b, `document.querySelector(".groups").getBoundingClientRect().top`); top < 0 {
 		t.Errorf("the groups begin at %v", top)
 	}
 }
@@ -360,30 +338,30 @@ func testPhone(t *testing.T, chrome context.Context) {
 // The page of a server that is not there any more says so, and offers nothing.
 func testGone(t *testing.T, chrome context.Context) {
 	f, s := serve(t)
-	b := newTab(t, chrome)
-	b.open(link(t, s, web.LinkOpen, ""))
+	b := webtest.NewTab(t, chrome)
+	b.Open(link(t, s, web.LinkOpen, ""))
 	q := f.park(f.request(nil), 0, "")
-	b.sees(q.Code)
-	eval[chromedp.Void](b, `window.fetch = () => Promise.reject(new TypeError("no network"))`)
+	b.Sees(q.Code)
+	webtest.Eval[chromedp.Void](b, `window.fetch = () => Promise.reject(new TypeError("no network"))`)
 	f.change(func(*web.State) {}) // the poll that was under way comes back
-	b.until(`document.getElementById("vaults").textContent === "Not connected"`)
-	eval[chromedp.Void](b, `window.fetch = () => Promise.resolve(new Response("not found", { status: 404, headers: { "Content-Type": "text/plain" } }))`)
-	b.sees("This page is closed")
-	if n := eval[int](b, `[...document.querySelectorAll("button")].filter((b) => b.offsetParent).length`); n != 0 {
+	b.Until(`document.getElementById("vaults").textContent === "Not connected"`)
+	webtest.Eval[chromedp.Void](b, `window.fetch = () => Promise.resolve(new Response("not found", { status: 404, headers: { "Content-Type": "text/plain" } }))`)
+	b.Sees("This page is closed")
+	if n := webtest.Eval[int](b, `[...document.querySelectorAll("button")].filter((b) => b.offsetParent).length`); n != 0 {
 		t.Errorf("%d buttons", n)
 	}
 }
 
 func testSearch(t *testing.T, chrome context.Context) {
 	f, s := serve(t)
-	b := newTab(t, chrome)
+	b := webtest.NewTab(t, chrome)
 	one, two := f.park(f.request(nil), 0, ""), f.park(f.request(lease), 0, "")
 	f.change(func(s *web.State) { s.History, s.Requests = s.Requests, nil })
-	b.open(link(t, s, web.LinkOpen, ""))
-	b.sees(one.Code)
-	b.do(chromedp.SendKeys(chromedp.ID("find"), "Postgres"))
-	b.sees("1 of 2")
-	if text := eval[string](b, `document.getElementById("history").innerText`); strings.Contains(text, one.Code) || !strings.Contains(text, two.Code) {
+	b.Open(link(t, s, web.LinkOpen, ""))
+	b.Sees(one.Code)
+	b.Do(chromedp.SendKeys(chromedp.ID("find"), "Postgres"))
+	b.Sees("1 of 2")
+	if text := webtest.Eval[string](b, `document.getElementById("history").innerText`); strings.Contains(text, one.Code) || !strings.Contains(text, two.Code) {
 		t.Errorf("found: %s", text)
 	}
 }

@@ -39,6 +39,7 @@ type Pages struct {
 	server *Server
 	listen []net.Listener
 	why    string // why there is no page
+	ended  bool
 	stop   context.CancelFunc
 	served sync.WaitGroup
 }
@@ -141,7 +142,7 @@ func listenPage(port string, have ...net.Listener) ([]net.Listener, error) {
 		default:
 			closeAll(out)
 			return nil, fault.Wrap(fault.Unavailable, "page", net.JoinHostPort(host, port), err).
-				WithHint("another program has the page's port: nobody can approve by passkey until it ends and thumbturnd starts anew")
+				WithHint("another program has the page's port: nobody can approve by passkey until it ends")
 		}
 	}
 	return out, nil
@@ -170,7 +171,7 @@ func (p *Pages) Close(keep bool) (files []*os.File) {
 		p.served.Wait()
 	}
 	closeAll(p.listen)
-	p.server, p.stop, p.listen = nil, nil, nil
+	p.server, p.stop, p.listen, p.ended = nil, nil, nil, true
 	return files
 }
 
@@ -184,12 +185,35 @@ func (p *Pages) Address() string {
 	return p.server.Origin + "/"
 }
 
+// mend brings back a page that is not there, at the origin that the account says: its
+// file was taken away or spoilt, or the port was another program's for a time. Caller
+// holds mu.
+func (p *Pages) mend(origin string) {
+	l, err := listenPage(config.PagePort(origin))
+	if err == nil {
+		if err = config.WritePage(p.Dir, origin); err != nil {
+			closeAll(l)
+		}
+	}
+	if err != nil {
+		p.why = err.Error()
+		return
+	}
+	p.Log("approval page: it is back")
+	p.listen = l
+	p.serve(origin)
+}
+
 // Ticket is an address that lets its first visitor in; see Server.Ticket. The file
-// that says where the page is can be written by programs of this user; what counts
-// is the signed setting, and where the two differ nobody is sent to the page.
+// that says where the page is can be written by programs of this user; what counts is
+// the signed setting, and where the two differ nobody is sent to the page.
 func (p *Pages) Ticket(kind, id string) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	signed := p.Signed()
+	if p.server == nil && signed != "" && !p.ended {
+		p.mend(signed)
+	}
 	if p.server == nil {
 		why := p.why
 		if why == "" {
@@ -197,7 +221,7 @@ func (p *Pages) Ticket(kind, id string) (string, error) {
 		}
 		return "", fault.New(fault.Unavailable, "page", "", why).WithHint("`thumbturn passkey add` chooses its port; `thumbturn doctor` says more")
 	}
-	if signed := p.Signed(); signed != "" && signed != p.server.Origin {
+	if signed != "" && signed != p.server.Origin {
 		_ = config.WritePage(p.Dir, signed)
 		return "", fault.New(fault.Tampered, "page", "", "the approval page is not where the account says it is").
 			WithHint("somebody changed the file " + config.PageName + " among the settings; it is mended now: thumbturn daemon stop, then try again")

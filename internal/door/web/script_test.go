@@ -18,12 +18,13 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/door/web"
+	"github.com/thumbturn/thumbturn/internal/door/web/webtest"
 )
 
 // run evaluates a function of the page over JSON.
-func run[T any](b *tab, function string, in any) T {
-	b.t.Helper()
-	return eval[T](b, "("+function+")("+string(encode(b.t, in))+")")
+func run[T any](t *testing.T, b *webtest.Tab, function string, in any) T {
+	t.Helper()
+	return webtest.Eval[T](b, "("+function+")("+string(encode(t, in))+")")
 }
 
 func encode(t *testing.T, v any) []byte {
@@ -36,12 +37,12 @@ func encode(t *testing.T, v any) []byte {
 }
 
 // scripts opens a page whose functions a test calls.
-func scripts(t *testing.T, chrome context.Context) *tab {
+func scripts(t *testing.T, chrome context.Context) *webtest.Tab {
 	t.Helper()
 	_, s := serve(t)
-	b := newTab(t, chrome)
-	b.open(link(t, s, web.LinkOpen, ""))
-	b.sees("Nothing waits.")
+	b := webtest.NewTab(t, chrome)
+	b.Open(link(t, s, web.LinkOpen, ""))
+	b.Sees("Nothing waits.")
 	return b
 }
 
@@ -50,7 +51,7 @@ func scripts(t *testing.T, chrome context.Context) *tab {
 // those it shows as letters, where the daemon escapes what it does not know yet.
 func testEscape(t *testing.T, chrome context.Context) {
 	b := scripts(t, chrome)
-	kept := run[string](b, `(n) => { let s = ""; for (let c = 0; c < n; c++) { const x = String.fromCodePoint(c); s += Canon.escape(x) === x ? "1" : "0"; } return s; }`, 0x110000)
+	kept := run[string](t, b, `(n) => { let s = ""; for (let c = 0; c < n; c++) { const x = String.fromCodePoint(c); s += Canon.escape(x) === x ? "1" : "0"; } return s; }`, 0x110000)
 	newer := 0
 	for r := rune(0); r < 0x110000; r++ {
 		if r >= 0xd800 && r < 0xe000 { // never in a request: JSON of it is not canonical
@@ -76,7 +77,7 @@ func testEscape(t *testing.T, chrome context.Context) {
 		}
 		texts, want = append(texts, s.String()), append(want, canon.Escape(s.String()))
 	}
-	if diff := cmp.Diff(want, run[[]string](b, `(all) => all.map(Canon.escape)`, texts)); diff != "" {
+	if diff := cmp.Diff(want, run[[]string](t, b, `(all) => all.map(Canon.escape)`, texts)); diff != "" {
 		t.Errorf("(-daemon +page):\n%s", diff)
 	}
 }
@@ -121,14 +122,14 @@ func testLines(t *testing.T, chrome context.Context) {
 			t.Fatal(err)
 		}
 		want := shown{canon.ShortCode(canon.RequestDigest(raw)), canon.Lines(r)}
-		got := run[shown](b, `async (raw) => { const x = Canon.bytes(raw); return { Code: Canon.shortCode(await Canon.requestDigest(x)),
+		got := run[shown](t, b, `async (raw) => { const x = Canon.bytes(raw); return { Code: Canon.shortCode(await Canon.requestDigest(x)),
 			Lines: Canon.lines(Canon.parse(x)).map((l) => ({ Group: l.group, Label: l.label, Text: l.text })) }; }`, raw)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-daemon +page):\n%s", raw, diff)
 		}
 	}
 	until := time.Now().Add(time.Hour)
-	got := run[[]canon.Line](b, `([until, uses]) => Canon.leaseLines(until, uses).map((l) => ({ Group: l.group, Label: l.label, Text: l.text }))`, []int64{until.UnixMilli(), 20})
+	got := run[[]canon.Line](t, b, `([until, uses]) => Canon.leaseLines(until, uses).map((l) => ({ Group: l.group, Label: l.label, Text: l.text }))`, []int64{until.UnixMilli(), 20})
 	if diff := cmp.Diff(canon.LeaseLines(until, 20), got); diff != "" {
 		t.Errorf("lease (-daemon +page):\n%s", diff)
 	}
@@ -180,7 +181,7 @@ func testAnswers(t *testing.T, chrome context.Context) {
 		{"not JSON", []byte("yes"), nil, false},
 		{"nothing", nil, nil, false},
 	} {
-		got := run[bool](b, `(c) => { try { Canon.checkAnswer(Canon.bytes(c.raw || ""), { aud: c.aud, digests: c.digests.map(Canon.unhex), leave: c.leave, now: c.now }); return true; } catch { return false; } }`,
+		got := run[bool](t, b, `(c) => { try { Canon.checkAnswer(Canon.bytes(c.raw || ""), { aud: c.aud, digests: c.digests.map(Canon.unhex), leave: c.leave, now: c.now }); return true; } catch { return false; } }`,
 			map[string]any{"raw": c.raw, "aud": device, "digests": []canon.Hash{two, one}, "leave": c.leave, "now": now})
 		if got != c.ok {
 			t.Errorf("%s: signed: %v", c.what, got)
@@ -193,7 +194,7 @@ func testSeal(t *testing.T, chrome context.Context) {
 	b := scripts(t, chrome)
 	f := newFake(t)
 	seal := func(key, info, plain []byte) []byte {
-		text := run[string](b, `async ([key, info, plain]) => Canon.base64(await Hpke.seal(Canon.bytes(key), Canon.bytes(info), Canon.bytes(plain)))`,
+		text := run[string](t, b, `async ([key, info, plain]) => Canon.base64(await Hpke.seal(Canon.bytes(key), Canon.bytes(info), Canon.bytes(plain)))`,
 			[]string{b64(key), b64(info), b64(plain)})
 		out, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
@@ -219,7 +220,7 @@ func testSeal(t *testing.T, chrome context.Context) {
 		}
 	}
 	for _, point := range [][]byte{make([]byte, 32), append([]byte{1}, make([]byte, 31)...)} { // of small order
-		if run[bool](b, `(key) => Hpke.seal(Canon.bytes(key), new Uint8Array(1), new Uint8Array(32)).then(() => true, () => false)`, b64(point)) {
+		if run[bool](t, b, `(key) => Hpke.seal(Canon.bytes(key), new Uint8Array(1), new Uint8Array(32)).then(() => true, () => false)`, b64(point)) {
 			t.Errorf("sealed to %x", point)
 		}
 	}

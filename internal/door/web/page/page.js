@@ -381,8 +381,9 @@
       gate('Held', para('The ledger on this disk is not the one that this device signed last: something was rolled back or forked. Nothing opens until it is restored. Run thumbturn status at a terminal.'));
     } else if (s.state === 'empty') {
       gate('Nothing here yet', para('This home has no account. Run thumbturn init at a terminal.'));
-    } else if (s.state !== 'unlocked' && !s.passkeys?.length) {
-      gate('Locked', para('The vaults are locked. Unlock them at a terminal: thumbturn unlock.'));
+    } else if (s.state !== 'unlocked' && (view !== 'unlock' || !s.passkeys?.length)) {
+      // A passkey unlocks for a terminal that asks: this page was not opened for one.
+      gate('Locked', para('The vaults are locked. Unlock them at a terminal: thumbturn unlock' + (s.passkeys?.length ? ' --passkey.' : '.')));
     } else if (view === 'unlock') {
       const locked = s.state !== 'unlocked';
       question ||= call('begin', { kind: 'unlock' });
@@ -399,8 +400,6 @@
           }, true)));
         arm();
       }, (e) => tell(e.message, 'bad'));
-    } else if (s.state !== 'unlocked') {
-      gate('Locked', para('The vaults are locked. Requests that waited have ended. Unlock with a passkey from a terminal: thumbturn unlock --passkey'));
     }
   };
 
@@ -437,10 +436,11 @@
   const enrolled = (r, outcome, synced) => {
     view = 't';
     sessionStorage.setItem('pass', JSON.stringify({ token, view }));
-    gate('“' + escape(r.name) + '” is enrolled', outcome.text ? para(escape(outcome.text)) : null,
+    gate('“' + escape(r.name) + '” is enrolled',
       outcome.decrypts
         ? para('It signs and decrypts: guarded vaults open with it and with this device, and with neither alone.')
         : para('It signs only: this authenticator, or this browser, gave nothing to decrypt with. For guarded vaults Thumbturn will ask for your presence passphrase as well.'),
+      outcome.text ? para(escape(outcome.text)) : null,
       para(synced ? 'Its provider may copy it to your other devices: whoever can open that account can use it.'
         : 'It stays on its authenticator. Enrol a second one, or keep the recovery code, in case you lose it.'));
     $('gate').dataset.key = 'done ' + state?.state; // until the vaults open or lock

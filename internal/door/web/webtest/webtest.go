@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 )
@@ -55,6 +58,10 @@ func NewTab(t *testing.T, browser context.Context) *Tab {
 	ctx, done := chromedp.NewContext(browser)
 	t.Cleanup(done)
 	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// As if each tab were in front: tests share a browser.
+	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
 		t.Fatal(err)
 	}
 	return &Tab{t: t, Ctx: ctx}
@@ -150,4 +157,33 @@ func Eval[T any](b *Tab, expression string) T {
 		b.t.Fatal(err)
 	}
 	return v
+}
+
+// Post asks the API from within the page, with its token. It returns the status, or
+// the name of the error.
+func (b *Tab) Post(origin, call, body string) string {
+	b.t.Helper()
+	return Eval[string](b, `fetch("`+origin+`/api/`+call+`", { method: "POST", body: `+Quote(body)+`, headers: { "Content-Type": "application/json",
+		"Thumbturn-Token": JSON.parse(sessionStorage.getItem("pass") || "{}").token || "" } }).then((r) => String(r.status), (e) => e.name)`)
+}
+
+// Quiet fails the test if the browser complains: of the policy, of a script.
+func (b *Tab) Quiet() {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.Ctx, log.Enable, struct{}{}); err != nil {
+		b.t.Fatal(err)
+	}
+	err := chromedp.Listen(b.Ctx, func(ev any) {
+		switch ev := ev.(type) {
+		case *log.EventEntryAdded:
+			if ev.Entry.Level == log.EntryLevelError {
+				b.t.Errorf("the browser complains: %s %s", ev.Entry.Text, ev.Entry.URL)
+			}
+		case *runtime.EventExceptionThrown:
+			b.t.Errorf("the script fails: %+v", ev.ExceptionDetails)
+		}
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
 }
