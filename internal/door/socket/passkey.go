@@ -1,6 +1,8 @@
 package socket
 
 import (
+	"context"
+
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker/passkey"
@@ -25,10 +27,15 @@ func (c *call) ticket(op, kind, id string) (string, error) {
 }
 
 // page hands out the page's address. It opens what can only be refused or signed for
-// there, and yet it is no agent's: what others ask is nobody's business.
+// there, and yet it is no agent's: what others ask is nobody's business, and the page
+// mutes sessions and lets them ask again.
 func (c *call) page() error {
-	if agent, under := c.who.UnderAgent(); under && !c.s.Account.TestHome() {
+	test := c.s.Account.TestHome()
+	if agent, under := c.who.UnderAgent(); under && !test {
 		return fault.New(fault.Denied, "page", "", "refused under an agent ("+agent+")").WithHint("run it in a terminal of your own")
+	}
+	if !c.who.HasTerminal() && !test { // an agent that nobody knows has none
+		return fault.New(fault.Denied, "page", "", "needs a terminal of your own")
 	}
 	url, err := c.ticket("page", "", "")
 	if err != nil {
@@ -38,13 +45,16 @@ func (c *call) page() error {
 }
 
 func (c *call) unlockPage(in api.Auth) error {
-	_, ctx, stop := c.ask(api.Ask{})
-	defer stop()
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	stop := func() {}
+	defer func() { stop() }()
 	return c.s.Account.UnlockPasskey(ctx, c.who, source(in.Source), func(x approve.Ceremony) error {
 		url, err := c.ticket("unlock", "unlock", x.ID)
 		if err != nil {
 			return err
 		}
+		stop = c.watch(cancel)
 		return c.more(api.Waiting{Request: x.ID, URL: url})
 	})
 }
