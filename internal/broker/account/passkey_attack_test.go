@@ -582,6 +582,10 @@ func TestPasskeyInTheDatabase(t *testing.T) {
 	if err := h.acc.UnlockPasskey(ctx, h.who, "file", func(approve.Ceremony) error { return nil }); !fault.Is(err, fault.Held) {
 		t.Errorf("by a passkey: %v", err)
 	}
+	let := &tickets{}
+	if e := h.send(h.serve(let), api.OpPage, nil); e != nil || let.given != 1 { // a restore is approved there
+		t.Errorf("the page of a held home: %+v", e)
+	}
 	if n := len(h.acc.Passkeys()); n > 2 {
 		t.Errorf("%d passkeys", n)
 	}

@@ -56,7 +56,7 @@ func handlers() map[api.Op]handler {
 		api.OpRequest:     {open, 0, tell[api.RequestID]((*call).request)},
 		api.OpApprove:     {open, 1, done[api.RequestID]((*call).approve)},
 		api.OpUnlockPage:  {[]string{l, u}, 0, done[api.Auth]((*call).unlockPage)},
-		api.OpPage:        {open, 0, (*call).page},
+		api.OpPage:        {[]string{h, u}, 0, (*call).page}, // held too: a restore asks
 		api.OpPasskeyAdd:  {open, 2, tell[api.PasskeyAdd]((*call).passkeyAdd)},
 		api.OpPasskeyEnd:  {open, 0, tell[api.RequestID]((*call).passkeyWait)},
 		api.OpPasskeys:    {open, 0, (*call).passkeys},

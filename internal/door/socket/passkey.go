@@ -1,6 +1,8 @@
 package socket
 
 import (
+	"context"
+
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker/passkey"
@@ -40,13 +42,16 @@ func (c *call) page() error {
 }
 
 func (c *call) unlockPage(in api.Auth) error {
-	_, ctx, stop := c.ask(api.Ask{})
-	defer stop()
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	stop := func() {}
+	defer func() { stop() }()
 	return c.s.Account.UnlockPasskey(ctx, c.who, source(in.Source), func(x approve.Ceremony) error {
 		url, err := c.ticket("unlock", "unlock", x.ID)
 		if err != nil {
 			return err
 		}
+		stop = c.watch(cancel)
 		return c.more(api.Waiting{Request: x.ID, Code: canon.ShortCode(x.Challenge), URL: url})
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -171,6 +172,9 @@ func TestHandOver(t *testing.T) {
 	p, _ := newPages(t, dir)
 	origin, u := choose(t, p)
 	files := p.Close(true)
+	if len(files) == 0 && runtime.GOOS == "windows" {
+		t.Skip("SKIP: no listener is handed over on Windows")
+	}
 	if len(files) == 0 {
 		t.Fatal("nothing was kept")
 	}

@@ -38,7 +38,7 @@ func FromKey(key hpke.PrivateKey) Opener {
 	}
 }
 
-// whole opens a single or chunked HPKE ciphertext. use sees the whole plaintext
+// Whole opens a single or chunked HPKE ciphertext. use sees the whole plaintext
 // once, after the last chunk verified, and must not keep it.
 func (o Opener) Whole(at sealed.Context, ct []byte, use func([]byte) error) error {
 	form, rest, err := sealed.Form(ct)
