@@ -5,7 +5,6 @@
 package account
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
