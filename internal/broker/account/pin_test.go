@@ -15,8 +15,11 @@ import (
 	"time"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/internal/approve/approvetest"
 	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/account"
+	"github.com/thumbturn/thumbturn/internal/broker/passkey"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/store"
@@ -391,5 +394,80 @@ func TestPINRecovered(t *testing.T) {
 	h.good("the passphrase", canon.SlotPresence, "a new presence passphrase")
 	if len(h.blobs()) != 0 {
 		t.Errorf("left: %q", h.blobs())
+	}
+}
+
+// Beside passkeys the PIN is a way of its own: one of the two stays. What a passkey has
+// signed that gives no key, the PIN completes.
+func TestPINAndPasskeys(t *testing.T) {
+	h, _ := pinHome(t)
+	ctx := context.Background()
+	_, k, spare := keyed(h)
+	if err := h.setPIN(h.by(k), "", pin); err != nil {
+		t.Fatal(err)
+	}
+	h.good("the PIN, with no passphrase", canon.SlotPIN, pin)
+	h.bad("the passphrase", canon.SlotPresence, presencePass, fault.Denied, "passkeys approve")
+	if err := h.setPIN(byPIN, pin, otherPIN); err != nil {
+		t.Fatal(err)
+	}
+	badge := h.key()
+	badge.SignsOnly = true
+	if e := h.must(badge, "badge", passkey.Adding{Presence: []byte(otherPIN)}, byPIN); e.PRF || e.PassphraseEnded {
+		t.Errorf("%+v", e)
+	}
+	h.clock.move(time.Minute, time.Minute)
+	id := h.park(prod)
+	if how, err := h.answer(badge, approve.Lease{}, id); err != nil || how != "signed" {
+		t.Errorf("%s, %v", how, err)
+	}
+	if err := h.broker.Approve(ctx, h.who, id, broker.Answer{Source: "file", Typed: canon.SlotPIN, Secret: []byte(otherPIN)}); err != nil {
+		t.Error(err)
+	}
+	if got, err := h.collect(prod, id); err != nil || got != canary {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, name := range []string{"badge", "spare", "laptop"} {
+		if err := h.acc.RemovePasskey(ctx, h.who, byPIN, "file", name, []byte(otherPIN)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	h.clock.move(time.Minute, time.Minute)
+	for _, x := range []*approvetest.Passkey{k, spare} {
+		if _, err := h.answer(x, approve.Lease{}, h.park(prod)); err == nil {
+			t.Error("a removed passkey approves")
+		}
+	}
+	h.good("the PIN alone", canon.SlotPIN, otherPIN)
+	h.bad("the passphrase, where the PIN is alone", canon.SlotPresence, presencePass, fault.Denied, "the PIN approves")
+	if err := h.acc.RemovePIN(ctx, h.who, byPIN, "file", []byte(otherPIN)); !fault.Is(err, fault.Denied) || !strings.Contains(err.Error(), "last way") {
+		t.Errorf("the last way was removed: %v", err)
+	}
+	if err := h.acc.Passphrase(ctx, h.who, byPIN, "file", "presence", []byte(otherPIN), nil, []byte(presencePass)); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.acc.RemovePIN(ctx, h.who, byPIN, "file", []byte(otherPIN)); err != nil {
+		t.Error(err)
+	}
+	h.good("the passphrase that came back", canon.SlotPresence, presencePass)
+	h.verifies(-1)
+}
+
+// With the PIN lost, a passkey is the last way: a PIN that opens nothing here is none.
+func TestPINLostBesidePasskeys(t *testing.T) {
+	h, _ := pinHome(t)
+	ctx := context.Background()
+	_, k, _ := keyed(h)
+	if err := h.setPIN(h.by(k), "", pin); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.acc.RemovePasskey(ctx, h.who, h.by(k), "file", "spare", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.dev.KeepBlob(""); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.acc.RemovePasskey(ctx, h.who, h.by(k), "file", "laptop", nil); !fault.Is(err, fault.Denied) {
+		t.Errorf("the last way was removed: %v", err)
 	}
 }

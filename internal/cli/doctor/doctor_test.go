@@ -341,3 +341,27 @@ func TestPlatforms(t *testing.T) {
 		t.Errorf("on %s: %v", runtime.GOOS, memory())
 	}
 }
+
+func TestChip(t *testing.T) {
+	good := api.TPM{Limit: 32, Left: 32}
+	for name, c := range map[string]struct {
+		p     api.PIN
+		mode  string
+		here  bool
+		state State
+		hint  string
+	}{
+		"none":                 {api.PIN{TPM: api.TPM{Why: "no TPM 2.0"}}, "user", false, OK, ""},
+		"not ours":             {api.PIN{TPM: api.TPM{Why: "no TPM 2.0"}}, "user", true, OK, "group tss"},
+		"not ours, system":     {api.PIN{TPM: api.TPM{Why: "no TPM 2.0"}}, "system", true, OK, "service install --system"},
+		"set, and not to hand": {api.PIN{Set: true, Here: true, TPM: api.TPM{Why: "no TPM 2.0"}}, "system", true, Warning, "service install --system"},
+		"there":                {api.PIN{Known: true, TPM: good}, "user", true, OK, ""},
+		"set":                  {api.PIN{Known: true, Set: true, Here: true, TPM: good}, "user", true, OK, ""},
+		"lost":                 {api.PIN{Known: true, Set: true, TPM: good}, "user", true, Warning, "thumbturn pin set"},
+		"locked out":           {api.PIN{Known: true, Set: true, Here: true, TPM: api.TPM{Failures: 32, Limit: 32, Locked: true}}, "user", true, Warning, "approve another way"},
+	} {
+		if f := chip(c.p, c.mode, c.here); f.State != c.state || !strings.Contains(f.Hint, c.hint) || c.hint == "" && f.Hint != "" {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
