@@ -22,6 +22,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/passkey"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/store"
 	"github.com/thumbturn/thumbturn/internal/tpm"
 	"github.com/thumbturn/thumbturn/internal/tpm/tpmtest"
@@ -469,5 +470,38 @@ func TestPINLostBesidePasskeys(t *testing.T) {
 	}
 	if err := h.acc.RemovePasskey(ctx, h.who, h.by(k), "file", "laptop", nil); !fault.Is(err, fault.Denied) {
 		t.Errorf("the last way was removed: %v", err)
+	}
+}
+
+// An agent sets, removes and types no PIN, in whatever it runs; a file is typed by
+// nobody; and without a TPM a person is told so before anything is asked.
+func TestPINRefused(t *testing.T) {
+	h := newTheatre(t, false)
+	ctx := context.Background()
+	agent := h.as(hiredPID, "thumbturn", "pin", "set")
+	h.park(prod)
+	id := h.broker.Requests()[0].ID
+	for what, c := range map[string]struct {
+		err   error
+		kind  fault.Kind
+		words string
+	}{
+		"agent sets":     {h.acc.SetPIN(ctx, agent, broker.Ask{}, "terminal", []byte(presencePass), []byte(pin)), fault.Denied, "under an agent"},
+		"agent removes":  {h.acc.RemovePIN(ctx, agent, broker.Ask{}, "terminal", []byte(presencePass)), fault.Denied, "under an agent"},
+		"agent approves": {h.broker.Approve(ctx, agent, id, broker.Answer{Source: "terminal", Typed: canon.SlotPIN, Secret: []byte(pin)}), fault.Denied, "under an agent"},
+		"nobody":         {h.acc.SetPIN(ctx, identity.Caller{}, broker.Ask{}, "terminal", []byte(presencePass), []byte(pin)), fault.Denied, "nobody"},
+		"from a file":    {h.acc.SetPIN(ctx, h.who, broker.Ask{}, "file", []byte(presencePass), []byte(pin)), fault.Denied, "test homes only"},
+		"none to remove": {h.acc.RemovePIN(ctx, h.who, broker.Ask{}, "terminal", []byte(presencePass)), fault.NotFound, "no PIN"},
+		"no TPM":         {h.acc.SetPIN(ctx, h.who, broker.Ask{}, "terminal", []byte(presencePass), []byte(pin)), fault.Unavailable, "no TPM"},
+	} {
+		if !fault.Is(c.err, c.kind) || !strings.Contains(c.err.Error(), c.words) {
+			t.Errorf("%s: %v", what, c.err)
+		}
+	}
+	if err := h.acc.Lock(ctx, "test"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.acc.SetPIN(ctx, h.who, broker.Ask{}, "terminal", []byte(presencePass), []byte(pin)); !fault.Is(err, fault.Locked) {
+		t.Errorf("locked: %v", err)
 	}
 }
