@@ -45,6 +45,9 @@ const (
 	OpPasskeyEnd Op = "passkey.wait"   // RequestID of the enrolment; reply Passkey, once the page is done
 	OpPasskeys   Op = "passkey.list"   // reply []Passkey
 	OpPasskeyDel Op = "passkey.remove" // PasskeyRemove; value: presence passphrase
+	OpPINSet     Op = "pin.set"        // Auth; values: what Auth says, new PIN
+	OpPINRemove  Op = "pin.remove"     // Auth; value: what Auth says
+	OpPIN        Op = "pin.status"     // reply PIN; served in every state
 	OpUnmute     Op = "request.unmute"
 
 	OpAuditList   Op = "audit.list"   // streamed
@@ -128,6 +131,28 @@ type Approval struct {
 	Desktop    string `json:"desktop"`        // whether it is told of requests, or why not
 	Passkeys   int    `json:"passkeys"`
 	Passphrase bool   `json:"passphrase"` // the presence passphrase approves too
+	PIN        bool   `json:"pin"`        // and the PIN of this device's TPM
+}
+
+// PIN is how things are with the PIN and the TPM.
+type PIN struct {
+	Known bool `json:"known"` // whether it is set: while locked only once the account was loaded
+	Set   bool `json:"set"`
+	Here  bool `json:"here"` // it was set on this device, and can be typed
+	TPM   TPM  `json:"tpm"`
+}
+
+// TPM is what the device's TPM says of itself. It counts wrong PINs together with the
+// wrong authorizations of all its other users.
+type TPM struct {
+	Why      string `json:"why,omitempty"`  // why there is none; all else is empty then
+	Hint     string `json:"hint,omitempty"` // what to do about it
+	Maker    string `json:"maker,omitempty"`
+	Failures int64  `json:"failures"`
+	Limit    int64  `json:"limit"`             // at which it refuses all
+	Left     int64  `json:"left"`              // tries
+	Forgets  int64  `json:"forgets,omitempty"` // milliseconds after which it counts one failure less
+	Locked   bool   `json:"locked"`            // it refuses all now
 }
 
 // PasskeyAdd begins the enrolment of a passkey. Values: the presence passphrase and
@@ -202,7 +227,13 @@ type Passphrase struct {
 // accepted in test homes only.
 type Auth struct {
 	Source string `json:"source"` // terminal or file
+	// Kind is what was typed where the value is a presence passphrase otherwise: TypedPIN,
+	// or nothing for the passphrase.
+	Kind string `json:"kind,omitempty"`
 }
+
+// TypedPIN is the Kind of a PIN of this device's TPM.
+const TypedPIN = "pin"
 
 // Whoami describes the caller as the daemon sees it.
 type Whoami struct {
@@ -441,6 +472,7 @@ type RequestList struct {
 type RequestID struct {
 	ID     string `json:"id"`
 	Source string `json:"source,omitempty"`  // see Auth
+	Kind   string `json:"kind,omitempty"`    // approve: see Auth
 	Lease  *Lease `json:"lease,omitempty"`   // approve: also give this
 	Mute   int64  `json:"mute_ms,omitempty"` // deny: and let the session ask nothing for that long
 }

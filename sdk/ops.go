@@ -222,9 +222,26 @@ func (c *Client) Request(ctx context.Context, id string) (api.Pending, error) {
 	return out, err
 }
 
-// Approve answers a request with the presence passphrase.
+// Approve answers a request with the presence passphrase, or what else in says.
 func (c *Client) Approve(ctx context.Context, in api.RequestID, presence []byte) error {
 	return c.call(ctx, api.OpApprove, in, [][]byte{presence}, reply{})
+}
+
+// PIN tells how things are with the PIN and the TPM.
+func (c *Client) PIN(ctx context.Context) (api.PIN, error) {
+	var out api.PIN
+	err := c.call(ctx, api.OpPIN, nil, nil, reply{into: &out})
+	return out, err
+}
+
+// SetPIN makes a PIN of this device's TPM approve, in the place of one set before.
+func (c *Client) SetPIN(ctx context.Context, in api.Auth, presence, pin []byte) error {
+	return c.call(ctx, api.OpPINSet, in, [][]byte{presence, pin}, reply{})
+}
+
+// RemovePIN takes the PIN away.
+func (c *Client) RemovePIN(ctx context.Context, in api.Auth, presence []byte) error {
+	return c.call(ctx, api.OpPINRemove, in, [][]byte{presence}, reply{})
 }
 
 // Deny refuses a request, or ends a lease.

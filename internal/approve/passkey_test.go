@@ -283,9 +283,12 @@ func TestAnswerAllOrNone(t *testing.T) {
 		return Yes{x.ID, x.Digest, Gesture{Tier: TierPasskey, Signed: &canon.Assertion{}, Source: "page", Release: func() { *released++ }}}
 	}
 	for name, spoil := range map[string]func(*Desk, *hand, []Yes) []Yes{
-		"one is gone":       func(d *Desk, _ *hand, y []Yes) []Yes { y[1].ID = "gone"; return y },
-		"one is denied":     func(d *Desk, _ *hand, y []Yes) []Yes { _ = d.Deny("b"); return y },
-		"one is answered":   func(d *Desk, _ *hand, y []Yes) []Yes { _, _ = d.Answer(unrecorded, Yes{"b", y[1].Digest, Gesture{}}); return y },
+		"one is gone":   func(d *Desk, _ *hand, y []Yes) []Yes { y[1].ID = "gone"; return y },
+		"one is denied": func(d *Desk, _ *hand, y []Yes) []Yes { _ = d.Deny("b"); return y },
+		"one is answered": func(d *Desk, _ *hand, y []Yes) []Yes {
+			_, _ = d.Answer(unrecorded, Yes{"b", y[1].Digest, Gesture{}})
+			return y
+		},
 		"one is another":    func(d *Desk, _ *hand, y []Yes) []Yes { y[1].Digest[0]++; return y },
 		"one twice":         func(d *Desk, _ *hand, y []Yes) []Yes { y[1] = y[0]; return y },
 		"no such tier":      func(d *Desk, _ *hand, y []Yes) []Yes { y[1].Tier = "yes"; return y },
@@ -415,7 +418,10 @@ func TestChanged(t *testing.T) {
 		{"look", func() error { _, err := d.Get("a"); d.List(); return err }, false},
 		{"sign", func() error { return d.Sign(Signed{}, map[string]canon.Hash{"a": ticket("a", "me").Digest}) }, true},
 		{"a wrong answer", func() error { _, _ = d.Answer(unrecorded, Yes{ID: "a"}); return nil }, false},
-		{"answer", func() error { _, err := d.Answer(unrecorded, Yes{"a", ticket("a", "me").Digest, Gesture{}}); return err }, true},
+		{"answer", func() error {
+			_, err := d.Answer(unrecorded, Yes{"a", ticket("a", "me").Digest, Gesture{}})
+			return err
+		}, true},
 		{"take", func() error { _, _, _, err := d.Take("a", "me", ticket("a", "me").Match); return err }, true},
 		{"park again", func() error { return d.Park(ticket("b", "me")) }, true},
 		{"deny", func() error { return d.Deny("b") }, true},

@@ -387,10 +387,12 @@ func (b *Broker) ask(set *policy.Set, r *release, under leave) (out policy.Verdi
 	return out
 }
 
-// Approve answers a request with the presence passphrase, for a person, who may
-// give a lease with it.
-func (b *Broker) Approve(ctx context.Context, who identity.Caller, id, source string, l approve.Lease, passphrase []byte) error {
-	return b.g.Approve(ctx, who, id, source, l, passphrase)
+// Answer is a person's yes to a request, as it was typed.
+type Answer = gate.Answer
+
+// Approve answers a request with what a person typed, who may give a lease with it.
+func (b *Broker) Approve(ctx context.Context, who identity.Caller, id string, a Answer) error {
+	return b.g.Approve(ctx, who, id, a)
 }
 
 // Deny refuses a request, or ends a lease. Both are always safe, so anybody of

@@ -32,6 +32,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/cli/internal/finder"
 	"github.com/thumbturn/thumbturn/internal/cli/item"
 	"github.com/thumbturn/thumbturn/internal/cli/man"
+	"github.com/thumbturn/thumbturn/internal/cli/pin"
 	"github.com/thumbturn/thumbturn/internal/cli/policy"
 	"github.com/thumbturn/thumbturn/internal/cli/project"
 	"github.com/thumbturn/thumbturn/internal/cli/read"
@@ -236,6 +237,7 @@ func (p Program) commands(c *console.Console) []maker {
 		{"passphrase", func() cmd { return initialize.NewPassphrase(c, p.Rand) }},
 		{"recovery", func() cmd { return initialize.NewRecovery(c) }},
 		{"passkey", func() cmd { return initialize.NewPasskey(c) }},
+		{"pin", func() cmd { return pin.New(c) }},
 		{"unlock", func() cmd { return session.NewUnlock(s) }},
 		{"lock", func() cmd { return session.NewLock(s) }},
 		{"status", func() cmd { return session.NewStatus(s) }},

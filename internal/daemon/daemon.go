@@ -26,6 +26,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/local"
 	"github.com/thumbturn/thumbturn/internal/store/sqlite"
+	"github.com/thumbturn/thumbturn/internal/tpm"
 )
 
 // Version of this release.
@@ -234,7 +235,7 @@ func (p *process) assemble() error {
 	}
 	p.starter = whoStarted(identity.New(kernel, p.mode.options(false)), p.again)
 	who := func(test bool) *identity.Registry { return identity.New(kernel, p.mode.options(test)) }
-	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader, After: p.after, Page: p.pages.Choose,
+	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader, After: p.after, Page: p.pages.Choose, TPM: tpm.New(),
 		Files:   account.Files{Data: p.home.Data, Config: p.home.Config, Copy: p.db.Backup},
 		Started: canon.Event{Action: "start", Outcome: "done", Reason: "started by " + p.starter.String(), Agent: p.starter.agent}})
 	if err != nil {

@@ -2,11 +2,13 @@
 // its identity and secrets, the pinned head of the ledger, and the lock that
 // lets one daemon run on a home.
 //
-// The directory (0700) holds three files, all 0600:
+// The directory (0700) holds these files, all 0600:
 //
 //	keys        identity, share, key seeds and the home they belong to (JSON)
 //	device.pub  identity and public keys, for programs that check who answers
 //	pin         the last head of the ledger that this device has seen
+//	tpm-*       what the device's TPM has sealed, by the id of a slot; where there is any
+//	moved       that the ledger went to another device; where it did
 //
 // The binding to a home finds mistakes (a copied home would fork the ledger); it
 // is no defence against a program of the same user, who can read and write all

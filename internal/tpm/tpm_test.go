@@ -9,10 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -24,10 +21,12 @@ import (
 	"github.com/google/go-tpm/tpm2/transport/linuxudstpm"
 
 	"github.com/thumbturn/thumbturn/internal/fault"
+	"github.com/thumbturn/thumbturn/internal/tpm/tpmtest"
 )
 
 // chip is a TPM of the test's own: a real one, in software.
 type chip struct {
+	*tpmtest.Chip
 	t    *testing.T
 	path string
 	stop func()
@@ -42,33 +41,8 @@ type chip struct {
 // newChip starts a TPM, and skips the test, loudly, where there is none.
 func newChip(t *testing.T) *chip {
 	t.Helper()
-	swtpm, err := exec.LookPath("swtpm")
-	if err != nil {
-		t.Skip("*** SKIP: there is no swtpm")
-	}
-	dir, err := os.MkdirTemp("", "tttpm") // the path must be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	c := &chip{t: t, path: filepath.Join(dir, "s")}
-	cmd := exec.Command(swtpm, "socket", "--tpm2", "--tpmstate", "dir="+dir, "--server", "type=unixio,path="+c.path,
-		"--flags", "not-need-init,startup-clear", "--log", "file="+filepath.Join(dir, "log"))
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	c.stop = sync.OnceFunc(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	t.Cleanup(c.stop)
-	for range 500 {
-		if conn, err := net.Dial("unix", c.path); err == nil {
-			_ = conn.Close()
-			return c
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("the TPM does not come up")
-	return nil
+	c := tpmtest.New(t)
+	return &chip{Chip: c, t: t, path: c.Path, stop: c.Stop}
 }
 
 // Send implements transport.TPM.
@@ -117,22 +91,6 @@ func (c *chip) left(what string) {
 		}
 		if len(handles.Handle) > 0 {
 			c.t.Errorf("%s: left in the TPM: %x", what, handles.Handle)
-		}
-	}
-}
-
-// limit sets after how many wrong PINs the TPM refuses all, and forgets the past.
-func (c *chip) limit(tries, seconds uint32) {
-	c.t.Helper()
-	for code, values := range map[uint32][]uint32{0x13a: {tries, seconds, 10}, 0x139: nil} { // DictionaryAttackParameters, -LockReset
-		body := []byte{0x40, 0, 0, 0x0a, 0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0} // the lock-out's handle, an empty password
-		for _, v := range values {
-			body = binary.BigEndian.AppendUint32(body, v)
-		}
-		command := binary.BigEndian.AppendUint32([]byte{0x80, 2}, uint32(header+len(body)))
-		command = append(binary.BigEndian.AppendUint32(command, code), body...)
-		if out, err := c.Send(command); err != nil || len(out) < header || binary.BigEndian.Uint32(out[6:]) != 0 {
-			c.t.Fatalf("%x: %x, %v", code, out, err)
 		}
 	}
 }
@@ -240,7 +198,7 @@ func TestNothingOnTheWire(t *testing.T) {
 func TestWrongPIN(t *testing.T) {
 	t.Parallel()
 	c := newChip(t)
-	c.limit(4, 1000)
+	c.Limit(4, 1000)
 	to := c.tpm()
 	blob := seal(t, to, secretOf(7), "1234")
 	steps := []struct {
@@ -269,7 +227,7 @@ func TestWrongPIN(t *testing.T) {
 	if diff := cmp.Diff(State{Manufacturer: "IBM", Failures: 4, Limit: 4, Forgets: 1000 * time.Second, Locked: true}, state); diff != "" || err != nil {
 		t.Errorf("state (-want +got): %v\n%s", err, diff)
 	}
-	c.limit(4, 1000)
+	c.Limit(4, 1000)
 	if got, err := unseal(to, blob, "1234"); err != nil || !bytes.Equal(got, secretOf(7)) {
 		t.Errorf("after the lock-out: %v", err)
 	}
@@ -280,7 +238,7 @@ func TestNoLimit(t *testing.T) {
 	t.Parallel()
 	c := newChip(t)
 	for _, p := range [][2]uint32{{5, 0}, {maxLimit + 1, 1000}} {
-		c.limit(p[0], p[1])
+		c.Limit(p[0], p[1])
 		_, err := c.tpm().Seal(secretOf(1), []byte("1234"))
 		want(t, fmt.Sprint(p), err, fault.Unavailable, "no limit")
 		c.left(fmt.Sprint(p))
@@ -290,7 +248,7 @@ func TestNoLimit(t *testing.T) {
 func TestDamaged(t *testing.T) {
 	t.Parallel()
 	c, other := newChip(t), newChip(t)
-	c.limit(4, 1000)
+	c.Limit(4, 1000)
 	to := c.tpm()
 	blob := seal(t, to, secretOf(9), "1234")
 	for n := range blob {
@@ -355,7 +313,7 @@ func TestCleared(t *testing.T) {
 func TestEachCommandFails(t *testing.T) {
 	t.Parallel()
 	c := newChip(t)
-	c.limit(1000, 1000)
+	c.Limit(1000, 1000)
 	blob := seal(t, c.tpm(), secretOf(5), "1234")
 	operations := map[string]func() error{
 		"seal":   func() error { _, err := c.tpm().Seal(secretOf(5), []byte("1234")); return err },

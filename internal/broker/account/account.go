@@ -5,7 +5,6 @@
 package account
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/audit"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/chip"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/latch"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
@@ -24,6 +24,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/internal/pieces"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/spare"
 	"github.com/thumbturn/thumbturn/internal/broker/passkey"
+	"github.com/thumbturn/thumbturn/internal/broker/ways"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/device"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -53,6 +54,8 @@ type Options struct {
 	// Page chooses where the approval page shall be: the origin of a port that is free.
 	// Nil is nowhere: then there are no passkeys.
 	Page func() (origin string, err error)
+	// TPM keeps what a PIN opens. Nil is none: then there is no PIN.
+	TPM chip.TPM
 }
 
 // Account is one account on one device.
@@ -121,11 +124,16 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 	}
 	a.Dial = latch.NewDial(a.latch, l, a.who)
 	a.gate = &gate.Gate{Book: a.book, Desk: approve.NewDesk(o.Clock, approve.DefaultLimits()), Touches: &approve.Ceremonies{Clock: o.Clock, Rand: o.Rand},
-		Who: a.who, Clock: o.Clock, Rand: o.Rand, Slowly: a.slowly, Acts: &a.mu}
-	a.Registrar = &passkey.Registrar{Gate: a.gate, State: a.State, Page: o.Page, Unlock: a.unlock,
-		Ready: func(ctx context.Context) error { return cmp.Or(a.ready("unlock"), a.load(ctx)) },
-		Human: func(op string, who identity.Caller, source string) error {
-			return a.human(op, who, source, a.TestHome())
+		Who: a.who, Clock: o.Clock, Rand: o.Rand, Slowly: a.slowly, Acts: &a.mu, Chip: chip.Chip{TPM: o.TPM, Device: o.Device}}
+	human := func(op string, who identity.Caller, source string) error {
+		return a.human(op, who, source, a.TestHome())
+	}
+	a.Registrar = &passkey.Registrar{Keeper: &ways.Keeper{Gate: a.gate, State: a.State, Human: human}, Page: o.Page, Unlock: a.unlock,
+		Ready: func(ctx context.Context) error {
+			if err := a.ready("unlock"); err != nil {
+				return err
+			}
+			return a.load(ctx)
 		}}
 	a.broker = broker.New(a.gate, a.latch)
 	return a, a.broker, nil
@@ -186,7 +194,7 @@ func (a *Account) Describe(s *api.Status) {
 		s.Root = canon.RootFingerprint(g.Root).String()
 	}
 	roster := a.book.Roster()
-	s.Approval.Passkeys, s.Approval.Passphrase = len(roster.Authenticators), roster.HasPassphrase()
+	s.Approval.Passkeys, s.Approval.Passphrase, s.Approval.PIN = len(roster.Authenticators), roster.HasPassphrase(), a.gate.Chip.Has(roster)
 	if s.State == api.StateUnlocked {
 		n := a.book.Count()
 		s.Counts = &n
@@ -384,6 +392,7 @@ func (a *Account) unlock(ctx context.Context, who identity.Caller, source string
 		return err
 	}
 	a.gate.Desk.Wake()
+	a.Settle()
 	return a.mark(who, test)
 }
 

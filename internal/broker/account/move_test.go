@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/archive"
 	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/account"
@@ -154,7 +153,7 @@ func (s *site) works(presence string) {
 	ctx := context.Background()
 	for _, v := range []string{"dev", "prod"} {
 		got, err := s.release("op://"+v+"/Stripe/credential", func(id string) error {
-			return s.broker.Approve(ctx, s.who, id, "file", approve.Lease{}, []byte(presence))
+			return s.broker.Approve(ctx, s.who, id, broker.Answer{Source: "file", Secret: []byte(presence)})
 		})
 		if err != nil || got != canary {
 			s.t.Errorf("%s: %q, %v", v, got, err)
@@ -443,7 +442,7 @@ func TestRecoverFrom(t *testing.T) {
 	}
 	b.works(presence)
 	if _, err := b.release("op://prod/Stripe/credential", func(id string) error {
-		return b.broker.Approve(ctx, b.who, id, "file", approve.Lease{}, []byte(presencePass))
+		return b.broker.Approve(ctx, b.who, id, broker.Answer{Source: "file", Secret: []byte(presencePass)})
 	}); err == nil {
 		t.Error("the presence passphrase of before approves")
 	}

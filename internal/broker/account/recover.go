@@ -82,6 +82,7 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 	// It is done, and the code must be seen: what fails from here on, unlock makes
 	// good. It marks the session, and of two shares keeps the one that opens.
 	_ = commit.Commit()
+	a.Settle()
 	a.latch.Begin(after)
 	_ = a.mark(who, test)
 	return r.Recovery, nil
@@ -145,41 +146,6 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, ask broke
 			Action: "passphrase", Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: which + " passphrase changed, input: " + source}}})
 	}
 	return err
-}
-
-// RenewRecovery replaces the recovery code, by the presence passphrase. It
-// returns the closure that lends the new one, once; the old one is of no use any
-// more. Passphrases and share stay.
-func (a *Account) RenewRecovery(ctx context.Context, who identity.Caller, ask broker.Ask, source string, presence []byte) (func(func([]byte) error) error, error) {
-	const op = "recovery rotate"
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.State() != api.StateUnlocked {
-		return nil, open.ErrLocked
-	}
-	if err := a.human(op, who, source, a.TestHome()); err != nil {
-		return nil, err
-	}
-	old := a.book.Roster()
-	g, err := a.gate.Personal(ctx, a.book, gate.Personal{Who: who, Ask: ask, Act: op, Lines: []string{"a new recovery code"}, Presence: presence, Needs: a.book.Roster().Guarded()})
-	if err != nil {
-		return nil, err
-	}
-	defer g.Close()
-	roster, code, err := g.Renew(old)
-	if err != nil {
-		return nil, err
-	}
-	s, err := a.book.SignRoster(g.Root().Sign, old, roster)
-	if err == nil {
-		_, err = a.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite,
-			Action: op, Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: "new recovery code, input: " + source}}})
-	}
-	if err != nil {
-		unseen(code)
-		return nil, err
-	}
-	return code, nil
 }
 
 // unseen wipes a recovery code that is of no use to anybody.

@@ -18,6 +18,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/slot"
+	"github.com/thumbturn/thumbturn/internal/broker/ways"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
@@ -35,12 +36,10 @@ const (
 // Registrar keeps the passkeys of one account. Its parts are set once, by whoever
 // makes it.
 type Registrar struct {
-	Gate   *gate.Gate
-	State  func() string                                                                          // of the account
-	Ready  func(context.Context) error                                                            // to be unlocked: its statements are read
-	Human  func(op string, who identity.Caller, source string) error                              // refuses whoever must not act here
-	Unlock func(ctx context.Context, who identity.Caller, source string, open func() error) error // opens the session key by any means
-	Page   func() (origin string, err error)                                                      // chooses where the page shall be
+	*ways.Keeper                                                                                        // of the other ways in
+	Ready        func(context.Context) error                                                            // to be unlocked: its statements are read
+	Unlock       func(ctx context.Context, who identity.Caller, source string, open func() error) error // opens the session key by any means
+	Page         func() (origin string, err error)                                                      // chooses where the page shall be
 
 	enrol *Enrolment // under way; nil otherwise. Gate.Acts guards it
 }
@@ -70,7 +69,7 @@ type Enrolled struct {
 type Adding struct {
 	Source   string
 	Name     string
-	Presence []byte // the presence passphrase; empty where passkeys approve
+	Presence []byte // what was typed, see gate.Personal
 	Code     []byte // the recovery code, to end the passphrase with the first passkey; may be empty
 }
 
@@ -386,9 +385,9 @@ func (r *Registrar) RemovePasskey(ctx context.Context, who identity.Caller, ask 
 	}
 	gone := roster.Authenticators[at]
 	others := slices.ContainsFunc(roster.Authenticators, func(x canon.Authenticator) bool { return x.PRF && x.ID != gone.ID })
-	if gone.PRF && !others && !roster.HasPassphrase() {
+	if gone.PRF && !others && !roster.HasPassphrase() && !r.Gate.Chip.Has(roster) {
 		return fault.New(fault.Denied, opRemove, name, "it is the last way to approve anything").
-			WithHint("add another passkey first, or a presence passphrase: thumbturn passphrase change presence")
+			WithHint("add another passkey first, or a presence passphrase: thumbturn passphrase change --presence")
 	}
 	g, err := r.Gate.Personal(ctx, r.Gate.Book, gate.Personal{Who: who, Ask: ask, Act: opRemove, Lines: []string{"the passkey " + gone.Name + " approves nothing any more"}, Presence: presence, Needs: roster.Guarded()})
 	if err != nil {

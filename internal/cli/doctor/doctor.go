@@ -161,7 +161,12 @@ func (o Options) daemon(ctx context.Context, home api.Home) []Finding {
 		return append(out, failed(check, err, "thumbturn daemon stop"))
 	}
 	out = append(out, Finding{check, OK, fmt.Sprintf("runs, version %s, %s", c.Hello().Version, st.State), ""})
-	return append(out, judge(st, home)...)
+	out = append(out, judge(st, home)...)
+	p, err := c.PIN(ctx)
+	if err != nil {
+		return append(out, failed("tpm", err, "thumbturn daemon stop"))
+	}
+	return append(out, chip(p, st.Mode, hasChip()))
 }
 
 // judge looks at what a daemon says of itself.

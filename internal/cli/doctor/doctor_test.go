@@ -48,6 +48,9 @@ func healthy(t *testing.T, st api.Status) (Options, *sdktest.Server, *bytes.Buff
 		t.Fatal(err)
 	}
 	s := sdktest.Start(t, func(c sdktest.Call) []sdktest.Message {
+		if c.Op == api.OpPIN {
+			return []sdktest.Message{{Body: api.PIN{Known: true, TPM: api.TPM{Maker: "IFX", Limit: 32, Left: 32, Forgets: 600_000}}}}
+		}
 		if c.Op != api.OpStatus {
 			t.Errorf("asked for %s", c.Op)
 		}
@@ -354,6 +357,30 @@ func TestPage(t *testing.T) {
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestChip(t *testing.T) {
+	good := api.TPM{Limit: 32, Left: 32}
+	for name, c := range map[string]struct {
+		p     api.PIN
+		mode  string
+		here  bool
+		state State
+		hint  string
+	}{
+		"none":                 {api.PIN{TPM: api.TPM{Why: "no TPM 2.0"}}, "user", false, OK, ""},
+		"not ours":             {api.PIN{TPM: api.TPM{Why: "no TPM 2.0"}}, "user", true, OK, "group tss"},
+		"not ours, system":     {api.PIN{TPM: api.TPM{Why: "no TPM 2.0"}}, "system", true, OK, "service install --system"},
+		"set, and not to hand": {api.PIN{Set: true, Here: true, TPM: api.TPM{Why: "no TPM 2.0"}}, "system", true, Warning, "service install --system"},
+		"there":                {api.PIN{Known: true, TPM: good}, "user", true, OK, ""},
+		"set":                  {api.PIN{Known: true, Set: true, Here: true, TPM: good}, "user", true, OK, ""},
+		"lost":                 {api.PIN{Known: true, Set: true, TPM: good}, "user", true, Warning, "thumbturn pin set"},
+		"locked out":           {api.PIN{Known: true, Set: true, Here: true, TPM: api.TPM{Failures: 32, Limit: 32, Locked: true}}, "user", true, Warning, "approve another way"},
+	} {
+		if f := chip(c.p, c.mode, c.here); f.State != c.state || !strings.Contains(f.Hint, c.hint) || c.hint == "" && f.Hint != "" {
+			t.Errorf("%s: %+v", name, f)
 		}
 	}
 }

@@ -51,11 +51,12 @@ func Change(ctx context.Context, o ChangeOptions) error {
 	}
 	o.Console.WarnHome()
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
-		presence, _, err := o.Console.Presence(ctx, s, o.Presence)
+		presence, auth, err := o.Console.Presence(ctx, s, o.Presence)
 		if err != nil {
 			return err
 		}
 		defer clear(presence)
+		in.Kind = auth.Kind
 		old := presence
 		if o.Which {
 			in.Which = "presence"

@@ -85,7 +85,7 @@ func AddPasskey(ctx context.Context, o PasskeyOptions) error {
 		}
 		defer clear(presence)
 		var code []byte
-		if len(presence) > 0 && !o.Keep {
+		if len(presence) > 0 && auth.Kind == "" && !o.Keep { // a PIN is asked for where the passphrase has ended
 			if code, err = o.code(); err != nil {
 				return err
 			}

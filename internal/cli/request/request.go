@@ -25,6 +25,7 @@ type Options struct {
 	All     bool   // requests
 	Search  string // requests
 	File    string // approve: the presence passphrase
+	PIN     string // approve: the PIN, in a file
 	Page    bool   // approve
 	Lease   time.Duration
 	Uses    int
@@ -128,11 +129,13 @@ func NewApprove(c *console.Console) *cobra.Command {
 		Use:   "approve [ID]...",
 		Short: "Read a request and approve it, at the terminal or on the page",
 		Long: `Show exactly what a request asks for, and approve it with the presence
-passphrase. Compare the code with the one that the asking program shows. To
-refuse, press Ctrl-C or use "thumbturn deny".
+passphrase, or with the PIN of this device where one is set. Compare the code with
+the one that the asking program shows. To refuse, press Ctrl-C or use
+"thumbturn deny".
 
 Without an ID, or with --page, it opens the approval page in the browser, where
-passkeys approve. Where the presence passphrase has ended, that is the only way.
+passkeys approve. Where the presence passphrase has ended and no PIN is set, that is
+the only way.
 
 --lease also lets the same session run exactly the same again without asking, for
 that long and --uses times at most. It is for an agent's "thumbturn run" in
@@ -155,7 +158,10 @@ command, directory or policy end it sooner.`,
 	cmd.Flags().IntVar(&o.Uses, "uses", 100, "with --lease: `N` times at most")
 	cmd.Flags().BoolVar(&o.Page, "page", false, "on the page in the browser, with a passkey")
 	cmd.Flags().StringVar(&o.File, "passphrase-file", "", "read the presence passphrase from `FILE` (test homes only)")
+	cmd.Flags().StringVar(&o.PIN, "pin-file", "", "read the PIN of this device from `FILE` (test homes only)")
 	cmd.MarkFlagsMutuallyExclusive("page", "lease")
+	cmd.MarkFlagsMutuallyExclusive("page", "pin-file")
+	cmd.MarkFlagsMutuallyExclusive("passphrase-file", "pin-file")
 	cmd.MarkFlagsMutuallyExclusive("page", "passphrase-file")
 	return cmd
 }
@@ -172,16 +178,16 @@ func Approve(ctx context.Context, o Options, ids ...string) error {
 				return err
 			}
 		}
-		if st, err := s.Status(ctx); err == nil && o.File == "" && st.Approval.Passkeys > 0 && !st.Approval.Passphrase {
-			return o.page(ctx, s, ids...)
-		}
-		pass, auth, err := o.Console.Passphrase("presence passphrase: ", o.File)
+		typed, auth, err := o.typed(ctx, s)
 		if err != nil {
 			return err
 		}
-		defer clear(pass)
+		if len(typed) == 0 {
+			return o.page(ctx, s, ids...)
+		}
+		defer clear(typed)
 		for i, id := range ids {
-			if err := s.Approve(ctx, api.RequestID{ID: id, Source: auth.Source, Lease: leases[i]}, pass); err != nil {
+			if err := s.Approve(ctx, api.RequestID{ID: id, Source: auth.Source, Kind: auth.Kind, Lease: leases[i]}, typed); err != nil {
 				return err
 			}
 			if err := answered(o.Console, id, "approved"); err != nil {
@@ -213,6 +219,27 @@ func (o Options) shown(ctx context.Context, s *sdk.Client, id string) (lease *ap
 	}
 	show(o.Console.Err, lines, code)
 	return lease, nil
+}
+
+// typed is what a person types to approve: the PIN where one is set, else the presence
+// passphrase; nothing where the page is to ask.
+func (o Options) typed(ctx context.Context, s *sdk.Client) ([]byte, api.Auth, error) {
+	st, _ := s.Status(ctx) // where it is not to be had, the passphrase is asked for
+	by := st.Approval
+	if o.PIN != "" || o.File == "" && by.PIN {
+		other := "the presence passphrase"
+		if !by.Passphrase {
+			other = "the page, and a passkey"
+		}
+		p, auth, err := o.Console.PIN(by.Passphrase || by.Passkeys > 0, other, o.PIN)
+		if err != nil || len(p) > 0 {
+			return p, auth, err
+		}
+	}
+	if o.File == "" && by.Passkeys > 0 && !by.Passphrase {
+		return nil, api.Auth{}, nil
+	}
+	return o.Console.Passphrase("presence passphrase: ", o.File)
 }
 
 // Page opens the approval page; with an id it waits until that is answered.

@@ -22,6 +22,7 @@ type Host struct {
 	Run    func(ctx context.Context, argv []string) error
 	Exists func(user string) bool
 	Write  func(path, text string) error // whole or not at all, its folders too
+	Chip   func() bool                   // it has a TPM, and the group that may use it; nil has none
 }
 
 // ThisHost is the machine; what its programs say goes to w.
@@ -39,6 +40,11 @@ func ThisHost(w io.Writer) Host {
 				return err
 			}
 			return atomicfile.Write(path, []byte(text), 0o644)
+		},
+		Chip: func() bool {
+			_, err := os.Stat(chipDevice)
+			_, none := user.LookupGroup(chipGroup)
+			return err == nil && none == nil
 		},
 	}
 }

@@ -45,11 +45,12 @@ func (s step) optional() step {
 	return s
 }
 
-// plan is how thumbturnd becomes a service for the human with a uid.
-func plan(os, daemon string, system bool, uid int) ([]step, error) {
+// plan is how thumbturnd becomes a service for the human with a uid; chip tells that
+// the machine has a TPM.
+func plan(os, daemon string, system bool, uid int, chip bool) ([]step, error) {
 	switch {
 	case os == "linux" && system:
-		return linuxSystem(daemon, uid), nil
+		return linuxSystem(daemon, uid, chip), nil
 	case os == "linux":
 		return linuxUser(daemon), nil
 	case os == "darwin" && !system:
@@ -184,18 +185,37 @@ PrivateTmp=yes
 PrivateDevices=yes
 ` + hardening
 
-func linuxSystem(daemon string, uid int) []step {
+// systemChip lets the daemon use the TPM, and no other device but those that hold
+// nothing, as PrivateDevices does without it. Its own file, since a group that is not
+// there would keep the service from starting.
+const systemChip = `[Service]
+SupplementaryGroups=` + chipGroup + `
+PrivateDevices=no
+DevicePolicy=closed
+DeviceAllow=` + chipDevice + ` rw
+`
+
+const (
+	chipDevice = "/dev/tpmrm0"
+	chipGroup  = "tss" // may use the TPM, on most systems
+)
+
+func linuxSystem(daemon string, uid int, chip bool) []step {
 	id := strconv.Itoa(uid)
 	user := run("useradd", "--system", "--home-dir", "/var/lib/thumbturn/"+id, "--no-create-home", "--shell", "/usr/sbin/nologin", "thumbturn-"+id)
 	user.makes = "thumbturn-" + id
-	return []step{
+	steps := []step{
 		run("install", "-D", "-o", "root", "-g", "root", "-m", "0755", daemon, installed),
 		user,
 		{Path: systemUnits + "thumbturnd@.socket", Text: systemSocket},
 		{Path: systemUnits + "thumbturnd@.service", Text: systemService},
-		manager("systemctl", "daemon-reload"),
-		manager("systemctl", "enable", "--now", "thumbturnd@"+id+".socket"),
 	}
+	if chip {
+		steps = append(steps, step{Path: systemUnits + "thumbturnd@.service.d/tpm.conf", Text: systemChip})
+	}
+	return append(steps,
+		manager("systemctl", "daemon-reload"),
+		manager("systemctl", "enable", "--now", "thumbturnd@"+id+".socket"))
 }
 
 const plistHead = `<?xml version="1.0" encoding="UTF-8"?>

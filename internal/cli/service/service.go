@@ -40,7 +40,10 @@ func New(o Options) *cobra.Command {
 		Short: "Make thumbturnd a service, or show how",
 		Long: `Make thumbturnd a service of your own user, or with --system one under a user of
 its own, so that programs of yours cannot read its memory, files or ports. All
-that will be done is printed first.`,
+that will be done is printed first.
+
+On a machine with a TPM, --system gives the service the group tss and leave to use
+/dev/tpmrm0, and no other device, so that "thumbturn pin" works there.`,
 		Example: "  thumbturn service install --plan\n  thumbturn service install\n  sudo thumbturn service install --system --for $(id -u)",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return Install(cmd.Context(), o) },
@@ -76,7 +79,7 @@ func Install(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	steps, err := plan(o.OS, daemon, o.System, uid)
+	steps, err := plan(o.OS, daemon, o.System, uid, o.Host.Chip != nil && o.Host.Chip())
 	if err != nil {
 		return err
 	}

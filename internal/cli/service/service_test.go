@@ -95,6 +95,25 @@ func TestPlans(t *testing.T) {
 	}
 }
 
+// A machine with a TPM lets the service use it; the units are the same.
+func TestPlanWithTPM(t *testing.T) {
+	with, without := linuxSystem("/d", 1000, true), linuxSystem("/d", 1000, false)
+	if len(with) != len(without)+1 || strings.Contains(systemService, chipDevice) {
+		t.Fatalf("%d steps, %d without", len(with), len(without))
+	}
+	var out bytes.Buffer
+	o, _ := options(t, "linux", &out)
+	o.System, o.Plan, o.Host.Chip = true, true, func() bool { return true }
+	if err := Install(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range []string{"write /etc/systemd/system/thumbturnd@.service.d/tpm.conf", "SupplementaryGroups=tss", "DevicePolicy=closed", "DeviceAllow=/dev/tpmrm0 rw"} {
+		if !strings.Contains(out.String(), w) {
+			t.Errorf("lacks %q:\n%s", w, out.String())
+		}
+	}
+}
+
 func TestPlistIsXML(t *testing.T) {
 	for _, s := range darwinUser("/a<b", 501) {
 		d := xml.NewDecoder(strings.NewReader(s.Text))

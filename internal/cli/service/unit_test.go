@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,9 +84,10 @@ func TestUnitsVerify(t *testing.T) {
 	for name, text := range map[string]string{
 		"thumbturnd@.socket": systemSocket, "thumbturnd@.service": strings.ReplaceAll(systemService, installed, daemon),
 		"thumbturn.socket": linuxUser(daemon)[0].Text, "thumbturn.service": linuxUser(daemon)[1].Text,
+		"thumbturnd@64000.service.d/tpm.conf": systemChip, "broken.service.d/tpm.conf": systemChip + "NoSuchKeyEither=yes\n",
 		"broken.service": "[Service]\nExecStart=" + daemon + "\nNoSuchKey=yes\n",
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755), os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -108,7 +110,7 @@ func TestUnitsVerify(t *testing.T) {
 		}
 		return said
 	}
-	if said := verify("broken.service"); !strings.Contains(said, "NoSuchKey") {
+	if said := verify("broken.service"); !strings.Contains(said, "NoSuchKey'") || !strings.Contains(said, "NoSuchKeyEither") {
 		t.Skipf("*** SKIP: systemd-analyze finds no fault here with what has one: %q", said)
 	}
 	if said := verify("thumbturnd@64000.socket", "thumbturnd@64000.service"); said != "" {

@@ -204,7 +204,18 @@ func NewStatus(o Options) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return o.Console.Print(st, func(w io.Writer) { printStatus(w, st) })
+				p, err := s.PIN(cmd.Context())
+				if err != nil {
+					return err
+				}
+				all := struct {
+					api.Status
+					PIN api.PIN `json:"pin"`
+				}{st, p}
+				return o.Console.Print(all, func(w io.Writer) {
+					printStatus(w, st)
+					lines(w, "PIN", console.PIN(p), "TPM", console.TPM(p.TPM))
+				})
 			})
 		},
 	}

@@ -64,7 +64,7 @@ func (c *call) auditProof(in api.AuditProof) (api.Line, error) {
 }
 
 func (c *call) restore(in api.Auth) (api.Restored, error) {
-	ask, ctx, stop := c.ask(api.Ask{})
+	ask, ctx, stop := c.typed(in)
 	defer stop()
 	return c.s.Account.Restore(ctx, c.who, ask, source(in.Source), c.values[0])
 }

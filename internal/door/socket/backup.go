@@ -41,7 +41,7 @@ func (c *call) backup() error {
 // putBack takes the presence passphrase and the pieces of a backup, values first
 // and then streams.
 func (c *call) putBack(in api.Auth) error {
-	ask, ctx, stop := c.ask(api.Ask{})
+	ask, ctx, stop := c.typed(in)
 	defer stop()
 	return c.replace(1, func(secrets [][]byte, backup io.Reader) (account.Replacement, error) {
 		return c.s.Account.PutBack(ctx, c.who, ask, source(in.Source), backup, secrets[0])

@@ -14,14 +14,14 @@ func (c *call) deviceShow() error {
 // deviceMove takes the presence passphrase.
 func (c *call) deviceMove(in api.DeviceMove) error {
 	to := canon.Installation{V: 1, ID: in.To.ID, DeviceKey: in.To.DeviceKey, DeviceKEM: in.To.DeviceKEM}
-	ask, ctx, stop := c.ask(api.Ask{})
+	ask, ctx, stop := c.typed(in.Auth)
 	defer stop()
 	return c.s.Account.Move(ctx, c.who, ask, source(in.Source), to, c.values[0])
 }
 
 // deviceStay takes the presence passphrase.
 func (c *call) deviceStay(in api.Auth) error {
-	ask, ctx, stop := c.ask(api.Ask{})
+	ask, ctx, stop := c.typed(in)
 	defer stop()
 	return c.s.Account.Stay(ctx, c.who, ask, source(in.Source), c.values[0])
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/config"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -61,6 +62,9 @@ func handlers() map[api.Op]handler {
 		api.OpPasskeyEnd:  {open, 0, tell[api.RequestID]((*call).passkeyWait)},
 		api.OpPasskeys:    {open, 0, (*call).passkeys},
 		api.OpPasskeyDel:  {open, 1, done[api.PasskeyRemove]((*call).passkeyRemove)},
+		api.OpPIN:         {all, 0, (*call).pin},
+		api.OpPINSet:      {open, 2, done[api.Auth]((*call).pinSet)},
+		api.OpPINRemove:   {open, 1, done[api.Auth]((*call).pinRemove)},
 		api.OpDeny:        {open, 0, done[api.RequestID]((*call).deny)},
 		api.OpUnmute:      {open, 0, done[api.RequestID]((*call).unmute)},
 		api.OpAuditList:   {open, 0, tell[api.AuditFilter]((*call).auditList)},
@@ -186,13 +190,13 @@ func (c *call) recover(in api.Auth) error {
 }
 
 func (c *call) recovery(in api.Auth) error {
-	ask, ctx, stop := c.ask(api.Ask{})
+	ask, ctx, stop := c.typed(in)
 	defer stop()
 	return c.code(c.s.Account.RenewRecovery(ctx, c.who, ask, source(in.Source), c.values[0]))
 }
 
 func (c *call) passphrase(in api.Passphrase) error {
-	ask, ctx, stop := c.ask(api.Ask{})
+	ask, ctx, stop := c.typed(in.Auth)
 	defer stop()
 	return c.s.Account.Passphrase(ctx, c.who, ask, source(in.Source), in.Which, c.values[0], c.values[1], c.values[2])
 }
@@ -279,7 +283,7 @@ func (c *call) approve(in api.RequestID) error {
 		given = approve.Lease{Until: in.Lease.Until, Uses: in.Lease.Uses}
 	}
 	return c.s.Account.Slowly(func() error {
-		return c.s.Broker.Approve(c.ctx, c.who, in.ID, source(in.Source), given, c.values[0])
+		return c.s.Broker.Approve(c.ctx, c.who, in.ID, broker.Answer{Source: source(in.Source), Lease: given, Typed: canon.SlotKind(in.Kind), Secret: c.values[0]})
 	})
 }
 

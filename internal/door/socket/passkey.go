@@ -57,7 +57,7 @@ func (c *call) unlockPage(in api.Auth) error {
 }
 
 func (c *call) passkeyAdd(in api.PasskeyAdd) (api.PasskeyBegun, error) {
-	ask, ctx, stop := c.ask(api.Ask{})
+	ask, ctx, stop := c.typed(in.Auth)
 	defer stop()
 	id, err := c.s.Account.AddPasskey(ctx, c.who, ask, passkey.Adding{Source: source(in.Source), Name: in.Name, Presence: c.values[0], Code: c.values[1]})
 	if err != nil {
@@ -97,7 +97,7 @@ func shown(p passkey.Passkey) api.Passkey {
 }
 
 func (c *call) passkeyRemove(in api.PasskeyRemove) error {
-	ask, ctx, stop := c.ask(api.Ask{})
+	ask, ctx, stop := c.typed(in.Auth)
 	defer stop()
 	return c.s.Account.RemovePasskey(ctx, c.who, ask, source(in.Source), in.Name, c.values[0])
 }

@@ -227,6 +227,13 @@ func (c *call) ask(a api.Ask) (broker.Ask, context.Context, func()) {
 	return out, ctx, func() { stop(); cancel() }
 }
 
+// typed is ask for an act of a person, who typed what in says.
+func (c *call) typed(in api.Auth) (broker.Ask, context.Context, func()) {
+	ask, ctx, stop := c.ask(api.Ask{})
+	ask.Typed = canon.SlotKind(in.Kind)
+	return ask, ctx, stop
+}
+
 // watch cancels when the peer closes its end. The returned function ends the
 // watch and waits for it.
 func (c *call) watch(cancel func()) func() {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/chip"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -27,6 +28,7 @@ type Ask struct {
 	Request string // an earlier request this comes back for
 	Purpose string // a claim
 	Timeout time.Duration
+	Typed   canon.SlotKind // of what a person typed for an act of their own: none is the presence passphrase
 	// Waiting is called once before waiting; what it returns, after it.
 	Waiting func(approve.Ticket) (done func(), err error)
 }
@@ -39,6 +41,7 @@ type Gate struct {
 	Who     *identity.Registry
 	Clock   approve.Clock
 	Rand    io.Reader
+	Chip    chip.Chip
 	// Slowly runs a check of a passphrase, one at a time and later after a wrong one.
 	Slowly func(check func() error) error
 	// Acts is held by whoever acts on the account itself, and given back while a
@@ -171,10 +174,18 @@ func (b *Gate) Await(ctx context.Context, a Ask, t approve.Ticket, who string, m
 	return t, approve.Proof{}, nil, fault.New(fault.Pending, "ask", t.ID, "nobody answered in time").WithHint("ask again when somebody is there")
 }
 
-// Approve answers a request with the presence passphrase. Only a person may:
-// never an agent, nor anybody below one. What the gesture opens is exactly what
-// the request names.
-func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source string, l approve.Lease, passphrase []byte) error {
+// Answer is a person's yes to a request, as it was typed.
+type Answer struct {
+	Source string         // terminal or file
+	Lease  approve.Lease  // what is given beyond the request
+	Typed  canon.SlotKind // see Ask
+	Secret []byte
+}
+
+// Approve answers a request with what a person typed. Only a person may: never an
+// agent, nor anybody below one. What the gesture opens is exactly what the request
+// names.
+func (b *Gate) Approve(ctx context.Context, who identity.Caller, id string, a Answer) error {
 	if err := b.approver("approve", who); err != nil {
 		return err
 	}
@@ -182,23 +193,30 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source stri
 	if err != nil {
 		return err
 	}
-	yes := approve.Gesture{Source: source, Lease: l}
+	yes := approve.Gesture{Source: a.Source, Lease: a.Lease}
+	if a.Typed == canon.SlotPIN {
+		yes.Tier = approve.TierPIN
+	}
 	if t.Signed != nil && !b.enrolled(t.Signed.Assertion) { // removed since
 		t.Signed = nil
 	}
 	if t.Signed != nil { // by a passkey, which said what is given
-		if l != (approve.Lease{}) && l != t.Signed.Lease {
+		if a.Lease != (approve.Lease{}) && a.Lease != t.Signed.Lease {
 			return fault.New(fault.Conflict, "approve", id, "the passkey signed other terms").WithHint("approve it without --lease")
 		}
 		yes.Tier, yes.Signed, yes.Lease = approve.TierSigned, &t.Signed.Assertion, t.Signed.Lease
 	}
-	if err := b.Desk.MayGive(t, yes.Lease); err != nil { // before the passphrase costs a second
+	if err := b.Desk.MayGive(t, yes.Lease); err != nil { // before what was typed costs a second
 		return err
 	}
-	g, err := b.Book.Keys.Gesture(b.Book.Roster(), passphrase, b.Book.Share, b.Book.Place(), t.Needs)
+	g, err := b.typed(b.Book, a.Typed, a.Secret, t.Needs)
 	if err != nil {
+		why := "wrong presence passphrase"
+		if a.Typed == canon.SlotPIN {
+			why = Shown(fault.Stranger(err).Msg)
+		}
 		b.Book.Ledger.Later(canon.Event{Type: canon.EventDecision, Request: id, Digest: &t.Digest, Outcome: "failed",
-			Kind: string(who.Kind()), Root: who.Root().String(), Reason: "wrong presence passphrase"})
+			Kind: string(who.Kind()), Root: who.Root().String(), Reason: why})
 		return err
 	}
 	yes.Opened, yes.Release = g, g.Close

@@ -9,6 +9,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/policy"
 )
@@ -20,17 +21,17 @@ type Personal struct {
 	Ask      Ask
 	Act      string   // "passkey add"
 	Lines    []string // what is done, for the page
-	Presence []byte   // the presence passphrase, typed; empty where passkeys approve
+	Presence []byte   // what was typed, of the kind that Ask tells; empty where passkeys approve
 	Needs    []string // compartments that it opens
 }
 
-// Personal checks the passphrase by the roster of a book, ours or a copy's, and opens
-// what is needed; where the passphrase has ended it asks the page for a passkey. The
+// Personal checks what was typed by the roster of a book, ours or a copy's, and opens
+// what is needed; where nothing was typed it asks the page for a passkey. The
 // caller closes the gesture, and holds Acts.
 func (b *Gate) Personal(ctx context.Context, of *book.Book, p Personal) (g *open.Gesture, err error) {
 	if len(p.Presence) > 0 || !b.Book.Roster().Passkeys() {
 		err = b.Slowly(func() (err error) {
-			g, err = b.Book.Keys.Gesture(of.Roster(), p.Presence, b.Book.Share, of.Place(), p.Needs)
+			g, err = b.typed(of, p.Ask.Typed, p.Presence, p.Needs)
 			return err
 		})
 		return g, err
@@ -48,6 +49,22 @@ func (b *Gate) Personal(ctx context.Context, of *book.Book, p Personal) (g *open
 		return nil, open.ErrLocked
 	}
 	return g, err
+}
+
+// typed opens what is needed with what a person typed, by the roster of a book. The
+// caller sees to the pace.
+func (b *Gate) typed(of *book.Book, kind canon.SlotKind, secret []byte, needs []string) (g *open.Gesture, err error) {
+	switch kind {
+	case "", canon.SlotPresence:
+		return b.Book.Keys.Gesture(of.Roster(), secret, b.Book.Share, of.Place(), needs)
+	case canon.SlotPIN:
+		err = b.Chip.Open(of.Roster(), secret, func(kept []byte) (err error) {
+			g, err = b.Book.Keys.PIN(of.Roster(), kept, b.Book.Share, of.Place(), needs)
+			return err
+		})
+		return g, err
+	}
+	return nil, fault.New(fault.Usage, "approve", "", "nothing of that kind can be typed")
 }
 
 // Party is the account's page as passkeys know it; the zero Party where it has none.

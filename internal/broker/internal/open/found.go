@@ -189,8 +189,8 @@ func (g *Gesture) NewVault(r canon.Roster, id, name string, tier canon.Tier) (ca
 	return v, r, err
 }
 
-// newCompartment adds a compartment to the roster. A gesture by the passphrase
-// makes a presence slot of its own for it; whatever else opens the account reaches
+// newCompartment adds a compartment to the roster. A gesture by what is
+// typed makes a slot of its own for it; whatever else opens the account reaches
 // it by the public key of its slot there, and so does the recovery code.
 func (g *Gesture) newCompartment(r canon.Roster, name string) (canon.Compartment, canon.Roster, error) {
 	var c canon.Compartment
@@ -232,7 +232,7 @@ func (g *Gesture) newCompartment(r canon.Roster, name string) (canon.Compartment
 	return c, out, nil
 }
 
-// Gesture is a person's for one request, by the presence passphrase or a passkey: it
+// Gesture is a person's for one request, by the presence passphrase, a PIN or a passkey: it
 // can sign with the root key where the request needs that, and opens the
 // compartments the request names, nothing else. It is wiped by Close, at the latest
 // when the approval expires.
@@ -241,7 +241,7 @@ type Gesture struct {
 	at     Place
 	share  lend
 	way    slot.Way
-	secret lend            // the passphrase, to make slots for new compartments; nil where there is none
+	secret lend            // what was typed, to make slots for new compartments; nil where there is none
 	seeds  map[string]lend // by compartment
 	free   []func()
 	once   sync.Once
@@ -281,9 +281,25 @@ func (k *Keyring) gestureFrom(at Place, presence []byte, share, root lend, freeR
 // "account" for the root key, vault ids for presence vaults. With none named the
 // passphrase is only checked, against the commitment, and nothing is opened.
 func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, compartments []string) (*Gesture, error) {
+	g, err := k.typed(r, slot.Way{Kind: canon.SlotPresence}, passphrase, share, at, compartments)
+	return g, wrong(err, "approve", "presence passphrase")
+}
+
+// PIN is Gesture with the secret that the TPM gave for a PIN. Whether the PIN is right
+// the TPM has said: a secret that does not fit is no mistake of the person.
+func (k *Keyring) PIN(r Roster, secret []byte, share Share, at Place, compartments []string) (*Gesture, error) {
+	g, err := k.typed(r, slot.PIN(), secret, share, at, compartments)
+	if errors.Is(err, slot.ErrWrong) {
+		err = slot.Tampered("what the TPM keeps", "pin")
+	}
+	return g, err
+}
+
+// typed opens the named compartments by a way of which there is one secret.
+func (k *Keyring) typed(r Roster, w slot.Way, typed []byte, share Share, at Place, compartments []string) (*Gesture, error) {
 	at.Roster = r.Version + 1 // slots made inside it are first listed by the next roster
-	g := &Gesture{k: k, at: at, share: lend(share), way: slot.Way{Kind: canon.SlotPresence}, seeds: map[string]lend{}}
-	secret, free, err := k.arena.Keep(append([]byte(nil), passphrase...))
+	g := &Gesture{k: k, at: at, share: lend(share), way: w, seeds: map[string]lend{}}
+	secret, free, err := k.arena.Keep(append([]byte(nil), typed...))
 	if err != nil {
 		return nil, err
 	}
@@ -296,12 +312,12 @@ func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, co
 		s, h, ok := r.Reach(g.way, name)
 		if !ok {
 			g.Close()
-			return nil, noWay(r, name)
+			return nil, noWay(r, w, name)
 		}
-		way, freeSlot, err := k.ways.Open(s, h, passphrase, lend(share), at, r.Version)
+		way, freeSlot, err := k.ways.Open(s, h, typed, lend(share), at, r.Version)
 		if err != nil {
 			g.Close()
-			return nil, wrong(err, "approve", "presence passphrase")
+			return nil, err
 		}
 		g.free = append(g.free, freeSlot)
 		if len(compartments) == 0 {
@@ -318,10 +334,16 @@ func (k *Keyring) Gesture(r Roster, passphrase []byte, share Share, at Place, co
 	return g, nil
 }
 
-// noWay is what a passphrase comes to that opens nothing.
-func noWay(r Roster, name string) error {
-	if !r.HasPassphrase() {
+// noWay is what comes of what was typed where it opens nothing.
+func noWay(r Roster, w slot.Way, name string) error {
+	_, pin := r.PINSlot()
+	switch {
+	case w.Kind == canon.SlotPIN && !pin:
+		return fault.New(fault.Denied, "approve", "", "no PIN is set").WithHint("`thumbturn pin set` sets one")
+	case w.Kind == canon.SlotPresence && !r.HasPassphrase() && r.Passkeys():
 		return fault.New(fault.Denied, "approve", "", "there is no presence passphrase any more: passkeys approve").WithHint("open the page with `thumbturn approve`")
+	case w.Kind == canon.SlotPresence && !r.HasPassphrase() && pin:
+		return fault.New(fault.Denied, "approve", "", "there is no presence passphrase any more: the PIN approves")
 	}
 	return slot.Tampered("roster", name)
 }

@@ -128,11 +128,21 @@ func (g *Gesture) addWay(r Roster, w slot.Way, secret func(compartment string) (
 
 // AddPassphrase makes presence slots under a passphrase, where there are none.
 func (g *Gesture) AddPassphrase(r Roster, presence []byte) (canon.Roster, error) {
-	return g.addWay(r, slot.Way{Kind: canon.SlotPresence}, func(name string) (lend, error) {
+	return g.addTyped(r, slot.Way{Kind: canon.SlotPresence}, presence)
+}
+
+// AddPIN makes slots under what the TPM keeps behind a PIN, where there are none.
+func (g *Gesture) AddPIN(r Roster, secret []byte) (canon.Roster, error) {
+	return g.addTyped(r, slot.PIN(), secret)
+}
+
+// addTyped makes slots for all that takes a gesture, under one secret.
+func (g *Gesture) addTyped(r Roster, w slot.Way, secret []byte) (canon.Roster, error) {
+	return g.addWay(r, w, func(name string) (lend, error) {
 		if name == "session" {
 			return nil, nil
 		}
-		return func(use func([]byte) error) error { return use(presence) }, nil
+		return func(use func([]byte) error) error { return use(secret) }, nil
 	})
 }
 

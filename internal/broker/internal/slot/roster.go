@@ -166,6 +166,20 @@ func (r Roster) HasPassphrase() bool {
 	return ok
 }
 
+// PIN is the way of the PIN of a device's TPM: at most one at a time.
+func PIN() Way { return Way{Kind: canon.SlotPIN} }
+
+// PINSlot is the slot by which a PIN opens the account, which also names what the TPM
+// keeps for it; false where no PIN was set. On which device it was the slot does not
+// say: ledgers move.
+func (r Roster) PINSlot() (id string, ok bool) {
+	_, h, ok := r.Slot(PIN(), "account")
+	return h.ID, ok
+}
+
+// RemovePIN takes the PIN out of a roster.
+func (r Roster) RemovePIN() canon.Roster { return r.drop(PIN()) }
+
 // drop takes the slots of a Way out of a roster, and what is sealed to them.
 func (r Roster) drop(w Way) canon.Roster {
 	out := r.Roster

@@ -40,18 +40,41 @@ func (c *Console) Passphrase(prompt, file string) ([]byte, api.Auth, error) {
 	return b, api.Auth{Source: FromTerminal}, nil
 }
 
-// Presence asks for the presence passphrase. Where it has ended it returns none: the
-// daemon asks a passkey then, and what waits is told here.
+// Presence asks for the presence passphrase; where it has ended, for the PIN of this
+// device, where that is set. Where nothing is typed and passkeys approve it returns
+// none: the daemon asks a passkey then, and what waits is told here.
 func (c *Console) Presence(ctx context.Context, s *sdk.Client, file string) ([]byte, api.Auth, error) {
 	st, err := s.Status(ctx)
 	if err != nil {
 		return nil, api.Auth{}, err
 	}
-	if file == "" && st.Approval.Passkeys > 0 && !st.Approval.Passphrase {
+	by := st.Approval
+	if file == "" && !by.Passphrase && by.PIN {
+		p, auth, err := c.PIN(by.Passkeys > 0, "a passkey", "")
+		if err != nil || len(p) > 0 {
+			return p, auth, err
+		}
+	}
+	if file == "" && by.Passkeys > 0 && !by.Passphrase {
 		s.Waiting = c.Waiting
 		return nil, api.Auth{Source: FromTerminal}, nil
 	}
 	return c.Passphrase("presence passphrase: ", file)
+}
+
+// PIN reads the PIN of this device from file, or asks for it. With another way, Enter
+// alone chooses that, and nothing is returned.
+func (c *Console) PIN(other bool, way, file string) ([]byte, api.Auth, error) {
+	if file == "" && other {
+		c.Say("the PIN of this device approves; or press Enter alone for %s", way)
+		if c.Prompt.IsTerminal() {
+			p, err := c.Prompt.Hidden("PIN: ")
+			return p, api.Auth{Source: FromTerminal, Kind: api.TypedPIN}, err
+		}
+	}
+	p, auth, err := c.Passphrase("PIN: ", file)
+	auth.Kind = api.TypedPIN
+	return p, auth, err
 }
 
 // SecretFile reads a passphrase or code from a regular file that nobody else
