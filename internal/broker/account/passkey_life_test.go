@@ -40,7 +40,7 @@ func TestSignsOnly(t *testing.T) {
 		t.Fatalf("%+v", x)
 	}
 	complete := func(l approve.Lease, pass string) error {
-		return h.broker.Approve(ctx, h.as(personPID), id, "terminal", l, []byte(pass))
+		return h.broker.Approve(ctx, h.as(personPID), id, broker.Answer{Source: "terminal", Lease: l, Secret: []byte(pass)})
 	}
 	if err := complete(h.terms(time.Minute, 4), presencePass); !fault.Is(err, fault.Conflict) {
 		t.Errorf("other terms: %v", err)
