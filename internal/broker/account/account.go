@@ -391,7 +391,6 @@ func (a *Account) unlock(ctx context.Context, who identity.Caller, source string
 		a.book.Keys.Lock()
 		return err
 	}
-	a.gate.Desk.Wake()
 	a.Settle()
 	return a.mark(who, test)
 }

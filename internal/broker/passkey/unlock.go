@@ -91,6 +91,7 @@ func (r *Registrar) Finish(ctx context.Context, id string, touches []gate.Touche
 
 // unlocked ends an unlock by passkey.
 func (r *Registrar) unlocked(ctx context.Context, c approve.Ceremony, u *unlocking, touches []gate.Touched) error {
+	defer r.Gate.Desk.Wake()
 	return r.Unlock(ctx, u.who, "page", func() error {
 		_, touch, err := r.Gate.Signer(c, touches)
 		if err != nil {
