@@ -194,8 +194,8 @@ var dependencies = map[string]struct {
 }{
 	"filippo.io/age":                   {[]string{"internal/cli/export"}, "the form of an encrypted export, which other tools open"},
 	"github.com/cedar-policy/cedar-go": {[]string{"internal/policy"}, "the policy language: default deny, forbid wins"},
-	"github.com/chromedp/cdproto":      {[]string{"tests", "internal/door/web/webtest"}, "the browser's virtual authenticators"},
-	"github.com/chromedp/chromedp":     {[]string{"tests", "internal/door/web/webtest"}, "the approval page in a real browser"},
+	"github.com/chromedp/cdproto":      {[]string{"tests", "internal/door/web/webtest", "demo"}, "the browser's virtual authenticators"},
+	"github.com/chromedp/chromedp":     {[]string{"tests", "internal/door/web/webtest", "demo"}, "the approval page in a real browser"},
 	"github.com/go-webauthn/webauthn":  {[]string{"internal/approve"}, "the first of two checks of what passkeys answer"},
 	"github.com/godbus/dbus/v5":        {[]string{"internal/logind", "internal/logind/logindtest", "internal/desktop", "tests"}, "the buses: logind tells of suspend, screen lock and logout; the desktop is told that a request waits"},
 	"github.com/google/go-cmp":         {[]string{"tests", "internal/store/storetest"}, "differences in tests"},

@@ -15,6 +15,8 @@ import (
 )
 
 const (
+	ownRef   = "op://dev/Billing/credential" // in a standard vault: the person uses it without a gesture
+	ownFile  = "own.env"                     // names it
 	otherRef = "op://dev/Mailer/credential"
 
 	// notNamed is how a row is refused that is not the one on record.
@@ -22,11 +24,15 @@ const (
 )
 
 // tampering is the last act: whoever can write the database, but has neither
-// passphrase nor this device, spoils it while the daemon is down. Between two
+// passphrase nor passkey nor this device, spoils it while the daemon is down. Between two
 // spoilings the damage is undone in place: going back to a copy would be a
 // rollback, since each start of the daemon is on record too.
 func (s *stage) tampering(ctx context.Context) error {
-	s.story.chapter("Somebody writes to the database", "the daemon is down and the file is theirs; the passphrases and the device are not")
+	keys := "the passphrases"
+	if s.chromium != "" {
+		keys = "the passphrase, the passkey"
+	}
+	s.story.chapter("Somebody writes to the database", "the daemon is down and the file is theirs; "+keys+" and the device are not")
 	old, err := s.snapshot(ctx)
 	if err != nil {
 		return err
@@ -137,11 +143,12 @@ func (s *stage) replace(ctx context.Context, with []byte) error {
 	return os.WriteFile(s.database(), with, 0o600)
 }
 
-// use is the call of before, now by the person and without any prompt. The
+// use is the call of before, now by the person, with the key of the standard vault
+// and so without any prompt. The
 // second result says whether the key reached the API.
 func (s *stage) use() (answered, bool) {
 	before := s.servers.invoices()
-	a := s.person.typed("", "run", "--env-file", ".env", "--", "sh", "call.sh")
+	a := s.person.typed("", "run", "--env-file", ownFile, "--", "sh", "call.sh")
 	return a, s.servers.invoices() > before
 }
 
@@ -200,5 +207,8 @@ func (s *stage) restored(ctx context.Context, good []byte) error {
 	verify := s.person.typed("", "audit", "verify")
 	s.story.prove(verify.Code == 0 && strings.Contains(verify.Out, "everything agrees"),
 		"the ledger verifies: every statement, event and record", fmt.Sprintf("%+v", verify))
+	if s.chromium != "" {
+		s.proven()
+	}
 	return nil
 }
