@@ -61,7 +61,8 @@ func startBrowser(ctx context.Context, path, dir string, env []string) (*browser
 			cmd.Env = append(env, "HOME="+dir, "TMPDIR="+dir, "XDG_RUNTIME_DIR="+dir)
 		}))
 	allocator, freed := chromedp.NewExecAllocator(ctx, options...)
-	tab, closed := chromedp.NewContext(allocator)
+	quiet := func(string, ...any) {} // what goes wrong comes back as an error too
+	tab, closed := chromedp.NewContext(allocator, chromedp.WithErrorf(quiet), chromedp.WithLogf(quiet))
 	b.tab, b.end = tab, func() { closed(); freed() }
 	// The first call has no deadline, since its context is the browser's life.
 	late := time.AfterFunc(startPatience, closed)

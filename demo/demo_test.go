@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -62,5 +64,24 @@ func TestVerdict(t *testing.T) {
 	s.prove(false, "b", "evidence\nof it")
 	if err := s.verdict(); err == nil || !strings.Contains(out.String(), "✘ b") || !strings.Contains(out.String(), "evidence") {
 		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+// What a command says while it runs can be read before it ends, and its end is told.
+func TestObey(t *testing.T) {
+	dir := t.TempDir()
+	program(t, dir, "thumbturn", `echo out; echo said "$1" >&2; exit 3`)
+	t.Setenv("PATH", dir+":/usr/bin:/bin")
+	said := filepath.Join(dir, "said")
+	for o, want := range map[string]answered{"": {"out\n", "said a\n", 3}, said: {"out\n", "", 3}} {
+		if diff := cmp.Diff(want, obey(order{Args: []string{"a"}, Dir: dir, Said: o})); diff != "" {
+			t.Errorf("%q: %s", o, diff)
+		}
+	}
+	if b, err := os.ReadFile(said); string(b) != "said a\n" {
+		t.Errorf("%q %v", b, err)
+	}
+	if a := obey(order{Dir: dir, Said: filepath.Join(dir, "no", "said")}); a.Code != -1 || a.Err == "" {
+		t.Errorf("%+v", a)
 	}
 }
