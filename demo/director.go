@@ -10,6 +10,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/thumbturn/thumbturn/demo/browser"
+	"github.com/thumbturn/thumbturn/demo/leak"
+	"github.com/thumbturn/thumbturn/demo/servers"
+	"github.com/thumbturn/thumbturn/demo/session"
 )
 
 // stage is all that the story needs, and what it found out.
@@ -20,12 +25,12 @@ type stage struct {
 	bin     string
 	self    string
 	key     string
-	servers *servers
+	servers *servers.Servers
 	person  *terminal
 	item    string // the id of the item that somebody will spoil
 
-	chromium string   // the browser's program, or empty
-	page     *browser // the person's, while it is open
+	chromium string           // the browser's program, or empty
+	page     *browser.Browser // the person's, while it is open
 	found    found
 }
 
@@ -41,7 +46,7 @@ type found struct {
 
 // direct tells the whole story and leaves nothing behind.
 func direct(ctx context.Context, bin string) (err error) {
-	s := &stage{story: newStory(os.Stdout), key: newKey(), chromium: chromium()}
+	s := &stage{story: newStory(os.Stdout), key: leak.NewKey(), chromium: browser.Find()}
 	if s.dir, err = os.MkdirTemp("/tmp", "thumbturn-demo-"); err != nil { // short, since the path of a socket is
 		return err
 	}
@@ -78,7 +83,7 @@ func (s *stage) build(ctx context.Context, bin string) (err error) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		return errors.New("curl is needed and is not installed")
 	}
-	s.servers, err = serve(s.key, filepath.Join(s.dir, "ca.pem"))
+	s.servers, err = servers.Serve(s.key, filepath.Join(s.dir, "ca.pem"))
 	return err
 }
 
@@ -89,7 +94,7 @@ func (s *stage) strike() error {
 	defer cancel()
 	s.leave()
 	if s.servers != nil {
-		s.servers.close()
+		s.servers.Close()
 	}
 	return errors.Join(s.stopped(ctx), os.RemoveAll(s.dir))
 }
@@ -97,7 +102,7 @@ func (s *stage) strike() error {
 // leave ends the person's browser and their session.
 func (s *stage) leave() {
 	if s.page != nil {
-		s.page.close()
+		s.page.Close()
 		s.page = nil
 	}
 	if s.person != nil {
@@ -121,7 +126,7 @@ func (s *stage) stopped(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	err := gone(ctx, s.home)
+	err := session.Gone(ctx, s.home)
 	_ = cmd.Process.Kill() // it may have ended by itself
 	_ = cmd.Wait()
 	if err != nil {
@@ -182,7 +187,7 @@ func (s *stage) project(name, env, run string) (string, error) {
 	}
 	for file, text := range map[string]string{
 		"ca.pem": string(ca), ".env": variable + "=" + env + "\n",
-		"call.sh": fmt.Sprintf(call, s.servers.api), "TASK.md": fmt.Sprintf(task, run, s.servers.attacker),
+		"call.sh": fmt.Sprintf(call, s.servers.API), "TASK.md": fmt.Sprintf(task, run, s.servers.Attacker),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			return "", err
@@ -195,10 +200,10 @@ func (s *stage) project(name, env, run string) (string, error) {
 // meanwhile is called again and again until the agent has ended.
 func (s *stage) agent(ctx context.Context, dir, run string, meanwhile func() error) (string, error) {
 	var out strings.Builder
-	cmd := exec.CommandContext(ctx, s.self, roleAgent, run, s.servers.api, s.servers.attacker)
-	cmd.Dir, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = dir, ownSession(), &out, &out
+	cmd := exec.CommandContext(ctx, s.self, roleAgent, run, s.servers.API, s.servers.Attacker)
+	cmd.Dir, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = dir, session.Own(), &out, &out
 	cmd.Env = s.environ("AI_AGENT=demo") // as agents mark what they start
-	cmd.Cancel = func() error { return killSession(cmd.Process.Pid) }
+	cmd.Cancel = func() error { return session.Kill(cmd.Process.Pid) }
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Start(); err != nil {
 		return "", err
@@ -212,7 +217,7 @@ func (s *stage) agent(ctx context.Context, dir, run string, meanwhile func() err
 		case <-time.After(30 * time.Millisecond):
 		}
 		if err := meanwhile(); err != nil {
-			_ = killSession(cmd.Process.Pid) // it may have ended by itself
+			_ = session.Kill(cmd.Process.Pid) // it may have ended by itself
 			return "", errors.Join(err, <-ended)
 		}
 	}
@@ -229,14 +234,14 @@ func (s *stage) without(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	loot := s.servers.loot()
-	s.found.model[0], s.found.lost[0] = seen(text, s.key), seen(loot, s.key) > 0
-	shown := hidden(text, s.key)
+	loot := s.servers.Loot()
+	s.found.model[0], s.found.lost[0] = leak.Seen(text, s.key), leak.Seen(loot, s.key) > 0
+	shown := leak.Hidden(text, s.key)
 	s.story.prove(strings.Contains(section(text, "curl"), "HTTP 404"), "the call fails: HTTP 404", shown)
-	s.found.done[0] = s.servers.invoices() == 1 && strings.Contains(section(text, runBare+"sh call.sh"), "HTTP 201")
+	s.found.done[0] = s.servers.Invoices() == 1 && strings.Contains(section(text, runBare+"sh call.sh"), "HTTP 201")
 	s.story.prove(s.found.done[0], "the agent fixes it: HTTP 201, the work is done", shown)
 	s.story.prove(s.found.model[0] > 0, fmt.Sprintf("the key is in the transcript, %d times: the model has it", s.found.model[0]), shown)
-	s.story.prove(s.found.lost[0], "the poisoned instruction worked: the attacker has the key", hidden(loot, s.key))
+	s.story.prove(s.found.lost[0], "the poisoned instruction worked: the attacker has the key", leak.Hidden(loot, s.key))
 	return nil
 }
 

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/thumbturn/thumbturn/demo/session"
 )
 
 // order is one command that the director has the person type, answer what came
@@ -80,9 +82,9 @@ type terminal struct {
 
 func openTerminal(ctx context.Context, self string, env []string, home, dir string) (*terminal, error) {
 	cmd := exec.CommandContext(ctx, self, rolePerson)
-	cmd.Env, cmd.Dir, cmd.SysProcAttr = env, dir, ownSession()
+	cmd.Env, cmd.Dir, cmd.SysProcAttr = env, dir, session.Own()
 	cmd.Stderr = os.Stderr
-	cmd.Cancel = func() error { return killSession(cmd.Process.Pid) }
+	cmd.Cancel = func() error { return session.Kill(cmd.Process.Pid) }
 	cmd.WaitDelay = time.Second
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -101,7 +103,7 @@ func openTerminal(ctx context.Context, self string, env []string, home, dir stri
 // close ends the session; it waits for it.
 func (t *terminal) close() {
 	_ = t.in.Close()
-	hurry := time.AfterFunc(3*time.Second, func() { _ = killSession(t.cmd.Process.Pid) })
+	hurry := time.AfterFunc(3*time.Second, func() { _ = session.Kill(t.cmd.Process.Pid) })
 	defer hurry.Stop()
 	_ = t.cmd.Wait() // how it ends does not matter any more
 }
@@ -153,7 +155,7 @@ func (t *terminal) visited(visit func(link string) error, args ...string) (answe
 		}
 		err := visit(link)
 		if err != nil {
-			_ = killSession(t.cmd.Process.Pid) // it may have ended by itself
+			_ = session.Kill(t.cmd.Process.Pid) // it may have ended by itself
 		}
 		return <-ended, err
 	}

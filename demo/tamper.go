@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/thumbturn/thumbturn/demo/leak"
 	"github.com/thumbturn/thumbturn/internal/store"
 	"github.com/thumbturn/thumbturn/internal/store/sqlite"
 )
@@ -147,9 +148,9 @@ func (s *stage) replace(ctx context.Context, with []byte) error {
 // and so without any prompt. The
 // second result says whether the key reached the API.
 func (s *stage) use() (answered, bool) {
-	before := s.servers.invoices()
+	before := s.servers.Invoices()
 	a := s.person.typed("", "run", "--env-file", ownFile, "--", "sh", "call.sh")
-	return a, s.servers.invoices() > before
+	return a, s.servers.Invoices() > before
 }
 
 // spoil changes the database and shows that the value is not released and that
@@ -174,7 +175,7 @@ func (s *stage) spoil(ctx context.Context, what string, change func([]byte) []by
 	s.story.prove(a.Code == 1 && !used && strings.Contains(a.Err, notNamed) &&
 		verify.Code == 1 && all(verify.Out, "PROBLEM", s.item, notNamed),
 		what+" is detected: nothing is released, and the check names the item",
-		hidden(fmt.Sprintf("%+v\n%+v", a, verify), s.key))
+		leak.Hidden(fmt.Sprintf("%+v\n%+v", a, verify), s.key))
 	return nil
 }
 
@@ -190,7 +191,7 @@ func (s *stage) rollback(ctx context.Context, old []byte) error {
 	a, used := s.use()
 	s.story.prove(a.Code != 0 && !used && all(status.Out, "held", "rolled back"),
 		"a database rolled back is detected: the daemon holds it and releases nothing",
-		hidden(fmt.Sprintf("%+v\n%+v\n%+v", unlock, status, a), s.key))
+		leak.Hidden(fmt.Sprintf("%+v\n%+v\n%+v", unlock, status, a), s.key))
 	return nil
 }
 
@@ -203,7 +204,7 @@ func (s *stage) restored(ctx context.Context, good []byte) error {
 		return err
 	}
 	a, used := s.use()
-	s.story.prove(a.Code == 0 && used, "put back as it was, it works again", hidden(fmt.Sprintf("%+v", a), s.key))
+	s.story.prove(a.Code == 0 && used, "put back as it was, it works again", leak.Hidden(fmt.Sprintf("%+v", a), s.key))
 	verify := s.person.typed("", "audit", "verify")
 	s.story.prove(verify.Code == 0 && strings.Contains(verify.Out, "everything agrees"),
 		"the ledger verifies: every statement, event and record", fmt.Sprintf("%+v", verify))

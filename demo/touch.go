@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/thumbturn/thumbturn/demo/browser"
 )
 
 const (
@@ -19,21 +21,21 @@ const (
 // enrol makes a passkey on the page, by leave of the presence passphrase and of the
 // recovery code, and opens the approval page, which stays open from then on.
 func (s *stage) enrol(ctx context.Context) (err error) {
-	if s.page, err = startBrowser(ctx, s.chromium, filepath.Join(s.dir, "person"), s.environ()); err != nil {
+	if s.page, err = browser.Start(ctx, s.chromium, filepath.Join(s.dir, "person"), s.environ()); err != nil {
 		return err
 	}
 	p := s.person
 	a, err := p.visited(func(link string) error {
-		if err := s.page.open(link); err != nil {
+		if err := s.page.Open(link); err != nil {
 			return err
 		}
 		steps := []string{"Create the passkey", "Use the passkey", "Continue: passkey, 2 of 3", "Continue: passkey, 3 of 3"}
 		for i, text := range steps[:3] {
-			if err := s.page.press(text, button(steps[i+1])); err != nil {
+			if err := s.page.Press(text, browser.Button(steps[i+1])); err != nil {
 				return err
 			}
 		}
-		return s.page.press(steps[3], `document.querySelector("#gate-title").textContent.includes("is enrolled")`)
+		return s.page.Press(steps[3], `document.querySelector("#gate-title").textContent.includes("is enrolled")`)
 	}, "passkey", "add", "--format", "json", "--name", "laptop",
 		"--presence-passphrase-file", p.file("presence"), "--code-file", p.file("recovery"))
 	if err != nil {
@@ -47,14 +49,14 @@ func (s *stage) enrol(ctx context.Context) (err error) {
 		return fmt.Errorf("passkey add ended with %d: %s", a.Code, a.Out)
 	}
 	if !made.Decrypts { // an older browser
-		return &odd{"gives nothing to decrypt with", errors.New("its passkeys only sign")}
+		return &browser.Odd{What: "gives nothing to decrypt with", Err: errors.New("its passkeys only sign")}
 	}
 	s.story.prove(made.Ended, "the person enrols a passkey: it signs, and is half of the key; the presence passphrase has ended", a.Out)
 	link, err := s.link()
 	if err != nil {
 		return err
 	}
-	return s.page.open(link)
+	return s.page.Open(link)
 }
 
 // link is an address that lets its first visitor look at the requests.
@@ -72,15 +74,16 @@ type card struct {
 	Text string `json:"text"`
 }
 
-func (b *browser) card() (card, error) {
-	return eval[card](b, `(() => { const c = document.querySelector("#cards article"), h = c && c.querySelector("h3");
+// shown is the first card of the page; empty where nothing waits.
+func shown(b *browser.Browser) (card, error) {
+	return browser.Eval[card](b, `(() => { const c = document.querySelector("#cards article"), h = c && c.querySelector("h3");
 		return c && c.offsetParent ? { id: h.id.replace(/^r-/, ""), text: c.innerText } : { id: "", text: "" }; })()`)
 }
 
 // touch is the person who looks after the page: they read the card, refuse what
 // sends something away, and touch the passkey for the rest.
 func (s *stage) touch(ctx context.Context) error {
-	c, err := s.page.card()
+	c, err := shown(s.page)
 	if err != nil || c.ID == "" {
 		return err
 	}
@@ -90,7 +93,7 @@ func (s *stage) touch(ctx context.Context) error {
 	gone := "!document.getElementById(" + strconv.Quote("r-"+c.ID) + ")"
 	if strings.Contains(c.Text, "/collect") {
 		s.found.denied++
-		return s.page.press(no, gone)
+		return s.page.Press(no, gone)
 	}
 	if s.found.approved == 0 {
 		if err := s.impostors(ctx, c.ID); err != nil {
@@ -98,7 +101,7 @@ func (s *stage) touch(ctx context.Context) error {
 		}
 	}
 	s.found.approved++
-	return s.page.press(yes, gone)
+	return s.page.Press(yes, gone)
 }
 
 // impostors try to approve a request that waits, before the person does: the
@@ -148,10 +151,10 @@ func (s *stage) waits(id string) (bool, string, error) {
 // scripted clicks all buttons of the person's page by script, once they listen, and
 // returns what the page asked of the daemon then: a click that counts asks at once.
 func (s *stage) scripted() ([]string, error) {
-	if err := s.page.until(armed(yes)); err != nil {
+	if err := s.page.Until("shows the request", browser.Armed(yes)); err != nil {
 		return nil, err
 	}
-	return eval[[]string](s.page, `(() => {
+	return browser.Eval[[]string](s.page, `(() => {
 		const real = window.fetch, asked = [];
 		window.fetch = (...a) => { if (a[0] !== "/api/state") asked.push(String(a[0])); return real(...a); };
 		for (const b of document.querySelectorAll("button")) {
@@ -179,18 +182,18 @@ func (s *stage) stranger(ctx context.Context) (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
-	b, err := startBrowser(ctx, s.chromium, filepath.Join(s.dir, "stranger"), s.environ("AI_AGENT=demo"))
+	b, err := browser.Start(ctx, s.chromium, filepath.Join(s.dir, "stranger"), s.environ("AI_AGENT=demo"))
 	if err != nil {
 		return verdict{}, err
 	}
-	defer b.close()
-	if err := b.open(link); err != nil {
+	defer b.Close()
+	if err := b.Open(link); err != nil {
 		return verdict{}, err
 	}
-	if err := b.until(button(yes)); err != nil {
+	if err := b.Until("shows the request", browser.Button(yes)); err != nil {
 		return verdict{}, err
 	}
-	if _, err := eval[bool](b, `(async () => {
+	if _, err := browser.Eval[bool](b, `(async () => {
 		window.got = { signed: 0, status: 0, text: "" };
 		const mine = await navigator.credentials.create({ publicKey: { challenge: new Uint8Array(32), rp: { id: location.hostname, name: "x" },
 			user: { id: new Uint8Array(16), name: "x", displayName: "x" }, pubKeyCredParams: [{ type: "public-key", alg: -7 }],
@@ -212,10 +215,10 @@ func (s *stage) stranger(ctx context.Context) (verdict, error) {
 	})()`); err != nil {
 		return verdict{}, err
 	}
-	if err := b.press(yes, "got.status"); err != nil {
+	if err := b.Press(yes, "got.status"); err != nil {
 		return verdict{}, err
 	}
-	return eval[verdict](b, "got")
+	return browser.Eval[verdict](b, "got")
 }
 
 // proven checks the evidence of every approval, with a verifier that needs neither

@@ -1,4 +1,4 @@
-package main
+package browser
 
 import (
 	"errors"
@@ -9,18 +9,6 @@ import (
 	"strings"
 	"testing"
 )
-
-func TestAddress(t *testing.T) {
-	const link = "http://vault-abc.localhost:4711/#enrol=xyz"
-	for said, want := range map[string]string{
-		"": "", "thumbturn: a warning\n": "", "open this page:\n  " + link: "", // the line is not whole
-		"a warning\nopen this page:\n  " + link + "\n": link, link + "\nhint: more\n": link,
-	} {
-		if got := address(said); got != want {
-			t.Errorf("%q: %q", said, got)
-		}
-	}
-}
 
 // program writes a shell script that can be executed.
 func program(t *testing.T, dir, name, text string) {
@@ -33,11 +21,11 @@ func program(t *testing.T, dir, name, text string) {
 func TestChromium(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir)
-	if got := chromium(); got != "" {
+	if got := Find(); got != "" {
 		t.Errorf("found %s where there is none", got)
 	}
 	program(t, dir, "google-chrome-stable", "")
-	if got, want := chromium(), filepath.Join(dir, "google-chrome-stable"); got != want {
+	if got, want := Find(), filepath.Join(dir, "google-chrome-stable"); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
@@ -48,8 +36,8 @@ func TestOdd(t *testing.T) {
 	program(t, dir, "silent", "exit 0")
 	program(t, dir, "angry", "echo no sandbox >&2; exit 1")
 	for _, name := range []string{"silent", "angry", "absent"} {
-		b, err := startBrowser(t.Context(), filepath.Join(dir, name), filepath.Join(dir, name+".files"), []string{"PATH=" + os.Getenv("PATH")})
-		if _, isOdd := errors.AsType[*odd](err); b != nil || !isOdd || !strings.Contains(err.Error(), "does not start") {
+		b, err := Start(t.Context(), filepath.Join(dir, name), filepath.Join(dir, name+".files"), []string{"PATH=" + os.Getenv("PATH")})
+		if _, isOdd := errors.AsType[*Odd](err); b != nil || !isOdd || !strings.Contains(err.Error(), "does not start") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -66,7 +54,7 @@ const deaf = `<body class="arming"><button class="gives">Give</button><p id="hea
 </script>`
 
 func TestPress(t *testing.T) {
-	path := chromium()
+	path := Find()
 	if path == "" {
 		t.Skip("SKIP: no Chromium; see .ci/setup. How the demo drives a browser is not tested.")
 	}
@@ -76,32 +64,32 @@ func TestPress(t *testing.T) {
 	}))
 	defer srv.Close()
 	dir := t.TempDir()
-	b, err := startBrowser(t.Context(), path, dir, []string{"PATH=" + os.Getenv("PATH")})
+	b, err := Start(t.Context(), path, dir, []string{"PATH=" + os.Getenv("PATH")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		b.close()
+		b.Close()
 		if err := os.RemoveAll(dir); err != nil { // by a process that is left
 			t.Error(err)
 		}
 	}()
-	if err := b.open(srv.URL); err != nil {
+	if err := b.Open(srv.URL); err != nil {
 		t.Fatal(err)
 	}
 	const heard = `document.querySelector("#heard").textContent === "yes"`
 	for range 5 {
-		if _, err := eval[bool](b, `document.querySelector("button").click(), true`); err != nil {
+		if _, err := Eval[bool](b, `document.querySelector("button").click(), true`); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if yes, err := eval[bool](b, heard); yes || err != nil {
+	if yes, err := Eval[bool](b, heard); yes || err != nil {
 		t.Errorf("a script's clicks: %v %v", yes, err)
 	}
-	if err := b.press("Give", heard); err != nil {
+	if err := b.Press("Give", heard); err != nil {
 		t.Error(err)
 	}
-	var fault *odd
+	var fault *Odd
 	if err := b.hit("Take"); !errors.As(err, &fault) {
 		t.Errorf("a button that is not there: %v", err)
 	}
