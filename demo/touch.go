@@ -51,7 +51,7 @@ func (s *stage) enrol(ctx context.Context) (err error) {
 	if !made.Decrypts { // an older browser
 		return &browser.Odd{What: "gives nothing to decrypt with", Err: errors.New("its passkeys only sign")}
 	}
-	s.story.prove(made.Ended, "the person enrols a passkey: it signs, and is half of the key; the presence passphrase has ended", a.Out)
+	s.story.prove(made.Ended, "the person enrols a passkey, with the recovery code: it signs, and is half of the key; the presence passphrase ends", a.Out)
 	link, err := s.link()
 	if err != nil {
 		return err
@@ -237,5 +237,5 @@ func (s *stage) proven() {
 	n := s.found.approved
 	s.story.prove(a.Code == 0 && err == nil && n > 0 && v.Approvals.Tiers["passkey"] == n && v.Approvals.Assertions == n &&
 		v.Approvals.Guarded == n && v.Approvals.Signed == n,
-		fmt.Sprintf("the approvals are proven: %d signatures of the passkey, each over the very request that was shown", n), fmt.Sprintf("%+v", a))
+		fmt.Sprintf("the approvals are proven: %d signatures of the passkey, each over exactly that request", n), fmt.Sprintf("%+v", a))
 }
