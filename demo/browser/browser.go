@@ -128,7 +128,7 @@ func Eval[T any](b *Browser, expression string) (T, error) {
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
-		return v, &Odd{"does not run " + strconv.Quote(brief(expression)), err}
+		return v, &Odd{"does not answer", err}
 	}
 	return v, nil
 }
