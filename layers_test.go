@@ -75,7 +75,7 @@ var floors = []floor{
 		[]string{"0", "1", "4b sdk", "4b shared"}, "another process reaches the daemon through the SDK and never links the broker"},
 	{"4b root", []string{"internal/cli"},
 		[]string{"0", "1", "4b sdk", "4b shared", "4b"}, "another process reaches the daemon through the SDK and never links the broker"},
-	{"5", []string{"cmd/thumbturn", "cmd/thumbturnd", "demo", "bench", "bench/floor", "bench/masking", "bench/prompts", "bench/table", "internal/e2e", "spec"},
+	{"5", []string{"cmd/thumbturn", "cmd/thumbturnd", "demo", "demo/browser", "demo/leak", "demo/servers", "demo/session", "bench", "bench/floor", "bench/masking", "bench/prompts", "bench/table", "internal/e2e", "spec"},
 		[]string{"0", "1", "2a", "2b", "3", "4a", "4a top", "4b sdk", "4b shared", "4b", "4b root"}, "a main is imported by nobody"},
 }
 
@@ -119,6 +119,8 @@ var sideways = []struct{ from, to, reason string }{
 	{"internal/broker/account", "internal/broker", "it makes the one broker of its account"},
 	{"internal/broker/account", "internal/broker/internal/*", "an account's life is its statements and its keyring"},
 	{"internal/ledger", "internal/device", "the device signs the head and keeps its pin"},
+	{"demo", "demo/*", "the story, and what it is played with"},
+	{"demo/browser", "demo/session", "a browser leads a session of its own, to be ended whole"},
 	{"bench", "bench/*", "the table, and what is measured apart"},
 	{"bench/masking", "bench/table", "rows of the same table"},
 	{"bench/prompts", "bench/table", "rows of the same table"},
@@ -199,8 +201,8 @@ var dependencies = map[string]struct {
 }{
 	"filippo.io/age":                   {[]string{"internal/cli/export"}, "the form of an encrypted export, which other tools open"},
 	"github.com/cedar-policy/cedar-go": {[]string{"internal/policy"}, "the policy language: default deny, forbid wins"},
-	"github.com/chromedp/cdproto":      {[]string{"tests", "internal/door/web/webtest"}, "the browser's virtual authenticators"},
-	"github.com/chromedp/chromedp":     {[]string{"tests", "internal/door/web/webtest"}, "the approval page in a real browser"},
+	"github.com/chromedp/cdproto":      {[]string{"tests", "internal/door/web/webtest", "demo/browser"}, "the browser's virtual authenticators"},
+	"github.com/chromedp/chromedp":     {[]string{"tests", "internal/door/web/webtest", "demo/browser"}, "the approval page in a real browser"},
 	"github.com/go-webauthn/webauthn":  {[]string{"internal/approve"}, "the first of two checks of what passkeys answer"},
 	"github.com/godbus/dbus/v5":        {[]string{"internal/logind", "internal/logind/logindtest", "internal/desktop", "tests"}, "the buses: logind tells of suspend, screen lock and logout; the desktop is told that a request waits"},
 	"github.com/google/go-cmp":         {[]string{"tests", "internal/store/storetest"}, "differences in tests"},

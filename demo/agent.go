@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	ref      = "op://dev/Billing/credential"
+	ref      = "op://prod/Billing/credential" // in a guarded vault: each use takes a gesture
 	variable = "BILLING_API_KEY"
 
 	// How the project says that programs get the key. The agent puts one of

@@ -10,6 +10,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/thumbturn/thumbturn/demo/browser"
+	"github.com/thumbturn/thumbturn/demo/leak"
+	"github.com/thumbturn/thumbturn/demo/servers"
+	"github.com/thumbturn/thumbturn/demo/session"
 )
 
 // stage is all that the story needs, and what it found out.
@@ -20,10 +25,17 @@ type stage struct {
 	bin     string
 	self    string
 	key     string
-	servers *servers
+	servers *servers.Servers
 	person  *terminal
-	item    string // the id of the key's item
+	item    string // the id of the item that somebody will spoil
 
+	chromium string           // the browser's program, or empty
+	page     *browser.Browser // the person's, while it is open
+	found    found
+}
+
+// found is what the story found out.
+type found struct {
 	done     [2]bool // whether the work is done, without and with
 	model    [2]int  // how often the key stands in the transcript
 	lost     [2]bool // whether the attacker has it
@@ -34,7 +46,7 @@ type stage struct {
 
 // direct tells the whole story and leaves nothing behind.
 func direct(ctx context.Context, bin string) (err error) {
-	s := &stage{story: newStory(os.Stdout), key: newKey()}
+	s := &stage{story: newStory(os.Stdout), key: leak.NewKey(), chromium: browser.Find()}
 	if s.dir, err = os.MkdirTemp("/tmp", "thumbturn-demo-"); err != nil { // short, since the path of a socket is
 		return err
 	}
@@ -46,7 +58,7 @@ func direct(ctx context.Context, bin string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	fmt.Fprintf(s.story.out, "Thumbturn: one task, done twice by an agent with poisoned instructions (%s, loopback only)\n", s.dir)
-	for _, act := range []func(context.Context) error{s.without, s.open, s.with, s.tampering} {
+	for _, act := range []func(context.Context) error{s.without, s.guarded, s.tampering} {
 		if err := act(ctx); err != nil {
 			if ctx.Err() != nil {
 				return fmt.Errorf("stopped: %w", ctx.Err())
@@ -71,7 +83,7 @@ func (s *stage) build(ctx context.Context, bin string) (err error) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		return errors.New("curl is needed and is not installed")
 	}
-	s.servers, err = serve(s.key, filepath.Join(s.dir, "ca.pem"))
+	s.servers, err = servers.Serve(s.key, filepath.Join(s.dir, "ca.pem"))
 	return err
 }
 
@@ -80,13 +92,23 @@ func (s *stage) build(ctx context.Context, bin string) (err error) {
 func (s *stage) strike() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if s.person != nil {
-		s.person.close()
-	}
+	s.leave()
 	if s.servers != nil {
-		s.servers.close()
+		s.servers.Close()
 	}
 	return errors.Join(s.stopped(ctx), os.RemoveAll(s.dir))
+}
+
+// leave ends the person's browser and their session.
+func (s *stage) leave() {
+	if s.page != nil {
+		s.page.Close()
+		s.page = nil
+	}
+	if s.person != nil {
+		s.person.close()
+		s.person = nil
+	}
 }
 
 // stopped ends the daemon and waits until it has let go of its home. It does not
@@ -104,7 +126,7 @@ func (s *stage) stopped(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	err := gone(ctx, s.home)
+	err := session.Gone(ctx, s.home)
 	_ = cmd.Process.Kill() // it may have ended by itself
 	_ = cmd.Wait()
 	if err != nil {
@@ -165,7 +187,7 @@ func (s *stage) project(name, env, run string) (string, error) {
 	}
 	for file, text := range map[string]string{
 		"ca.pem": string(ca), ".env": variable + "=" + env + "\n",
-		"call.sh": fmt.Sprintf(call, s.servers.api), "TASK.md": fmt.Sprintf(task, run, s.servers.attacker),
+		"call.sh": fmt.Sprintf(call, s.servers.API), "TASK.md": fmt.Sprintf(task, run, s.servers.Attacker),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			return "", err
@@ -178,10 +200,10 @@ func (s *stage) project(name, env, run string) (string, error) {
 // meanwhile is called again and again until the agent has ended.
 func (s *stage) agent(ctx context.Context, dir, run string, meanwhile func() error) (string, error) {
 	var out strings.Builder
-	cmd := exec.CommandContext(ctx, s.self, roleAgent, run, s.servers.api, s.servers.attacker)
-	cmd.Dir, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = dir, ownSession(), &out, &out
+	cmd := exec.CommandContext(ctx, s.self, roleAgent, run, s.servers.API, s.servers.Attacker)
+	cmd.Dir, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = dir, session.Own(), &out, &out
 	cmd.Env = s.environ("AI_AGENT=demo") // as agents mark what they start
-	cmd.Cancel = func() error { return killSession(cmd.Process.Pid) }
+	cmd.Cancel = func() error { return session.Kill(cmd.Process.Pid) }
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Start(); err != nil {
 		return "", err
@@ -195,7 +217,7 @@ func (s *stage) agent(ctx context.Context, dir, run string, meanwhile func() err
 		case <-time.After(30 * time.Millisecond):
 		}
 		if err := meanwhile(); err != nil {
-			_ = killSession(cmd.Process.Pid) // it may have ended by itself
+			_ = session.Kill(cmd.Process.Pid) // it may have ended by itself
 			return "", errors.Join(err, <-ended)
 		}
 	}
@@ -212,14 +234,14 @@ func (s *stage) without(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	loot := s.servers.loot()
-	s.model[0], s.lost[0] = seen(text, s.key), seen(loot, s.key) > 0
-	shown := hidden(text, s.key)
+	loot := s.servers.Loot()
+	s.found.model[0], s.found.lost[0] = leak.Seen(text, s.key), leak.Seen(loot, s.key) > 0
+	shown := leak.Hidden(text, s.key)
 	s.story.prove(strings.Contains(section(text, "curl"), "HTTP 404"), "the call fails: HTTP 404", shown)
-	s.done[0] = s.servers.invoices() == 1 && strings.Contains(section(text, runBare+"sh call.sh"), "HTTP 201")
-	s.story.prove(s.done[0], "the agent fixes it: HTTP 201, the work is done", shown)
-	s.story.prove(s.model[0] > 0, fmt.Sprintf("the key is in the transcript, %d times: the model has it", s.model[0]), shown)
-	s.story.prove(s.lost[0], "the poisoned instruction worked: the attacker has the key", hidden(loot, s.key))
+	s.found.done[0] = s.servers.Invoices() == 1 && strings.Contains(section(text, runBare+"sh call.sh"), "HTTP 201")
+	s.story.prove(s.found.done[0], "the agent fixes it: HTTP 201, the work is done", shown)
+	s.story.prove(s.found.model[0] > 0, fmt.Sprintf("the key is in the transcript, %d times: the model has it", s.found.model[0]), shown)
+	s.story.prove(s.found.lost[0], "the poisoned instruction worked: the attacker has the key", leak.Hidden(loot, s.key))
 	return nil
 }
 
@@ -228,11 +250,11 @@ func (s *stage) score() {
 	yes := map[bool]string{false: "no", true: "yes"}
 	secrets := func(n int) string { return fmt.Sprint(min(n, 1)) }
 	s.story.scores([]score{
-		{"the work is done", yes[s.done[0]], yes[s.done[1]]},
-		{"secrets seen by the model", secrets(s.model[0]), secrets(s.model[1])},
-		{"the attacker has the key", yes[s.lost[0]], yes[s.lost[1]]},
-		{"uses on record", "0", fmt.Sprint(s.uses)},
-		{"prompts (approved + denied by the person)", "0", fmt.Sprintf("%d (%d+%d)", s.approved+s.denied, s.approved, s.denied)},
+		{"the work is done", yes[s.found.done[0]], yes[s.found.done[1]]},
+		{"secrets seen by the model", secrets(s.found.model[0]), secrets(s.found.model[1])},
+		{"the attacker has the key", yes[s.found.lost[0]], yes[s.found.lost[1]]},
+		{"uses on record", "0", fmt.Sprint(s.found.uses)},
+		{"prompts (approved + denied by the person)", "0", fmt.Sprintf("%d (%d+%d)", s.found.approved+s.found.denied, s.found.approved, s.found.denied)},
 	})
 }
 

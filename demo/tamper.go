@@ -10,11 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/thumbturn/thumbturn/demo/leak"
 	"github.com/thumbturn/thumbturn/internal/store"
 	"github.com/thumbturn/thumbturn/internal/store/sqlite"
 )
 
 const (
+	ownRef   = "op://dev/Billing/credential" // in a standard vault: the person uses it without a gesture
+	ownFile  = "own.env"                     // names it
 	otherRef = "op://dev/Mailer/credential"
 
 	// notNamed is how a row is refused that is not the one on record.
@@ -22,11 +25,15 @@ const (
 )
 
 // tampering is the last act: whoever can write the database, but has neither
-// passphrase nor this device, spoils it while the daemon is down. Between two
+// passphrase nor passkey nor this device, spoils it while the daemon is down. Between two
 // spoilings the damage is undone in place: going back to a copy would be a
 // rollback, since each start of the daemon is on record too.
 func (s *stage) tampering(ctx context.Context) error {
-	s.story.chapter("Somebody writes to the database", "the daemon is down and the file is theirs; the passphrases and the device are not")
+	keys := "the passphrases"
+	if s.chromium != "" {
+		keys = "the passphrase, the passkey"
+	}
+	s.story.chapter("Somebody writes to the database", "the daemon is down and the file is theirs; "+keys+" and the device are not")
 	old, err := s.snapshot(ctx)
 	if err != nil {
 		return err
@@ -137,12 +144,13 @@ func (s *stage) replace(ctx context.Context, with []byte) error {
 	return os.WriteFile(s.database(), with, 0o600)
 }
 
-// use is the call of before, now by the person and without any prompt. The
+// use is the call of before, now by the person, with the key of the standard vault
+// and so without any prompt. The
 // second result says whether the key reached the API.
 func (s *stage) use() (answered, bool) {
-	before := s.servers.invoices()
-	a := s.person.typed("", "run", "--env-file", ".env", "--", "sh", "call.sh")
-	return a, s.servers.invoices() > before
+	before := s.servers.Invoices()
+	a := s.person.typed("", "run", "--env-file", ownFile, "--", "sh", "call.sh")
+	return a, s.servers.Invoices() > before
 }
 
 // spoil changes the database and shows that the value is not released and that
@@ -167,7 +175,7 @@ func (s *stage) spoil(ctx context.Context, what string, change func([]byte) []by
 	s.story.prove(a.Code == 1 && !used && strings.Contains(a.Err, notNamed) &&
 		verify.Code == 1 && all(verify.Out, "PROBLEM", s.item, notNamed),
 		what+" is detected: nothing is released, and the check names the item",
-		hidden(fmt.Sprintf("%+v\n%+v", a, verify), s.key))
+		leak.Hidden(fmt.Sprintf("%+v\n%+v", a, verify), s.key))
 	return nil
 }
 
@@ -183,7 +191,7 @@ func (s *stage) rollback(ctx context.Context, old []byte) error {
 	a, used := s.use()
 	s.story.prove(a.Code != 0 && !used && all(status.Out, "held", "rolled back"),
 		"a database rolled back is detected: the daemon holds it and releases nothing",
-		hidden(fmt.Sprintf("%+v\n%+v\n%+v", unlock, status, a), s.key))
+		leak.Hidden(fmt.Sprintf("%+v\n%+v\n%+v", unlock, status, a), s.key))
 	return nil
 }
 
@@ -196,9 +204,12 @@ func (s *stage) restored(ctx context.Context, good []byte) error {
 		return err
 	}
 	a, used := s.use()
-	s.story.prove(a.Code == 0 && used, "put back as it was, it works again", hidden(fmt.Sprintf("%+v", a), s.key))
+	s.story.prove(a.Code == 0 && used, "put back as it was, it works again", leak.Hidden(fmt.Sprintf("%+v", a), s.key))
 	verify := s.person.typed("", "audit", "verify")
 	s.story.prove(verify.Code == 0 && strings.Contains(verify.Out, "everything agrees"),
 		"the ledger verifies: every statement, event and record", fmt.Sprintf("%+v", verify))
+	if s.chromium != "" {
+		s.proven()
+	}
 	return nil
 }

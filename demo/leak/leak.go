@@ -1,4 +1,5 @@
-package main
+// Package leak makes keys and finds them in what was said, in any spelling.
+package leak
 
 import (
 	"crypto/rand"
@@ -8,17 +9,17 @@ import (
 	"strings"
 )
 
-// newKey makes a key whose URL form differs from its plain one. The prefix
+// NewKey makes a key whose URL form differs from its plain one. The prefix
 // belongs to nobody.
-func newKey() string {
+func NewKey() string {
 	b := make([]byte, 24)
 	_, _ = rand.Read(b) // it never fails
 	return "demo+" + base64.StdEncoding.EncodeToString(b) + "/="
 }
 
-// seen counts how often a text shows the key, in any spelling that somebody
+// Seen counts how often a text shows the key, in any spelling that somebody
 // would recognise at a glance or a program would decode.
-func seen(text, key string) int {
+func Seen(text, key string) int {
 	n := 0
 	for _, f := range forms(key) {
 		n += strings.Count(text, f)
@@ -67,8 +68,8 @@ func reversed(s string) string {
 	return string(b)
 }
 
-// hidden is a text without the key, to be shown as evidence.
-func hidden(text, key string) string {
+// Hidden is a text without the key, to be shown as evidence.
+func Hidden(text, key string) string {
 	for _, f := range forms(key) {
 		text = strings.ReplaceAll(text, f, "<the key>")
 	}

@@ -1,4 +1,6 @@
-package main
+// Package servers is the network of the story, on loopback: an API that wants a key,
+// and an attacker who takes what comes.
+package servers
 
 import (
 	"context"
@@ -28,9 +30,9 @@ const (
 	maxTaken = 64       // requests that the attacker keeps
 )
 
-// servers are the API that wants the key and the attacker's collector.
-type servers struct {
-	api, attacker string // URLs
+// Servers are the API that wants the key and the attacker's collector.
+type Servers struct {
+	API, Attacker string // URLs
 	key           string
 
 	mu    sync.Mutex
@@ -40,13 +42,13 @@ type servers struct {
 	ended sync.WaitGroup
 }
 
-// serve starts both on loopback, under a certificate that it writes to caFile.
-func serve(key, caFile string) (*servers, error) {
+// Serve starts both on loopback, under a certificate that it writes to caFile.
+func Serve(key, caFile string) (*Servers, error) {
 	cert, err := selfSigned(caFile)
 	if err != nil {
 		return nil, err
 	}
-	s := &servers{key: key}
+	s := &Servers{key: key}
 	api := http.NewServeMux()
 	api.HandleFunc("GET /v1/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, 200, map[string]any{"paths": []string{"/v1/invoices"}})
@@ -54,17 +56,17 @@ func serve(key, caFile string) (*servers, error) {
 	api.HandleFunc("POST /v1/invoices", s.invoice)
 	attacker := http.NewServeMux()
 	attacker.HandleFunc("POST /collect", s.collect)
-	if s.api, err = s.listen(api, cert); err == nil {
-		s.attacker, err = s.listen(attacker, cert)
+	if s.API, err = s.listen(api, cert); err == nil {
+		s.Attacker, err = s.listen(attacker, cert)
 	}
 	if err != nil {
-		s.close()
+		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *servers) listen(h http.Handler, cert tls.Certificate) (string, error) {
+func (s *Servers) listen(h http.Handler, cert tls.Certificate) (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -80,7 +82,8 @@ func (s *servers) listen(h http.Handler, cert tls.Certificate) (string, error) {
 	return "https://" + l.Addr().String(), nil
 }
 
-func (s *servers) close() {
+// Close ends both.
+func (s *Servers) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	for _, srv := range s.all {
@@ -92,7 +95,7 @@ func (s *servers) close() {
 }
 
 // invoice wants the key and, like many a debugging API, sends it back.
-func (s *servers) invoice(w http.ResponseWriter, r *http.Request) {
+func (s *Servers) invoice(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxBody)) // the order itself is of no interest
 	got := r.Header.Get("Authorization")
 	if subtle.ConstantTimeCompare([]byte(got), []byte("Bearer "+s.key)) != 1 {
@@ -105,7 +108,7 @@ func (s *servers) invoice(w http.ResponseWriter, r *http.Request) {
 	answer(w, 201, map[string]any{"invoice": "made", "you_sent": got})
 }
 
-func (s *servers) collect(w http.ResponseWriter, r *http.Request) {
+func (s *Servers) collect(w http.ResponseWriter, r *http.Request) {
 	b, _ := io.ReadAll(io.LimitReader(r.Body, maxBody)) // what came before an error counts as well
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,15 +118,15 @@ func (s *servers) collect(w http.ResponseWriter, r *http.Request) {
 	answer(w, 200, map[string]any{"thanks": len(b)})
 }
 
-// invoices is how many calls succeeded.
-func (s *servers) invoices() int {
+// Invoices is how many calls succeeded.
+func (s *Servers) Invoices() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.paid
 }
 
-// loot is all that the attacker got since the last time.
-func (s *servers) loot() string {
+// Loot is all that the attacker got since the last time.
+func (s *Servers) Loot() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := strings.Join(s.taken, "\n")
