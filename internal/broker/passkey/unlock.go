@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/slot"
@@ -102,8 +103,14 @@ func (r *Registrar) unlocked(ctx context.Context, c approve.Ceremony, u *unlocki
 }
 
 // MayOpen refuses whoever may not have the page: there requests of all can be read,
-// and mutes taken back, which is for a person at a terminal.
-func (r *Registrar) MayOpen(who identity.Caller) error { return r.Human("page", who, "terminal") }
+// and mutes taken back, which is for a person. In a held home nobody is one, and a
+// restore may need the page: then a terminal is enough.
+func (r *Registrar) MayOpen(who identity.Caller) error {
+	if who.Kind() != identity.Person && r.State() != api.StateHeld {
+		return fault.New(fault.Denied, "page", "", "only a person opens the approval page").WithHint("mark this terminal as yours first: thumbturn unlock")
+	}
+	return r.Human("page", who, "terminal")
+}
 
 // asks describes who asks to be unlocked, for the page: a touch gives that terminal to
 // a person, so it must be told from one that an agent made.

@@ -49,7 +49,7 @@ const Show = (() => {
   // glance is the rows of one look: who, wants what, for what, why, how long. Rows
   // with the same key say the same.
   const glance = (r) => [
-    { label: 'Who', key: [who(r.caller), r.principal], show: () => [outside(who(r.caller)), r.principal.value === '' ? null : [' for ', said(r.principal)]] },
+    { label: 'Who', key: [who(r.caller), r.principal], show: () => [outside(who(r.caller)), r.principal.value === '' ? null : [', for ', said(r.principal)]] },
     { label: 'Wants', key: [refs(r), r.place.grade], show: () => [
       refs(r).map((ref) => el('div', {}, outside(ref, { class: 'mono' }))),
       el('div', { class: 'grade ' + (Object.hasOwn(weights, r.place.grade) ? weights[r.place.grade] : 'heavy') }, gradeWords(r.place.grade))] },
