@@ -25,7 +25,7 @@ type Tier string
 // check; the others are the daemon's word.
 const (
 	TierPasskey  Tier = "passkey"             // a passkey whose output decrypts
-	TierSigned   Tier = "passkey-signs"       // a passkey that only signs, and the presence passphrase
+	TierSigned   Tier = "passkey-signs"       // a passkey that only signs, and the presence passphrase or a PIN
 	TierPIN      Tier = "pin"                 // the PIN of this device's TPM
 	TierPresence Tier = "presence-passphrase" // typed at a terminal
 )
