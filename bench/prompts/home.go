@@ -105,25 +105,35 @@ func (h *home) as(ctx context.Context, pid int, argv []string, f func(who identi
 	return f(who, client, server)
 }
 
-// answer says what the person in the unlocked terminal says to a request.
-func (h *home) answer(ctx context.Context, id string, yes bool, l approve.Lease) error {
-	return h.as(ctx, answerPID, []string{"thumbturn", "approve", id}, func(who identity.Caller, _, _ *local.Conn) error {
-		if !yes {
-			return h.broker.Deny(ctx, who, id)
+// approve is one gesture of the person in the unlocked terminal, for all requests of
+// a question, with the same lease for each.
+func (h *home) approve(ctx context.Context, ids []string, l approve.Lease) error {
+	return h.as(ctx, answerPID, append([]string{"thumbturn", "approve"}, ids...), func(who identity.Caller, _, _ *local.Conn) error {
+		for _, id := range ids {
+			if err := h.broker.Approve(ctx, who, id, "terminal", l, []byte(presencePhrase)); err != nil {
+				return err
+			}
 		}
-		return h.broker.Approve(ctx, who, id, "terminal", l, []byte(presencePhrase))
+		return nil
+	})
+}
+
+// deny is that person's no to one request.
+func (h *home) deny(ctx context.Context, id string) error {
+	return h.as(ctx, answerPID, []string{"thumbturn", "deny", id}, func(who identity.Caller, _, _ *local.Conn) error {
+		return h.broker.Deny(ctx, who, id)
 	})
 }
 
 // govern applies the built-in policy with the one line that the manual has for
-// leases, and writes the items.
-func (h *home) govern(ctx context.Context, refs []string) error {
+// leases, for a time, and writes the items.
+func (h *home) govern(ctx context.Context, refs []string, life time.Duration) error {
 	return h.as(ctx, personPID, []string{"thumbturn", "policy", "apply"}, func(who identity.Caller, _, _ *local.Conn) error {
 		text, _, err := h.broker.Policy(who)
 		if err != nil {
 			return err
 		}
-		draft := strings.Replace(text, "@id(\"agent-hold\")\n", "@id(\"agent-hold\")\n@lease(\""+leaseLife.String()+"\")\n", 1)
+		draft := strings.Replace(text, "@id(\"agent-hold\")\n", "@id(\"agent-hold\")\n@lease(\""+life.String()+"\")\n", 1)
 		if draft == text {
 			return errors.New("the built-in policy has no rule agent-hold")
 		}
@@ -132,7 +142,7 @@ func (h *home) govern(ctx context.Context, refs []string) error {
 		if !ok {
 			return fmt.Errorf("policy apply: %w", err)
 		}
-		if err := h.answer(ctx, id, true, approve.Lease{}); err != nil {
+		if err := h.approve(ctx, []string{id}, approve.Lease{}); err != nil {
 			return err
 		}
 		if err := h.broker.ApplyPolicy(ctx, who, broker.Ask{NoWait: true, Request: id}, draft); err != nil {

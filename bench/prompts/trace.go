@@ -43,6 +43,7 @@ const (
 	doPut  = "put"  // a new value for refs
 	doBind = "bind" // another address for the item of refs
 	doList = "list"
+	doAsk  = "ask" // for leases on the tasks of the project in dir, as one question
 )
 
 // What a line is; honest lines bear no mark.
@@ -59,18 +60,15 @@ type line struct {
 	Argv []string `json:"argv,omitempty"`
 	Refs []string `json:"refs,omitempty"`
 	Dir  string   `json:"dir,omitempty"`
+	Task string   `json:"task,omitempty"` // that an agent runs instead, where there is a project's file
 	Text int      `json:"text,omitempty"` // which text the program's file has: another number is another file
 	Mark string   `json:"mark,omitempty"`
 	Tell string   `json:"tell,omitempty"` // by which a person who reads it knows; none where nothing tells
 	Note string   `json:"note,omitempty"`
 
-	at time.Duration
-}
-
-// task is a command with the references that it gets.
-type task struct {
-	Argv []string `json:"argv"`
-	Refs []string `json:"refs"`
+	at   time.Duration
+	free bool     // of a task behind whose arguments others may follow
+	more []string // those
 }
 
 // trace is one recorded-looking session of work.
@@ -79,7 +77,7 @@ type trace struct {
 	First  int     `json:"first,omitempty"` // gestures that the design allows in the first hour; 0 is no goal
 	Later  int     `json:"later,omitempty"` // and in each hour after
 	Actors []actor `json:"actors"`
-	Tasks  []task  `json:"tasks,omitempty"` // that the project's file names
+	Tasks  []task  `json:"tasks,omitempty"` // that the project's file names for agents
 
 	lines []line
 }
@@ -115,7 +113,7 @@ func parse(b []byte) (trace, error) {
 			if err := strictly(in.Bytes(), &t); err != nil {
 				return t, fmt.Errorf("line 1: %w", err)
 			}
-			if err := t.checkActors(); err != nil {
+			if err := errors.Join(t.checkActors(), t.checkTasks()); err != nil {
 				return t, err
 			}
 			continue
@@ -191,10 +189,14 @@ func (t *trace) check(l *line) error {
 			return err
 		}
 	}
+	if _, ok := t.task(*l); l.Task != "" && !ok {
+		return fmt.Errorf("task %q is not one for this", l.Task)
+	}
 	switch {
 	case l.Do == doRun && len(l.Argv) > 0 && l.Argv[0] != "" && strings.HasPrefix(l.Dir, "/") && len(l.Refs) > 0,
 		(l.Do == doRead || l.Do == doPut || l.Do == doBind) && len(l.Refs) == 1 && len(l.Argv) == 0,
-		l.Do == doList && len(l.Refs) == 0 && len(l.Argv) == 0:
+		l.Do == doList && len(l.Refs) == 0 && len(l.Argv) == 0,
+		l.Do == doAsk && len(l.Refs) == 0 && len(l.Argv) == 0 && strings.HasPrefix(l.Dir, "/") && len(t.Tasks) > 0 && t.agentic(l.Who):
 		return nil
 	}
 	return fmt.Errorf("not what a line that does %q has", l.Do)
@@ -232,6 +234,9 @@ func (t *trace) refs() []string {
 	var all []string
 	for _, l := range t.lines {
 		all = append(all, l.Refs...)
+	}
+	for _, x := range t.Tasks {
+		all = append(all, x.Refs...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
