@@ -1,8 +1,9 @@
 // Command prompts counts how often a person is asked. It replays traces of work
 // through a real broker (account, ledger, database, policy, leases), in a temporary
 // folder, with a scripted person and a clock moved by hand, and prints what the
-// ledger says, beside models of two other policies over the same traces, and of
-// what would come of changes to ours. The traces are made up after real work.
+// ledger says: where each command is asked about as it comes, and where the project
+// asks once. Beside it stand models of two other policies over the same traces, and
+// of changes to ours. The traces are made up after real work.
 package main
 
 import (

@@ -140,32 +140,42 @@ func why(t *trace, of []done, project bool) (c causes) {
 		if !d.Asked {
 			continue
 		}
-		about := fmt.Sprintf("%q %q %q", m.session(l.Who), l.Dir, l.Refs)
-		name := fmt.Sprintf("first words %s %q", about, l.Argv[:min(2, len(l.Argv))])
-		same := fmt.Sprintf("all words %s %q", about, l.Argv)
-		exact := fmt.Sprintf("text %d %s", l.Text, same)
+		names := m.names(l)
 		switch {
 		case l.Mark != "":
 			c.hostile++
 			continue
 		case l.Do == doAsk:
 			c.project++
-			continue
+			names = nil
+			for _, job := range t.jobs(l) {
+				names = append(names, m.names(job)...)
+			}
 		case l.Do != doRun || guarded(l):
 			c.other++
 			continue
-		case seen[exact]:
+		case seen[names[0]]:
 			c.over++
-		case seen[same]:
+		case seen[names[1]]:
 			c.replaced++
-		case seen[name]:
+		case seen[names[2]]:
 			c.varied++
 		default:
 			c.fresh++
 		}
-		seen[name], seen[same], seen[exact] = true, true, true
+		for _, x := range names {
+			seen[x] = true
+		}
 	}
 	return c
+}
+
+// names are what a run may have been asked about as: exactly it, with whatever text
+// its program has, and with whatever arguments.
+func (m *model) names(l line) []string {
+	about := fmt.Sprintf("%q %q %q", m.session(l.Who), l.Dir, l.Refs)
+	same := fmt.Sprintf("all words %s %q", about, l.Argv)
+	return []string{fmt.Sprintf("text %d %s", l.Text, same), same, fmt.Sprintf("first words %s %q", about, l.Argv[:min(2, len(l.Argv))])}
 }
 
 func (c causes) String() string {
