@@ -89,7 +89,7 @@ func (r *reading) event(ev canon.Event) error {
 		return fmt.Errorf("line %d: a second answer", n+2)
 	}
 	r.answered[n] = true
-	switch hour := int(time.UnixMilli(ev.Time).Sub(r.h.clock.from) / time.Hour); ev.Outcome {
+	switch hour := int(r.h.Clock.Since(ev.Time) / time.Hour); ev.Outcome {
 	case "denied":
 		r.no++
 		d.Asked, d.Denied, d.Hour = true, true, hour

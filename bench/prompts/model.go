@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/thumbturn/thumbturn/bench/prompts/home"
 	"github.com/thumbturn/thumbturn/internal/canon"
 )
 
@@ -199,7 +200,7 @@ func (m *model) lease(l line) string {
 	case guarded(l) || l.Do == doBind:
 		return ""
 	case l.Do == doRead:
-		if a, _ := m.t.actor(l.Who); a.Kind == personActor {
+		if a, _ := m.t.actor(l.Who); a.Kind == home.Person {
 			return windowKey
 		}
 		return ""
@@ -217,24 +218,11 @@ func (m *model) lease(l line) string {
 func (m *model) session(name string) string {
 	top := ""
 	for a, ok := m.t.actor(name); ok; a, ok = m.t.actor(a.Under) {
-		if a.Kind == agentActor {
+		if a.Kind == home.Agent {
 			top = a.Name
 		}
 	}
 	return top
-}
-
-// anyArguments is ours where a lease covers a program whatever its arguments are.
-func anyArguments() rules {
-	r := ours(before())
-	r.name = "a lease covers other arguments"
-	r.key = func(m *model, l line) string {
-		if l.Do == doRun {
-			l.Argv = l.Argv[:1]
-		}
-		return m.lease(l)
-	}
-	return r
 }
 
 // shared is ours where one answer is for all sessions and worktrees of a project.
@@ -257,5 +245,5 @@ func whatIf() []rules {
 	longer.name, longer.life = "leases of 2 h", 2*time.Hour
 	together.name, together.together = "one answer for a moment", moment
 	day.name, day.project = "one answer for a moment, 8 h, no project ask", false
-	return []rules{together, longer, anyArguments(), day, shared()}
+	return []rules{together, longer, day, shared()}
 }

@@ -293,6 +293,5 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("%d lines came to %d", len(tr.lines), len(got))
 			}
 		}
-		newCast(tr.Actors)
 	})
 }

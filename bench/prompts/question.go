@@ -42,7 +42,7 @@ func (p *play) answers(ctx context.Context, at time.Duration) error {
 	for len(p.open) > 0 && p.open[0].due < at {
 		q := p.open[0]
 		p.open = p.open[1:]
-		p.h.clock.to(q.due)
+		p.h.Clock.To(q.due)
 		if err := p.answer(ctx, q.of); err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func (p *play) answers(ctx context.Context, at time.Duration) error {
 func (p *play) answer(ctx context.Context, of []waiting) error {
 	var leased, once []waiting
 	for _, w := range of {
-		t, err := p.h.broker.Request(w.id)
+		t, err := p.h.Broker.Request(w.id)
 		if err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (p *play) answer(ctx context.Context, of []waiting) error {
 		case reads(r, p.t.lines[w.n].Tell):
 			p.saw[w.n].Asked, p.saw[w.n].Denied = true, true
 			p.gestures++
-			if err := p.h.deny(ctx, w.id); err != nil {
+			if err := p.h.Deny(ctx, w.id); err != nil {
 				return err
 			}
 		case t.Lease > 0:
@@ -76,7 +76,7 @@ func (p *play) answer(ctx context.Context, of []waiting) error {
 			once = append(once, w)
 		}
 	}
-	given := approve.Lease{Until: p.h.clock.Now().Add(p.life).UnixMilli(), Uses: p.uses}
+	given := approve.Lease{Until: p.h.Clock.Now().Add(p.life).UnixMilli(), Uses: p.uses}
 	if err := p.yes(ctx, leased, given); err != nil {
 		return err
 	}
@@ -106,5 +106,5 @@ func (p *play) yes(ctx context.Context, all []waiting, given approve.Lease) erro
 		}
 	}
 	p.gestures++
-	return p.h.approve(ctx, ids, given)
+	return p.h.Approve(ctx, ids, given)
 }

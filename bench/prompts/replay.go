@@ -10,9 +10,9 @@ import (
 	"os"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/thumbturn/thumbturn/api"
+	"github.com/thumbturn/thumbturn/bench/prompts/home"
 	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/handoff"
 	"github.com/thumbturn/thumbturn/internal/broker/reveal"
@@ -40,7 +40,7 @@ type done struct {
 type play struct {
 	setup
 	t        *trace
-	h        *home
+	h        *home.Home
 	requests map[string]int // request id to the line that made it
 	saw      []done         // what the actors and the person saw of each line
 	open     []*question    // in the order of their first
@@ -64,16 +64,16 @@ func replay(ctx context.Context, t *trace, s setup) (out []done, err error) {
 
 // played is a trace that passed through a broker in dir, and the events of its ledger.
 func played(ctx context.Context, dir string, t *trace, s setup) (p *play, events []canon.Event, err error) {
-	h, err := newHome(ctx, dir, newCast(t.Actors))
+	h, err := home.New(ctx, dir, t.Actors)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, h.close(ctx)) }()
-	if err := h.govern(ctx, t.refs(), s.life); err != nil {
+	defer func() { err = errors.Join(err, h.Close(ctx)) }()
+	if err := h.Govern(ctx, t.refs(), s.life); err != nil {
 		return nil, nil, err
 	}
 	p = &play{setup: s, t: t, h: h, requests: map[string]int{}, saw: make([]done, len(t.lines))}
-	from := h.settle()
+	from := h.Settle()
 	for n, l := range t.lines {
 		if err := p.line(ctx, n, l); err != nil {
 			return nil, nil, fmt.Errorf("line %d, at %s: %w", n+2, l.At, err)
@@ -82,8 +82,8 @@ func played(ctx context.Context, dir string, t *trace, s setup) (p *play, events
 	if err := p.answers(ctx, math.MaxInt64); err != nil {
 		return nil, nil, err
 	}
-	h.settle()
-	events, err = h.events(ctx, from)
+	h.Settle()
+	events, err = h.Events(ctx, from)
 	return p, events, err
 }
 
@@ -92,7 +92,7 @@ func (p *play) line(ctx context.Context, n int, l line) error {
 	if err := p.answers(ctx, l.at); err != nil {
 		return err
 	}
-	p.h.clock.to(l.at)
+	p.h.Clock.To(l.at)
 	jobs := []line{p.t.job(l, p.project)}
 	if l.Do == doAsk {
 		if jobs = nil; p.project {
@@ -102,7 +102,7 @@ func (p *play) line(ctx context.Context, n int, l line) error {
 	for _, job := range jobs {
 		w := waiting{n: n, job: job, reserve: l.Do == doAsk}
 		err := p.ask(ctx, w)
-		id, ok := waits(err)
+		id, ok := home.Waits(err)
 		switch {
 		case ok:
 			w.id, p.requests[id] = id, n
@@ -127,15 +127,15 @@ func (p *play) ask(ctx context.Context, x waiting) error {
 	if x.reserve {
 		argv = arguments(line{Do: doAsk})
 	}
-	return p.h.as(ctx, p.h.cast.asks[l.Who], argv, func(who identity.Caller, client, server *local.Conn) error {
+	return p.h.Asks(ctx, l.Who, argv, func(who identity.Caller, client, server *local.Conn) error {
 		switch l.Do {
 		case doList:
-			_, err := p.h.broker.Vaults(who)
+			_, err := p.h.Broker.Vaults(who)
 			return err
 		case doPut:
-			return p.h.put(ctx, who, a, l.Refs[0], nil)
+			return p.h.Put(ctx, who, a, l.Refs[0], nil)
 		case doBind:
-			return p.h.put(ctx, who, a, l.Refs[0], []string{"https://" + strings.ReplaceAll(l.At, ".", "-") + ".example"})
+			return p.h.Put(ctx, who, a, l.Refs[0], []string{"https://" + strings.ReplaceAll(l.At, ".", "-") + ".example"})
 		}
 		to := reveal.To(server, api.Program{}, nil, false)
 		if l.Do == doRun {
@@ -151,37 +151,20 @@ func (p *play) ask(ctx context.Context, x waiting) error {
 			w.Refs = append(w.Refs, r)
 		}
 		if x.reserve {
-			got, err := p.h.broker.Reserve(ctx, who, w, to)
+			got, err := p.h.Broker.Reserve(ctx, who, w, to)
 			if err == nil && got.Request.ID != "" {
 				p.saw[x.n].Given++
 			}
 			return err
 		}
-		got, err := p.h.broker.Release(ctx, who, w, to)
+		got, err := p.h.Broker.Release(ctx, who, w, to)
 		if err != nil {
 			return err
 		}
 		p.requests[got.Request] = x.n
 		p.saw[x.n].Released, p.saw[x.n].Free = true, len(l.more) > 0
-		return arrived(client, len(l.Refs))
+		return home.Arrived(client, len(l.Refs))
 	})
-}
-
-// arrived reads what came out of the broker: as many values as were asked for.
-func arrived(client *local.Conn, n int) error {
-	if err := client.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		return err
-	}
-	hd, err := api.ReadHeader(client)
-	if err != nil || hd.Values != n {
-		return fmt.Errorf("%d values came for %d references: %w", hd.Values, n, err)
-	}
-	for range n {
-		if b, err := api.ReadValue(client); err != nil || !strings.HasPrefix(string(b), "value of op://") {
-			return fmt.Errorf("not the value: %w", err)
-		}
-	}
-	return nil
 }
 
 // program is what thumbturn reports of the program of a line: a file with a text,

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/thumbturn/thumbturn/bench/prompts/home"
 	"github.com/thumbturn/thumbturn/ref"
 )
 
@@ -20,21 +21,6 @@ import (
 //
 //go:embed testdata/*.jsonl
 var files embed.FS
-
-// What an actor is.
-const (
-	agentActor   = "agent"   // a known agent
-	programActor = "program" // any program, which starts thumbturn itself
-	personActor  = "person"  // the leader of the one unlocked terminal
-)
-
-// actor is one who asks.
-type actor struct {
-	Name     string `json:"name"`
-	Kind     string `json:"kind"`
-	Under    string `json:"under,omitempty"` // its parent, an earlier actor; else the shell of a terminal
-	Terminal string `json:"terminal,omitempty"`
-}
 
 // What a line does.
 const (
@@ -73,11 +59,11 @@ type line struct {
 
 // trace is one recorded-looking session of work.
 type trace struct {
-	Title  string  `json:"title"`
-	First  int     `json:"first,omitempty"` // gestures that the design allows in the first hour; 0 is no goal
-	Later  int     `json:"later,omitempty"` // and in each hour after
-	Actors []actor `json:"actors"`
-	Tasks  []task  `json:"tasks,omitempty"` // that the project's file names for agents
+	Title  string       `json:"title"`
+	First  int          `json:"first,omitempty"` // gestures that the design allows in the first hour; 0 is no goal
+	Later  int          `json:"later,omitempty"` // and in each hour after
+	Actors []home.Actor `json:"actors"`
+	Tasks  []task       `json:"tasks,omitempty"` // that the project's file names for agents
 
 	lines []line
 }
@@ -152,15 +138,15 @@ func (t *trace) checkActors() error {
 	}
 	for i, a := range t.Actors {
 		switch {
-		case a.Name == "" || slices.IndexFunc(t.Actors, func(b actor) bool { return b.Name == a.Name }) < i:
+		case a.Name == "" || slices.IndexFunc(t.Actors, func(b home.Actor) bool { return b.Name == a.Name }) < i:
 			return fmt.Errorf("actor %d has no name of its own", i)
-		case a.Kind != agentActor && a.Kind != programActor && a.Kind != personActor:
+		case a.Kind != home.Agent && a.Kind != home.Program && a.Kind != home.Person:
 			return fmt.Errorf("%s is of no kind", a.Name)
 		case (a.Under == "") == (a.Terminal == ""):
 			return fmt.Errorf("%s is under an actor or in a terminal", a.Name)
-		case a.Kind == personActor && a.Terminal != personTerminal:
-			return fmt.Errorf("%s is not in the terminal %q", a.Name, personTerminal)
-		case a.Under != "" && slices.IndexFunc(t.Actors[:i], func(b actor) bool { return b.Name == a.Under }) < 0:
+		case a.Kind == home.Person && a.Terminal != home.PersonTerminal:
+			return fmt.Errorf("%s is not in the terminal %q", a.Name, home.PersonTerminal)
+		case a.Under != "" && slices.IndexFunc(t.Actors[:i], func(b home.Actor) bool { return b.Name == a.Under }) < 0:
 			return fmt.Errorf("%s is under nobody before it", a.Name)
 		}
 	}
@@ -202,16 +188,16 @@ func (t *trace) check(l *line) error {
 	return fmt.Errorf("not what a line that does %q has", l.Do)
 }
 
-func (t *trace) actor(name string) (actor, bool) {
-	i := slices.IndexFunc(t.Actors, func(a actor) bool { return a.Name == name })
+func (t *trace) actor(name string) (home.Actor, bool) {
+	i := slices.IndexFunc(t.Actors, func(a home.Actor) bool { return a.Name == name })
 	if i < 0 {
-		return actor{}, false
+		return home.Actor{}, false
 	}
 	return t.Actors[i], true
 }
 
 // top is the actor at the top of the chain to which one belongs: the session.
-func (t *trace) top(name string) actor {
+func (t *trace) top(name string) home.Actor {
 	a, _ := t.actor(name)
 	for a.Under != "" {
 		a, _ = t.actor(a.Under)
@@ -222,7 +208,7 @@ func (t *trace) top(name string) actor {
 // agentic reports whether a known agent is in the chain of an actor.
 func (t *trace) agentic(name string) bool {
 	for a, ok := t.actor(name); ok; a, ok = t.actor(a.Under) {
-		if a.Kind == agentActor {
+		if a.Kind == home.Agent {
 			return true
 		}
 	}
