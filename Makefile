@@ -37,7 +37,7 @@ lint: ## vet, format, staticcheck
 bench: ## one table of ratios against floors and peers measured beside it
 	$(GO) run ./bench
 
-prompts: ## how often a person is asked, over replayed traces of work; a minute or two
+prompts: ## how often a person is asked, over replayed traces of work; some minutes
 	$(GO) run ./bench/prompts
 
 fuzz: ## every fuzz target for FUZZTIME

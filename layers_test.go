@@ -75,7 +75,7 @@ var floors = []floor{
 		[]string{"0", "1", "4b sdk", "4b shared"}, "another process reaches the daemon through the SDK and never links the broker"},
 	{"4b root", []string{"internal/cli"},
 		[]string{"0", "1", "4b sdk", "4b shared", "4b"}, "another process reaches the daemon through the SDK and never links the broker"},
-	{"5", []string{"cmd/thumbturn", "cmd/thumbturnd", "demo", "demo/browser", "demo/leak", "demo/servers", "demo/session", "bench", "bench/floor", "bench/masking", "bench/prompts", "bench/table", "internal/e2e", "spec"},
+	{"5", []string{"cmd/thumbturn", "cmd/thumbturnd", "demo", "demo/browser", "demo/leak", "demo/servers", "demo/session", "bench", "bench/floor", "bench/masking", "bench/prompts", "bench/prompts/home", "bench/table", "internal/e2e", "spec"},
 		[]string{"0", "1", "2a", "2b", "3", "4a", "4a top", "4b sdk", "4b shared", "4b", "4b root"}, "a main is imported by nobody"},
 }
 
@@ -124,6 +124,7 @@ var sideways = []struct{ from, to, reason string }{
 	{"bench", "bench/*", "the table, and what is measured apart"},
 	{"bench/masking", "bench/table", "rows of the same table"},
 	{"bench/prompts", "bench/table", "rows of the same table"},
+	{"bench/prompts", "bench/prompts/home", "the account in which traces are replayed"},
 	{"sdk", "api", "the wire"},
 	{"sdk", "ref", "the grammar of references"},
 	{"sdk/sdktest", "api", "a fake daemon speaks the wire"},
@@ -140,7 +141,7 @@ var importers = []struct {
 	{"internal/broker/reveal", []string{"internal/door/socket", "bench/prompts"}, "it hands plaintext to the caller"},
 	{"internal/broker/handoff", []string{"internal/door/socket", "bench/prompts"}, "it hands plaintext to a child of the caller"},
 	{"internal/daemon", []string{"cmd/thumbturnd"}, "only the daemon's main assembles the daemon"},
-	{"internal/broker/account", []string{"internal/door/socket", "internal/daemon", "bench/prompts"}, "it founds, opens and locks the account"},
+	{"internal/broker/account", []string{"internal/door/socket", "internal/daemon", "bench/prompts/home"}, "it founds, opens and locks the account"},
 	{"internal/store/storetest", nil, "test support"},
 	{"sdk/sdktest", nil, "test support"},
 	{"internal/ptytest", nil, "test support"},

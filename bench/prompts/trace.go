@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/thumbturn/thumbturn/bench/prompts/home"
 	"github.com/thumbturn/thumbturn/ref"
 )
 
@@ -21,21 +22,6 @@ import (
 //go:embed testdata/*.jsonl
 var files embed.FS
 
-// What an actor is.
-const (
-	agentActor   = "agent"   // a known agent
-	programActor = "program" // any program, which starts thumbturn itself
-	personActor  = "person"  // the leader of the one unlocked terminal
-)
-
-// actor is one who asks.
-type actor struct {
-	Name     string `json:"name"`
-	Kind     string `json:"kind"`
-	Under    string `json:"under,omitempty"` // its parent, an earlier actor; else the shell of a terminal
-	Terminal string `json:"terminal,omitempty"`
-}
-
 // What a line does.
 const (
 	doRun  = "run"  // argv in dir gets refs in its environment
@@ -43,6 +29,7 @@ const (
 	doPut  = "put"  // a new value for refs
 	doBind = "bind" // another address for the item of refs
 	doList = "list"
+	doAsk  = "ask" // for leases on the tasks of the project in dir, as one question
 )
 
 // What a line is; honest lines bear no mark.
@@ -59,27 +46,24 @@ type line struct {
 	Argv []string `json:"argv,omitempty"`
 	Refs []string `json:"refs,omitempty"`
 	Dir  string   `json:"dir,omitempty"`
+	Task string   `json:"task,omitempty"` // that an agent runs instead, where there is a project's file
 	Text int      `json:"text,omitempty"` // which text the program's file has: another number is another file
 	Mark string   `json:"mark,omitempty"`
 	Tell string   `json:"tell,omitempty"` // by which a person who reads it knows; none where nothing tells
 	Note string   `json:"note,omitempty"`
 
-	at time.Duration
-}
-
-// task is a command with the references that it gets.
-type task struct {
-	Argv []string `json:"argv"`
-	Refs []string `json:"refs"`
+	at   time.Duration
+	free bool     // of a task behind whose arguments others may follow
+	more []string // those
 }
 
 // trace is one recorded-looking session of work.
 type trace struct {
-	Title  string  `json:"title"`
-	First  int     `json:"first,omitempty"` // gestures that the design allows in the first hour; 0 is no goal
-	Later  int     `json:"later,omitempty"` // and in each hour after
-	Actors []actor `json:"actors"`
-	Tasks  []task  `json:"tasks,omitempty"` // that the project's file names
+	Title  string       `json:"title"`
+	First  int          `json:"first,omitempty"` // gestures that the design allows in the first hour; 0 is no goal
+	Later  int          `json:"later,omitempty"` // and in each hour after
+	Actors []home.Actor `json:"actors"`
+	Tasks  []task       `json:"tasks,omitempty"` // that the project's file names for agents
 
 	lines []line
 }
@@ -115,7 +99,7 @@ func parse(b []byte) (trace, error) {
 			if err := strictly(in.Bytes(), &t); err != nil {
 				return t, fmt.Errorf("line 1: %w", err)
 			}
-			if err := t.checkActors(); err != nil {
+			if err := errors.Join(t.checkActors(), t.checkTasks()); err != nil {
 				return t, err
 			}
 			continue
@@ -154,15 +138,15 @@ func (t *trace) checkActors() error {
 	}
 	for i, a := range t.Actors {
 		switch {
-		case a.Name == "" || slices.IndexFunc(t.Actors, func(b actor) bool { return b.Name == a.Name }) < i:
+		case a.Name == "" || slices.IndexFunc(t.Actors, func(b home.Actor) bool { return b.Name == a.Name }) < i:
 			return fmt.Errorf("actor %d has no name of its own", i)
-		case a.Kind != agentActor && a.Kind != programActor && a.Kind != personActor:
+		case a.Kind != home.Agent && a.Kind != home.Program && a.Kind != home.Person:
 			return fmt.Errorf("%s is of no kind", a.Name)
 		case (a.Under == "") == (a.Terminal == ""):
 			return fmt.Errorf("%s is under an actor or in a terminal", a.Name)
-		case a.Kind == personActor && a.Terminal != personTerminal:
-			return fmt.Errorf("%s is not in the terminal %q", a.Name, personTerminal)
-		case a.Under != "" && slices.IndexFunc(t.Actors[:i], func(b actor) bool { return b.Name == a.Under }) < 0:
+		case a.Kind == home.Person && a.Terminal != home.PersonTerminal:
+			return fmt.Errorf("%s is not in the terminal %q", a.Name, home.PersonTerminal)
+		case a.Under != "" && slices.IndexFunc(t.Actors[:i], func(b home.Actor) bool { return b.Name == a.Under }) < 0:
 			return fmt.Errorf("%s is under nobody before it", a.Name)
 		}
 	}
@@ -191,25 +175,29 @@ func (t *trace) check(l *line) error {
 			return err
 		}
 	}
+	if _, ok := t.task(*l); l.Task != "" && !ok {
+		return fmt.Errorf("task %q is not one for this", l.Task)
+	}
 	switch {
 	case l.Do == doRun && len(l.Argv) > 0 && l.Argv[0] != "" && strings.HasPrefix(l.Dir, "/") && len(l.Refs) > 0,
 		(l.Do == doRead || l.Do == doPut || l.Do == doBind) && len(l.Refs) == 1 && len(l.Argv) == 0,
-		l.Do == doList && len(l.Refs) == 0 && len(l.Argv) == 0:
+		l.Do == doList && len(l.Refs) == 0 && len(l.Argv) == 0,
+		l.Do == doAsk && len(l.Refs) == 0 && len(l.Argv) == 0 && strings.HasPrefix(l.Dir, "/") && len(t.Tasks) > 0 && t.agentic(l.Who):
 		return nil
 	}
 	return fmt.Errorf("not what a line that does %q has", l.Do)
 }
 
-func (t *trace) actor(name string) (actor, bool) {
-	i := slices.IndexFunc(t.Actors, func(a actor) bool { return a.Name == name })
+func (t *trace) actor(name string) (home.Actor, bool) {
+	i := slices.IndexFunc(t.Actors, func(a home.Actor) bool { return a.Name == name })
 	if i < 0 {
-		return actor{}, false
+		return home.Actor{}, false
 	}
 	return t.Actors[i], true
 }
 
 // top is the actor at the top of the chain to which one belongs: the session.
-func (t *trace) top(name string) actor {
+func (t *trace) top(name string) home.Actor {
 	a, _ := t.actor(name)
 	for a.Under != "" {
 		a, _ = t.actor(a.Under)
@@ -220,7 +208,7 @@ func (t *trace) top(name string) actor {
 // agentic reports whether a known agent is in the chain of an actor.
 func (t *trace) agentic(name string) bool {
 	for a, ok := t.actor(name); ok; a, ok = t.actor(a.Under) {
-		if a.Kind == agentActor {
+		if a.Kind == home.Agent {
 			return true
 		}
 	}
@@ -232,6 +220,9 @@ func (t *trace) refs() []string {
 	var all []string
 	for _, l := range t.lines {
 		all = append(all, l.Refs...)
+	}
+	for _, x := range t.Tasks {
+		all = append(all, x.Refs...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)

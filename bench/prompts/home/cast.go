@@ -1,4 +1,4 @@
-package main
+package home
 
 import (
 	"context"
@@ -11,8 +11,23 @@ import (
 	"github.com/thumbturn/thumbturn/internal/local"
 )
 
-// personTerminal is the terminal that the person unlocked.
-const personTerminal = "mine"
+// What an actor is.
+const (
+	Agent   = "agent"   // a known agent
+	Program = "program" // any program, which starts thumbturn itself
+	Person  = "person"  // the leader of the one unlocked terminal
+)
+
+// Actor is one who asks.
+type Actor struct {
+	Name     string `json:"name"`
+	Kind     string `json:"kind"`
+	Under    string `json:"under,omitempty"` // its parent, an earlier actor; else the shell of a terminal
+	Terminal string `json:"terminal,omitempty"`
+}
+
+// PersonTerminal is the terminal that the person unlocked.
+const PersonTerminal = "mine"
 
 // The processes that every trace has: the first, the shell of the unlocked
 // terminal, what the person starts there to set up, and to answer.
@@ -38,7 +53,7 @@ type present struct{}
 func (present) Alive() bool  { return true }
 func (present) Close() error { return nil }
 
-func newCast(actors []actor) *cast {
+func newCast(actors []Actor) *cast {
 	c := &cast{next: personPID, procs: map[int]identity.Process{}, asks: map[string]int{}}
 	tty := func(n, foreground int) identity.Terminal {
 		return identity.Terminal{Nr: 136<<8 + n, Name: "/dev/pts/" + strconv.Itoa(n), Foreground: foreground}
@@ -48,7 +63,7 @@ func newCast(actors []actor) *cast {
 	c.put(shellPID, initPID, shellPID, shellPID, "/bin/bash", mine, "-bash")
 	c.put(personPID, shellPID, shellPID, personPID, "/opt/thumbturn", mine, "thumbturn")
 	c.put(answerPID, shellPID, shellPID, personPID, "/opt/thumbturn", mine, "thumbturn", "approve")
-	shells := map[string]int{personTerminal: shellPID}
+	shells := map[string]int{PersonTerminal: shellPID}
 	own := map[string]int{} // actor to its own process
 	next := othersPID
 	for _, a := range actors {
@@ -64,10 +79,10 @@ func newCast(actors []actor) *cast {
 		up := c.procs[parent]
 		group := up.TTY.Foreground // all that runs in a terminal is in front of it
 		switch a.Kind {
-		case agentActor:
+		case Agent:
 			c.put(next, parent, up.SID, group, "/opt/claude", up.TTY, "claude")
 			parent, next = next, next+1
-		case programActor:
+		case Program:
 			c.put(next, parent, up.SID, group, "/usr/bin/node", up.TTY, "node", "/srv/"+a.Name)
 			parent, next = next, next+1
 		}
