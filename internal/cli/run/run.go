@@ -18,6 +18,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -229,6 +230,9 @@ func (o Options) release(ctx context.Context, env environment, p *program) ([][]
 func (o Options) want(env environment, p *program) api.Want {
 	w := api.Want{Ask: o.Ask, Sink: "handoff", Refs: env.spelled(), Names: env.withRefs(), Program: p.described()}
 	w.Program.Argv, w.Program.Free = w.Program.Argv[:len(w.Program.Argv)-len(o.further)], o.free
+	if len(o.further) > 0 { // what is asked for is any; who is asked now sees these
+		w.Purpose = strings.TrimSpace(w.Purpose + " [now with: " + strings.Join(o.further, " ") + "]")
+	}
 	if o.NoMasking { // whoever started us can see all that the program shows
 		w.Sink = "reveal"
 	}
