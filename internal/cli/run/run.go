@@ -19,6 +19,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -199,14 +200,7 @@ func (o Options) release(ctx context.Context, env environment, p *program) ([][]
 	defer cancel()
 	hashed := make(chan error, 1)
 	go func() { hashed <- p.hash(ctx) }()
-	waited := false
-	hash := func() error {
-		if waited {
-			return nil
-		}
-		waited = true
-		return <-hashed
-	}
+	hash := sync.OnceValue(func() error { return <-hashed })
 	var values [][]byte
 	err := o.Console.Session(ctx, func(s *sdk.Client) error {
 		if err := hash(); err != nil {
