@@ -403,6 +403,9 @@ type Waiting struct {
 	Expires int64  `json:"expires"`
 	Why     string `json:"why"`
 	URL     string `json:"url,omitempty"` // the page, where there is one
+	// Finger is what to do at the fingerprint reader. The other members are empty
+	// then: it is for whoever just typed a passphrase, and no request.
+	Finger string `json:"finger,omitempty"`
 }
 
 // Lease is leave for more uses, given with an approval.

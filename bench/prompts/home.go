@@ -111,7 +111,7 @@ func (h *home) answer(ctx context.Context, id string, yes bool, l approve.Lease)
 		if !yes {
 			return h.broker.Deny(ctx, who, id)
 		}
-		return h.broker.Approve(ctx, who, id, "terminal", l, []byte(presencePhrase))
+		return h.broker.Approve(ctx, who, id, "terminal", l, []byte(presencePhrase), nil)
 	})
 }
 

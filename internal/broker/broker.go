@@ -36,6 +36,9 @@ type Sink = sink.Sink
 // Ask is how a caller waits for a person.
 type Ask = gate.Ask
 
+// Finger is what a gesture by passphrase takes too.
+type Finger = gate.Finger
+
 // Clock is where the broker takes its time from.
 type Clock = approve.Clock
 
@@ -388,9 +391,9 @@ func (b *Broker) ask(set *policy.Set, r *release, under leave) (out policy.Verdi
 }
 
 // Approve answers a request with the presence passphrase, for a person, who may
-// give a lease with it.
-func (b *Broker) Approve(ctx context.Context, who identity.Caller, id, source string, l approve.Lease, passphrase []byte) error {
-	return b.g.Approve(ctx, who, id, source, l, passphrase)
+// give a lease with it, and is told where a finger is asked for too.
+func (b *Broker) Approve(ctx context.Context, who identity.Caller, id, source string, l approve.Lease, passphrase []byte, tell func(string)) error {
+	return b.g.Approve(ctx, who, id, source, l, passphrase, tell)
 }
 
 // Deny refuses a request, or ends a lease. Both are always safe, so anybody of

@@ -258,7 +258,7 @@ func (h theatre) approve(id string) error {
 	if h.acc.TestHome() {
 		source = "file"
 	}
-	return h.broker.Approve(context.Background(), h.who, id, source, approve.Lease{}, []byte(presencePass))
+	return h.broker.Approve(context.Background(), h.who, id, source, approve.Lease{}, []byte(presencePass), nil)
 }
 
 func (h theatre) granted(o grant.Order) grant.Listed {

@@ -65,7 +65,7 @@ func (h theatre) ask(j job, given approve.Lease) (id string, err error) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			if err := h.broker.Approve(context.Background(), h.who, t.ID, "terminal", given, []byte(presencePass)); err != nil {
+			if err := h.broker.Approve(context.Background(), h.who, t.ID, "terminal", given, []byte(presencePass), nil); err != nil {
 				h.t.Logf("answer: %v", err)
 				_ = h.broker.Deny(context.Background(), h.who, t.ID)
 			}

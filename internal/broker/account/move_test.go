@@ -154,7 +154,7 @@ func (s *site) works(presence string) {
 	ctx := context.Background()
 	for _, v := range []string{"dev", "prod"} {
 		got, err := s.release("op://"+v+"/Stripe/credential", func(id string) error {
-			return s.broker.Approve(ctx, s.who, id, "file", approve.Lease{}, []byte(presence))
+			return s.broker.Approve(ctx, s.who, id, "file", approve.Lease{}, []byte(presence), nil)
 		})
 		if err != nil || got != canary {
 			s.t.Errorf("%s: %q, %v", v, got, err)
@@ -443,7 +443,7 @@ func TestRecoverFrom(t *testing.T) {
 	}
 	b.works(presence)
 	if _, err := b.release("op://prod/Stripe/credential", func(id string) error {
-		return b.broker.Approve(ctx, b.who, id, "file", approve.Lease{}, []byte(presencePass))
+		return b.broker.Approve(ctx, b.who, id, "file", approve.Lease{}, []byte(presencePass), nil)
 	}); err == nil {
 		t.Error("the presence passphrase of before approves")
 	}

@@ -225,7 +225,7 @@ func TestEnrol(t *testing.T) {
 		if e := s.must(k, "laptop", in, broker.Ask{}); !e.PassphraseEnded || !e.PRF || e.Synced {
 			t.Errorf("%+v", e)
 		}
-		if err := s.broker.Approve(ctx, s.who, s.park(prod), "file", approve.Lease{}, []byte(presencePass)); !fault.Is(err, fault.Denied) {
+		if err := s.broker.Approve(ctx, s.who, s.park(prod), "file", approve.Lease{}, []byte(presencePass), nil); !fault.Is(err, fault.Denied) {
 			t.Errorf("the passphrase after its end: %v", err)
 		}
 		s.gets(prod, s.touch(k))

@@ -284,7 +284,7 @@ func (h *home) release(name string, answer func(id string) error) (got string, e
 }
 
 func (h *home) yes(id string) error {
-	return h.broker.Approve(context.Background(), h.who, id, "file", approve.Lease{}, []byte(presencePass))
+	return h.broker.Approve(context.Background(), h.who, id, "file", approve.Lease{}, []byte(presencePass), nil)
 }
 
 // ledgerSays counts events by type and outcome since a place.
@@ -387,7 +387,7 @@ func TestFaultAtEachStep(t *testing.T) {
 		{"3 nobody answers", "op://prod/Stripe/credential", nil, nil, nil, fault.Pending, false},
 		{"3 a person denies", "op://prod/Stripe/credential", func(id string) error { return h.broker.Deny(context.Background(), h.who, id) }, nil, nil, fault.Denied, false},
 		{"3 wrong passphrase", "op://prod/Stripe/credential", func(id string) error {
-			err := h.broker.Approve(context.Background(), h.who, id, "file", approve.Lease{}, []byte(unlockPass))
+			err := h.broker.Approve(context.Background(), h.who, id, "file", approve.Lease{}, []byte(unlockPass), nil)
 			if !fault.Is(err, fault.Passphrase) {
 				t.Errorf("a wrong passphrase: %v", err)
 			}

@@ -171,6 +171,7 @@ func Approve(ctx context.Context, o Options, ids ...string) error {
 			return err
 		}
 		defer clear(pass)
+		s.Waiting = o.Console.Waiting // for a finger
 		for i, id := range ids {
 			if err := s.Approve(ctx, api.RequestID{ID: id, Source: auth.Source, Lease: leases[i]}, pass); err != nil {
 				return err

@@ -29,6 +29,8 @@ type Ask struct {
 	Timeout time.Duration
 	// Waiting is called once before waiting; what it returns, after it.
 	Waiting func(approve.Ticket) (done func(), err error)
+	// Tell tells whoever types a passphrase what else to do; nil is nobody.
+	Tell func(text string)
 }
 
 // Gate asks for one account. Its parts are set once, by whoever makes it.
@@ -39,8 +41,11 @@ type Gate struct {
 	Who     *identity.Registry
 	Clock   approve.Clock
 	Rand    io.Reader
-	// Slowly runs a check of a passphrase, one at a time and later after a wrong one.
+	// Slowly runs a check of a passphrase, later after a wrong one. Whoever calls it
+	// holds Acts.
 	Slowly func(check func() error) error
+	// Finger is asked when a passphrase was right. Nil asks for none.
+	Finger Finger
 	// Acts is held by whoever acts on the account itself, and given back while a
 	// person is asked.
 	Acts sync.Locker
@@ -171,10 +176,12 @@ func (b *Gate) Await(ctx context.Context, a Ask, t approve.Ticket, who string, m
 	return t, approve.Proof{}, nil, fault.New(fault.Pending, "ask", t.ID, "nobody answered in time").WithHint("ask again when somebody is there")
 }
 
-// Approve answers a request with the presence passphrase. Only a person may:
-// never an agent, nor anybody below one. What the gesture opens is exactly what
-// the request names.
-func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source string, l approve.Lease, passphrase []byte) error {
+// Approve answers a request with the presence passphrase, and a finger where the
+// settings ask for one. Only a person may: never an agent, nor anybody below one.
+// What the gesture opens is exactly what the request names.
+func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source string, l approve.Lease, passphrase []byte, tell func(string)) error {
+	b.Acts.Lock()
+	defer b.Acts.Unlock()
 	if err := b.approver("approve", who); err != nil {
 		return err
 	}
@@ -192,14 +199,13 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source stri
 	if err := b.Desk.MayGive(t, yes.Lease); err != nil { // before the passphrase costs a second
 		return err
 	}
-	g, err := b.Book.Keys.Gesture(b.Book.Roster(), passphrase, b.Book.Share, b.Book.Place(), t.Needs)
+	g, note, err := b.typed(ctx, b.Book, passphrase, t.Needs, tell)
 	if err != nil {
-		b.Book.Ledger.Later(canon.Event{Type: canon.EventDecision, Request: id, Digest: &t.Digest, Outcome: "failed",
-			Kind: string(who.Kind()), Root: who.Root().String(), Reason: "wrong presence passphrase"})
+		b.failed(string(who.Kind()), who.Root().String(), why(err), t)
 		return err
 	}
 	yes.Opened, yes.Release = g, g.Close
-	_, err = b.Desk.Answer(b.recorder(ctx, string(who.Kind()), who.Root().String(), t), approve.Yes{ID: id, Digest: t.Digest, Gesture: yes})
+	_, err = b.Desk.Answer(b.recorder(ctx, string(who.Kind()), who.Root().String(), note, t), approve.Yes{ID: id, Digest: t.Digest, Gesture: yes})
 	if err != nil {
 		g.Close()
 	}
@@ -207,12 +213,12 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id, source stri
 }
 
 // recorder writes down that requests are approved, before they are.
-func (b *Gate) recorder(ctx context.Context, kind, root string, tickets ...approve.Ticket) func([]approve.Proof) error {
+func (b *Gate) recorder(ctx context.Context, kind, root, reason string, tickets ...approve.Ticket) func([]approve.Proof) error {
 	return func(proofs []approve.Proof) error {
 		var evs []canon.Event
 		for i, t := range tickets {
 			evs = append(evs, canon.Event{Type: canon.EventDecision, Request: t.ID, Digest: &t.Digest, Outcome: "approved",
-				Kind: kind, Root: root, Proof: canon.Encode(proofs[i].Evidence()), Raw: t.Raw})
+				Kind: kind, Root: root, Reason: reason, Proof: canon.Encode(proofs[i].Evidence()), Raw: t.Raw})
 		}
 		_, err := b.Book.Ledger.Append(ctx, ledger.Entry{Events: evs})
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/policy"
 )
@@ -25,29 +26,84 @@ type Personal struct {
 }
 
 // Personal checks the passphrase by the roster of a book, ours or a copy's, and opens
-// what is needed; where the passphrase has ended it asks the page for a passkey. The
-// caller closes the gesture, and holds Acts.
+// what is needed, with a finger where the settings ask for one; where the passphrase
+// has ended it asks the page for a passkey. The caller closes the gesture, and holds
+// Acts.
 func (b *Gate) Personal(ctx context.Context, of *book.Book, p Personal) (g *open.Gesture, err error) {
+	was, held := b.Book.Keys.Unlocked(), b.Book.Ledger.Held()
 	if len(p.Presence) > 0 || !b.Book.Roster().Passkeys() {
-		err = b.Slowly(func() (err error) {
-			g, err = b.Book.Keys.Gesture(of.Roster(), p.Presence, b.Book.Share, of.Place(), p.Needs)
-			return err
-		})
-		return g, err
+		g, err = b.beside(ctx, of, p)
+	} else {
+		g, err = b.onPage(ctx, p)
 	}
-	was := b.Book.Keys.Unlocked()
+	if err == nil && (b.Book.Keys.Unlocked() != was || b.Book.Ledger.Held() != held) {
+		err = open.ErrLocked
+	}
+	if err != nil {
+		g.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// beside is Personal by the passphrase, with what is asked for beside it on record.
+func (b *Gate) beside(ctx context.Context, of *book.Book, p Personal) (*open.Gesture, error) {
+	g, note, err := b.typed(ctx, of, p.Presence, p.Needs, p.Ask.Tell)
+	switch {
+	case err != nil && !fault.Is(err, fault.Passphrase):
+		return nil, b.Refused(p.Who, p.Act, err)
+	case err == nil && note != "":
+		ev := Did(p.Who, canon.EventDecision, p.Act, "done", "", "", "")
+		ev.Reason = note
+		b.Book.Ledger.Later(ev)
+	}
+	return g, err
+}
+
+// onPage is Personal by a passkey.
+func (b *Gate) onPage(ctx context.Context, p Personal) (*open.Gesture, error) {
 	b.Acts.Unlock()
 	defer b.Acts.Lock()
 	req, err := b.describe(p.Who, p.Ask, Act{Action: strings.ReplaceAll(p.Act, " ", "-"), Lines: p.Lines, Change: p.Lines})
 	if err != nil {
 		return nil, err
 	}
-	_, g, err = b.obtain(ctx, p.Who, p.Ask, req, policy.Verdict{Reason: "it takes a gesture of a person"}, p.Needs)
-	if err == nil && b.Book.Keys.Unlocked() != was {
-		g.Close()
-		return nil, open.ErrLocked
-	}
+	_, g, err := b.obtain(ctx, p.Who, p.Ask, req, policy.Verdict{Reason: "it takes a gesture of a person"}, p.Needs)
 	return g, err
+}
+
+// Finger says whether a gesture by passphrase takes a finger too, and how to wait for
+// one, which gives no key; wait is nil where it takes none. An error is a setting that
+// cannot be read, and refuses.
+type Finger func() (wait func(ctx context.Context, tell func(string)) error, err error)
+
+// matched is what the ledger says where a finger was asked for and matched. It is the
+// word of another service, and no evidence: so it stands beside that.
+const matched = "a finger matched too, as the fingerprint service says"
+
+// typed opens by the presence passphrase of a book, and then waits for a finger where
+// the settings ask for one; note is what to record of it. The caller holds Acts, which
+// is given back while a finger is awaited: a lock does not wait for it.
+func (b *Gate) typed(ctx context.Context, of *book.Book, passphrase []byte, needs []string, tell func(string)) (g *open.Gesture, note string, err error) {
+	err = b.Slowly(func() (err error) {
+		g, err = b.Book.Keys.Gesture(of.Roster(), passphrase, b.Book.Share, of.Place(), needs)
+		return err
+	})
+	if err != nil || b.Finger == nil {
+		return g, "", err
+	}
+	wait, err := b.Finger()
+	if err == nil && wait != nil {
+		b.Acts.Unlock()
+		err = wait(ctx, tell)
+		b.Acts.Lock()
+		note = matched
+	}
+	if err != nil {
+		g.Close()
+		return nil, "", err
+	}
+	return g, note, nil
 }
 
 // Party is the account's page as passkeys know it; the zero Party where it has none.

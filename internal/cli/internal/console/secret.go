@@ -41,14 +41,14 @@ func (c *Console) Passphrase(prompt, file string) ([]byte, api.Auth, error) {
 }
 
 // Presence asks for the presence passphrase. Where it has ended it returns none: the
-// daemon asks a passkey then, and what waits is told here.
+// daemon asks a passkey then. What waits, and for which finger, is told here.
 func (c *Console) Presence(ctx context.Context, s *sdk.Client, file string) ([]byte, api.Auth, error) {
 	st, err := s.Status(ctx)
 	if err != nil {
 		return nil, api.Auth{}, err
 	}
+	s.Waiting = c.Waiting
 	if file == "" && st.Approval.Passkeys > 0 && !st.Approval.Passphrase {
-		s.Waiting = c.Waiting
 		return nil, api.Auth{Source: FromTerminal}, nil
 	}
 	return c.Passphrase("presence passphrase: ", file)
