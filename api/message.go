@@ -127,7 +127,8 @@ type Approval struct {
 	Why        string `json:"why,omitempty"`  // why there is none
 	Desktop    string `json:"desktop"`        // whether it is told of requests, or why not
 	Passkeys   int    `json:"passkeys"`
-	Passphrase bool   `json:"passphrase"` // the presence passphrase approves too
+	Passphrase bool   `json:"passphrase"`       // the presence passphrase approves too
+	Finger     bool   `json:"finger,omitempty"` // the passphrase takes a finger beside it
 }
 
 // PasskeyAdd begins the enrolment of a passkey. Values: the presence passphrase and

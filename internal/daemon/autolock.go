@@ -87,7 +87,7 @@ func (p *process) after() (time.Duration, error) {
 func (p *process) locks(st *api.Status) {
 	after, err := p.after()
 	if err != nil {
-		st.Warnings = append(st.Warnings, "unlock is refused: "+err.Error())
+		st.Warnings = append(st.Warnings, "unlock is refused, and so is a typed passphrase: "+err.Error())
 	}
 	if p.account.State() == api.StateUnlocked {
 		after = p.account.After()

@@ -343,6 +343,8 @@ func (p *process) status() api.Status {
 	p.locks(&st)
 	st.Approval.Page, st.Approval.Why = p.pages.Where()
 	st.Approval.Desktop = p.told()
+	verify, _ := p.finger() // what cannot be read is a warning already
+	st.Approval.Finger = verify != nil
 	return st
 }
 

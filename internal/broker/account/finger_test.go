@@ -131,7 +131,9 @@ func TestFingerForTheAccount(t *testing.T) {
 		return h.acc.Passphrase(ctx, h.who, broker.Ask{}, "file", "unlock", []byte(presencePass), []byte(unlockPass), next)
 	}
 	from := h.events()
-	f.touch = func(context.Context) error { return fault.New(fault.Denied, "fingerprint", "", "the finger did not match") }
+	f.touch = func(context.Context) error {
+		return fault.New(fault.Denied, "fingerprint", "", "the finger did not match")
+	}
 	if err := change(); !fault.Is(err, fault.Denied) {
 		t.Errorf("a wrong finger: %v", err)
 	}

@@ -120,7 +120,8 @@ func NewApprove(c *console.Console) *cobra.Command {
 		Short: "Read a request and approve it, at the terminal or on the page",
 		Long: `Show exactly what a request asks for, and approve it with the presence
 passphrase. Compare the code with the one that the asking program shows. To
-refuse, press Ctrl-C or use "thumbturn deny".
+refuse, press Ctrl-C or use "thumbturn deny". Where the daemon's settings ask for a
+finger beside the passphrase (Linux), it says so once the passphrase was right.
 
 Without an ID, or with --page, it opens the approval page in the browser, where
 passkeys approve. Where the presence passphrase has ended, that is the only way.
