@@ -78,6 +78,13 @@ func TestFinger(t *testing.T) {
 	wantSaid(t, result{Err: s.says("did not match")}, "the finger did not match")
 	wantCode(t, h.person("read", "--request", id, "--no-wait", "op://prod/api/key"), 5)
 
+	// Whoever goes away is waited for no longer, and the reader is free for the next.
+	const script = `"$@" 2>"$said" & until grep -q "now the finger" "$said"; do sleep 0.1; done; kill $!; wait $!`
+	argv := append([]string{"/bin/sh", "-c", "said=$1; shift; " + script, "sh", h.file("said"), program("thumbturn")}, approve...)
+	if r = h.do(command{Argv: argv}); r.Code == 0 {
+		t.Error("a finger that nobody gave")
+	}
+
 	s = h.start(false, approve...)
 	s.says("now the finger")
 	m.Scan("SCAN mine")
