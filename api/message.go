@@ -130,8 +130,9 @@ type Approval struct {
 	Why        string `json:"why,omitempty"`  // why there is none
 	Desktop    string `json:"desktop"`        // whether it is told of requests, or why not
 	Passkeys   int    `json:"passkeys"`
-	Passphrase bool   `json:"passphrase"` // the presence passphrase approves too
-	PIN        bool   `json:"pin"`        // and the PIN of this device's TPM
+	Passphrase bool   `json:"passphrase"`       // the presence passphrase approves too
+	PIN        bool   `json:"pin"`              // and the PIN of this device's TPM
+	Finger     bool   `json:"finger,omitempty"` // what is typed takes a finger beside it
 }
 
 // PIN is how things are with the PIN and the TPM.
@@ -434,6 +435,9 @@ type Waiting struct {
 	Expires int64  `json:"expires"`
 	Why     string `json:"why"`
 	URL     string `json:"url,omitempty"` // the page, where there is one
+	// Finger is what to do at the fingerprint reader. The other members are empty
+	// then: it is for whoever just typed a passphrase or PIN, and no request.
+	Finger string `json:"finger,omitempty"`
 }
 
 // Lease is leave for more uses, given with an approval.

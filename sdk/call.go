@@ -151,7 +151,7 @@ func (c *Client) interim(r reply, h api.Header) error {
 		return r.long[s.Send-1].send(c.conn)
 	}
 	var w api.Waiting
-	if json.Unmarshal(h.Body, &w) != nil || w.Request == "" {
+	if json.Unmarshal(h.Body, &w) != nil || w.Request == "" && w.Finger == "" {
 		return api.ErrFrame
 	}
 	switch {

@@ -205,6 +205,22 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// What to do at a fingerprint reader is told without a request.
+func TestFingerIsTold(t *testing.T) {
+	s := sdktest.Start(t, func(sdktest.Call) []sdktest.Message {
+		return []sdktest.Message{{Body: api.Waiting{Finger: "now"}, More: true}, {Body: api.Waiting{Finger: "again"}, More: true}, {}}
+	})
+	c := dial(t, s)
+	var told []string
+	c.Waiting = func(w api.Waiting) { told = append(told, w.Finger) }
+	if err := c.Approve(t.Context(), api.RequestID{ID: "r1"}, []byte("x")); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"now", "again"}, told); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestInterimMustBeWaiting(t *testing.T) {
 	s := sdktest.Start(t, func(sdktest.Call) []sdktest.Message {
 		return []sdktest.Message{{Body: api.Status{}, More: true}, {}}

@@ -36,6 +36,9 @@ type Sink = sink.Sink
 // Ask is how a caller waits for a person.
 type Ask = gate.Ask
 
+// Finger is what a gesture by what a person typed takes too.
+type Finger = gate.Finger
+
 // Clock is where the broker takes its time from.
 type Clock = approve.Clock
 

@@ -29,15 +29,17 @@ const Least = time.Second
 
 // Config is what the file holds.
 type Config struct {
-	LockAfter time.Duration // unused; 0 is never
+	LockAfter   time.Duration // unused; 0 is never
+	Fingerprint bool          // a gesture by what is typed takes a finger too
 }
 
 // file is the file as it is written.
 type file struct {
-	LockAfter *string `toml:"lock_after"`
+	LockAfter   *string `toml:"lock_after"`
+	Fingerprint bool    `toml:"fingerprint,omitempty"`
 }
 
-const head = "# Settings of thumbturnd. Written by `thumbturn lock --after`; read at each unlock.\n\n"
+const head = "# Settings of thumbturnd. `thumbturn lock --after` writes lock_after, read at each unlock.\n# fingerprint is written by hand and read at each gesture: docs/passkeys.md.\n\n"
 
 // Read reads the file in a folder, or gives the default where there is none. A
 // file that says anything unknown is refused: who wrote it meant something.
@@ -54,18 +56,20 @@ func Read(dir string) (Config, error) {
 	if err := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields().Decode(&f); err != nil {
 		return Config{}, refused(path, "it is not understood")
 	}
+	c := Config{LockAfter: Default, Fingerprint: f.Fingerprint}
 	if f.LockAfter == nil {
-		return Config{LockAfter: Default}, nil
+		return c, nil
 	}
 	d, err := time.ParseDuration(*f.LockAfter)
 	if err != nil || Check(d) != nil {
 		return Config{}, refused(path, `lock_after is no length of time such as "15m", "8h" or "0"`)
 	}
-	return Config{LockAfter: d}, nil
+	c.LockAfter = d
+	return c, nil
 }
 
 func refused(path, why string) error {
-	return fault.New(fault.Usage, "config", path, why).WithHint("mend the file, or remove it: then the vaults lock after " + Default.String())
+	return fault.New(fault.Usage, "config", path, why).WithHint("mend the file, or remove it: then the vaults lock after " + Default.String() + ", and no finger is asked for")
 }
 
 // Check refuses what is no time to lock after.
@@ -76,13 +80,24 @@ func Check(after time.Duration) error {
 	return nil
 }
 
+// SetLockAfter writes one setting and leaves the others. A file that is not understood
+// is left as it is: what it meant to ask for must not be lost.
+func SetLockAfter(dir string, after time.Duration) error {
+	c, err := Read(dir)
+	if err != nil {
+		return err
+	}
+	c.LockAfter = after
+	return Write(dir, c)
+}
+
 // Write replaces the file.
 func Write(dir string, c Config) error {
 	if err := Check(c.LockAfter); err != nil {
 		return err
 	}
 	after := c.LockAfter.String()
-	b, err := toml.Marshal(file{LockAfter: &after})
+	b, err := toml.Marshal(file{LockAfter: &after, Fingerprint: c.Fingerprint})
 	if err != nil {
 		return fault.Wrap(fault.Internal, "config", Name, err)
 	}

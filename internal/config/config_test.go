@@ -32,12 +32,58 @@ func TestRead(t *testing.T) {
 			t.Errorf("%q: %v, %v", text, c, err)
 		}
 	}
+	for text, want := range map[string]bool{"": false, "fingerprint = true": true, "fingerprint = false": false, "fingerprint = true\nlock_after = \"1h\"": true} {
+		if c, err := Read(holding(t, text)); err != nil || c.Fingerprint != want {
+			t.Errorf("%q: %v, %v", text, c, err)
+		}
+	}
+	for _, text := range []string{"fingerprint = 1", `fingerprint = "true"`, "fingerprint = yes", "fingerprint", "Fingerprint2 = true", "fingerprints = true",
+		"fingerprint = true\nfingerprint = false", "fingerprint = []", "fingerprint = true\nlock_after = 1"} {
+		if c, err := Read(holding(t, text)); !fault.Is(err, fault.Usage) || c.Fingerprint {
+			t.Errorf("%q: %v, %v", text, c, err)
+		}
+	}
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, Name), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Read(dir); !fault.Is(err, fault.Usage) {
 		t.Errorf("a folder in its place: %v", err)
+	}
+}
+
+// holding is a folder with a file of settings.
+func holding(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, Name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// One setting is written and the other stays; what is not understood stays whole.
+func TestSetLockAfter(t *testing.T) {
+	for _, text := range []string{"fingerprint = true", "fingerprint = true\nlock_after = \"1h\"", "lock_after = \"1h\"", ""} {
+		dir := holding(t, text)
+		was, err := Read(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		was.LockAfter = time.Minute
+		if err := SetLockAfter(dir, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := Read(dir); err != nil || c != was {
+			t.Errorf("%q: %+v, %v", text, c, err)
+		}
+	}
+	dir := holding(t, "fingerprint = sometimes")
+	if err := SetLockAfter(dir, time.Minute); !fault.Is(err, fault.Usage) {
+		t.Error(err)
+	}
+	if b, _ := os.ReadFile(filepath.Join(dir, Name)); string(b) != "fingerprint = sometimes" {
+		t.Errorf("%q", b)
 	}
 }
 

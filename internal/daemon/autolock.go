@@ -9,6 +9,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/account"
 	"github.com/thumbturn/thumbturn/internal/config"
 	"github.com/thumbturn/thumbturn/internal/desktop"
+	"github.com/thumbturn/thumbturn/internal/fprint"
 	"github.com/thumbturn/thumbturn/internal/logind"
 )
 
@@ -16,10 +17,11 @@ import (
 // suspend, and the clocks that count do not. Meanwhile what is due counts as locked.
 const look = 5 * time.Second
 
-// outside is what is known of the system's own reasons to lock, and the desktop that
-// is told what waits.
+// outside is what is known of the system's own reasons to lock, the desktop that is
+// told what waits, and the fingerprint reader.
 type outside struct {
 	desktop *desktop.Desktop
+	reader  *fprint.Reader
 
 	mu    sync.Mutex
 	state logind.State
@@ -85,7 +87,7 @@ func (p *process) after() (time.Duration, error) {
 func (p *process) locks(st *api.Status) {
 	after, err := p.after()
 	if err != nil {
-		st.Warnings = append(st.Warnings, "unlock is refused: "+err.Error())
+		st.Warnings = append(st.Warnings, "unlock is refused, and so is a typed passphrase or PIN: "+err.Error())
 	}
 	if p.account.State() == api.StateUnlocked {
 		after = p.account.After()

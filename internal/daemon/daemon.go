@@ -128,7 +128,7 @@ func report(home api.Home, err error) int {
 // run serves a home until the end. The returned function, if any, replaces the
 // process image.
 func run(home api.Home, m mode, inherited []string) (again func() error, err error) {
-	p := &process{home: home, mode: m, started: time.Now(), end: make(chan ending, 1), outside: &outside{},
+	p := &process{home: home, mode: m, started: time.Now(), end: make(chan ending, 1), outside: &outside{reader: newReader(m)},
 		pages: &web.Pages{Dir: home.Config, Clock: clock{}, Log: logf}}
 	if err := p.hold(inherited); err != nil {
 		return nil, err
@@ -235,7 +235,7 @@ func (p *process) assemble() error {
 	}
 	p.starter = whoStarted(identity.New(kernel, p.mode.options(false)), p.again)
 	who := func(test bool) *identity.Registry { return identity.New(kernel, p.mode.options(test)) }
-	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader, After: p.after, Page: p.pages.Choose, TPM: tpm.New(),
+	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader, After: p.after, Page: p.pages.Choose, TPM: tpm.New(), Finger: p.finger,
 		Files:   account.Files{Data: p.home.Data, Config: p.home.Config, Copy: p.db.Backup},
 		Started: canon.Event{Action: "start", Outcome: "done", Reason: "started by " + p.starter.String(), Agent: p.starter.agent}})
 	if err != nil {
@@ -344,6 +344,8 @@ func (p *process) status() api.Status {
 	p.locks(&st)
 	st.Approval.Page, st.Approval.Why = p.pages.Where()
 	st.Approval.Desktop = p.told()
+	verify, _ := p.finger() // what cannot be read is a warning already
+	st.Approval.Finger = verify != nil
 	return st
 }
 

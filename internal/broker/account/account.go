@@ -50,7 +50,8 @@ type Options struct {
 	Sleep   func(time.Duration) // after a wrong passphrase; nil is a real one, which a lock cuts short
 	// After reads how long the vaults may stay open unused; zero is for ever. Where
 	// it fails, nothing is unlocked. Nil is for ever.
-	After func() (time.Duration, error)
+	After  func() (time.Duration, error)
+	Finger broker.Finger // what a gesture by what is typed takes too; nil is nothing
 	// Page chooses where the approval page shall be: the origin of a port that is free.
 	// Nil is nowhere: then there are no passkeys.
 	Page func() (origin string, err error)
@@ -124,7 +125,7 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 	}
 	a.Dial = latch.NewDial(a.latch, l, a.who)
 	a.gate = &gate.Gate{Book: a.book, Desk: approve.NewDesk(o.Clock, approve.DefaultLimits()), Touches: &approve.Ceremonies{Clock: o.Clock, Rand: o.Rand},
-		Who: a.who, Clock: o.Clock, Rand: o.Rand, Slowly: a.slowly, Acts: &a.mu, Chip: chip.Chip{TPM: o.TPM, Device: o.Device}}
+		Who: a.who, Clock: o.Clock, Rand: o.Rand, Slowly: a.pace.Check, Acts: &a.mu, Finger: o.Finger, Chip: chip.Chip{TPM: o.TPM, Device: o.Device}}
 	human := func(op string, who identity.Caller, source string) error {
 		return a.human(op, who, source, a.TestHome())
 	}
@@ -336,9 +337,6 @@ func (a *Account) load(ctx context.Context) error {
 	return nil
 }
 
-// slowly runs a check of a passphrase; after a wrong one the next waits.
-func (a *Account) slowly(check func() error) error { return a.pace.Check(check) }
-
 // Unlock opens the session key, and marks the caller's terminal session as a
 // person's. It asks again in each session, also when already unlocked.
 func (a *Account) Unlock(ctx context.Context, who identity.Caller, source string, passphrase []byte) error {
@@ -371,7 +369,7 @@ func (a *Account) unlock(ctx context.Context, who identity.Caller, source string
 	if err := a.load(ctx); err != nil {
 		return err
 	}
-	err = a.slowly(open)
+	err = a.pace.Check(open)
 	ev := canon.Event{Type: canon.EventUnlock, Action: "unlock", Outcome: "done", Kind: string(who.Kind()), Root: who.Root().String(), Reason: "input: " + source}
 	if err != nil {
 		ev.Outcome = "failed"
@@ -402,13 +400,6 @@ func (a *Account) again(passphrase []byte) error {
 		err = fault.New(fault.Passphrase, "unlock", "", "wrong unlock passphrase")
 	}
 	return err
-}
-
-// Slowly is slowly for a passphrase that another room checks.
-func (a *Account) Slowly(check func() error) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.slowly(check)
 }
 
 func (a *Account) ready(op string) error {

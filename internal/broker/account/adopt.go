@@ -69,7 +69,7 @@ func (a *Account) recovered(ctx context.Context, who identity.Caller, c candidat
 	vaults := gate.Signed(c.Book)
 	defer a.book.Keys.Lock() // the fresh process begins locked
 	var r *open.Recovered
-	err := a.slowly(func() (err error) {
+	err := a.pace.Check(func() (err error) {
 		r, err = a.book.Keys.Recover(c.Book.Roster(), vaults, code, unlock, presence, a.o.Device.LendShare, c.Book.Place())
 		return err
 	})

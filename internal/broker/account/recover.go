@@ -41,7 +41,7 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 	}
 	vaults := gate.Signed(a.book)
 	var r *open.Recovered
-	err = a.slowly(func() error {
+	err = a.pace.Check(func() error {
 		r, err = a.book.Keys.Recover(a.book.Roster(), vaults, code, unlock, presence, share, a.book.Place())
 		return err
 	})
@@ -105,7 +105,7 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, ask broke
 	switch which {
 	case "unlock":
 		unlock = next
-		if err := a.slowly(func() error { return a.again(old) }); err != nil {
+		if err := a.pace.Check(func() error { return a.again(old) }); err != nil {
 			return err
 		}
 		if bytes.Equal(next, presence) || a.book.Keys.IsPresence(roster, next, a.o.Device.LendShare, a.book.Place()) {

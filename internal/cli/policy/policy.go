@@ -199,6 +199,7 @@ func (o Options) approve(ctx context.Context, id string) error {
 		pass, auth, err := o.Console.Passphrase("presence passphrase: ", o.File)
 		if err == nil {
 			defer clear(pass)
+			s.Waiting = o.Console.Waiting // for a finger
 			err = s.Approve(ctx, api.RequestID{ID: id, Source: auth.Source}, pass)
 		}
 		if err != nil {

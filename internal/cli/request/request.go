@@ -131,7 +131,8 @@ func NewApprove(c *console.Console) *cobra.Command {
 		Long: `Show exactly what a request asks for, and approve it with the presence
 passphrase, or with the PIN of this device where one is set. Compare the code with
 the one that the asking program shows. To refuse, press Ctrl-C or use
-"thumbturn deny".
+"thumbturn deny". Where the daemon's settings ask for a finger beside what is typed
+(Linux), it says so once that was right.
 
 Without an ID, or with --page, it opens the approval page in the browser, where
 passkeys approve. Where the presence passphrase has ended and no PIN is set, that is
@@ -186,6 +187,7 @@ func Approve(ctx context.Context, o Options, ids ...string) error {
 			return o.page(ctx, s, ids...)
 		}
 		defer clear(typed)
+		s.Waiting = o.Console.Waiting // for a finger
 		for i, id := range ids {
 			if err := s.Approve(ctx, api.RequestID{ID: id, Source: auth.Source, Kind: auth.Kind, Lease: leases[i]}, typed); err != nil {
 				return err

@@ -148,13 +148,19 @@ func unused(after time.Duration) string {
 // approvals says by what a person approves; while nothing was read, nobody can say.
 func approvals(st api.Status) string {
 	a := st.Approval
+	finger := ""
+	if a.Finger {
+		finger = " with a finger beside it"
+	}
 	switch {
 	case a.Passkeys == 0 && !a.Passphrase:
 		return ""
 	case a.Passkeys == 0:
-		return "by the presence passphrase; a passkey is better: thumbturn passkey add"
+		return "by the presence passphrase" + finger + "; a passkey is better: thumbturn passkey add"
 	case a.Passphrase:
-		return fmt.Sprintf("by %d passkeys, or the presence passphrase", a.Passkeys)
+		return fmt.Sprintf("by %d passkeys, or the presence passphrase%s", a.Passkeys, finger)
+	case a.PIN && a.Finger:
+		return fmt.Sprintf("by %d passkeys, or the PIN%s", a.Passkeys, finger)
 	}
 	return fmt.Sprintf("by %d passkeys", a.Passkeys)
 }

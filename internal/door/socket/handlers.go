@@ -181,7 +181,7 @@ func (c *call) lockAfter(in api.LockAfter) error {
 	if in.After < 0 || in.After > math.MaxInt64/int64(time.Millisecond) || config.Check(after) != nil {
 		return fault.New(fault.Usage, "lock after", "", "no length of time").WithHint("a second at least, or 0 for ever")
 	}
-	keep := func() error { return config.Write(c.s.Config, config.Config{LockAfter: after}) }
+	keep := func() error { return config.SetLockAfter(c.s.Config, after) }
 	return c.s.Account.LockAfter(c.ctx, c.who, after, keep)
 }
 
@@ -282,9 +282,9 @@ func (c *call) approve(in api.RequestID) error {
 	if in.Lease != nil {
 		given = approve.Lease{Until: in.Lease.Until, Uses: in.Lease.Uses}
 	}
-	return c.s.Account.Slowly(func() error {
-		return c.s.Broker.Approve(c.ctx, c.who, in.ID, broker.Answer{Source: source(in.Source), Lease: given, Typed: canon.SlotKind(in.Kind), Secret: c.values[0]})
-	})
+	ask, ctx, stop := c.ask(api.Ask{})
+	defer stop()
+	return c.s.Broker.Approve(ctx, c.who, in.ID, broker.Answer{Source: source(in.Source), Lease: given, Typed: canon.SlotKind(in.Kind), Secret: c.values[0], Tell: ask.Tell})
 }
 
 func (c *call) deny(in api.RequestID) error {

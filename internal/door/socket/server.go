@@ -224,6 +224,11 @@ func (c *call) ask(a api.Ask) (broker.Ask, context.Context, func()) {
 		}
 		return stop, c.more(w)
 	}
+	out.Tell = func(text string) {
+		stop() // of an earlier word
+		stop = c.watch(cancel)
+		_ = c.more(api.Waiting{Finger: text}) // whoever does not hear it is gone, and that is watched
+	}
 	return out, ctx, func() { stop(); cancel() }
 }
 

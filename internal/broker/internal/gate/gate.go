@@ -31,6 +31,8 @@ type Ask struct {
 	Typed   canon.SlotKind // of what a person typed for an act of their own: none is the presence passphrase
 	// Waiting is called once before waiting; what it returns, after it.
 	Waiting func(approve.Ticket) (done func(), err error)
+	// Tell tells whoever typed something what else to do; nil is nobody.
+	Tell func(text string)
 }
 
 // Gate asks for one account. Its parts are set once, by whoever makes it.
@@ -42,8 +44,11 @@ type Gate struct {
 	Clock   approve.Clock
 	Rand    io.Reader
 	Chip    chip.Chip
-	// Slowly runs a check of a passphrase, one at a time and later after a wrong one.
+	// Slowly runs a check of what was typed, later after a wrong passphrase. Whoever
+	// calls it holds Acts.
 	Slowly func(check func() error) error
+	// Finger is asked when what was typed was right. Nil asks for none.
+	Finger Finger
 	// Acts is held by whoever acts on the account itself, and given back while a
 	// person is asked.
 	Acts sync.Locker
@@ -180,12 +185,15 @@ type Answer struct {
 	Lease  approve.Lease  // what is given beyond the request
 	Typed  canon.SlotKind // see Ask
 	Secret []byte
+	Tell   func(text string) // see Ask
 }
 
-// Approve answers a request with what a person typed. Only a person may: never an
-// agent, nor anybody below one. What the gesture opens is exactly what the request
-// names.
+// Approve answers a request with what a person typed, and a finger where the settings
+// ask for one. Only a person may: never an agent, nor anybody below one. What the
+// gesture opens is exactly what the request names.
 func (b *Gate) Approve(ctx context.Context, who identity.Caller, id string, a Answer) error {
+	b.Acts.Lock()
+	defer b.Acts.Unlock()
 	if err := b.approver("approve", who); err != nil {
 		return err
 	}
@@ -209,18 +217,17 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id string, a An
 	if err := b.Desk.MayGive(t, yes.Lease); err != nil { // before what was typed costs a second
 		return err
 	}
-	g, err := b.typed(b.Book, a.Typed, a.Secret, t.Needs)
+	g, note, err := b.typed(ctx, b.Book, a.Typed, a.Secret, t.Needs, a.Tell)
 	if err != nil {
-		why := "wrong presence passphrase"
-		if a.Typed == canon.SlotPIN {
-			why = Shown(fault.Stranger(err).Msg)
+		why := Shown(fault.Stranger(err).Msg)
+		if a.Typed != canon.SlotPIN && fault.Is(err, fault.Passphrase) {
+			why = "wrong presence passphrase"
 		}
-		b.Book.Ledger.Later(canon.Event{Type: canon.EventDecision, Request: id, Digest: &t.Digest, Outcome: "failed",
-			Kind: string(who.Kind()), Root: who.Root().String(), Reason: why})
+		b.failed(string(who.Kind()), who.Root().String(), why, t)
 		return err
 	}
 	yes.Opened, yes.Release = g, g.Close
-	_, err = b.Desk.Answer(b.recorder(ctx, string(who.Kind()), who.Root().String(), t), approve.Yes{ID: id, Digest: t.Digest, Gesture: yes})
+	_, err = b.Desk.Answer(b.recorder(ctx, string(who.Kind()), who.Root().String(), note, t), approve.Yes{ID: id, Digest: t.Digest, Gesture: yes})
 	if err != nil {
 		g.Close()
 	}
@@ -228,12 +235,12 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id string, a An
 }
 
 // recorder writes down that requests are approved, before they are.
-func (b *Gate) recorder(ctx context.Context, kind, root string, tickets ...approve.Ticket) func([]approve.Proof) error {
+func (b *Gate) recorder(ctx context.Context, kind, root, reason string, tickets ...approve.Ticket) func([]approve.Proof) error {
 	return func(proofs []approve.Proof) error {
 		var evs []canon.Event
 		for i, t := range tickets {
 			evs = append(evs, canon.Event{Type: canon.EventDecision, Request: t.ID, Digest: &t.Digest, Outcome: "approved",
-				Kind: kind, Root: root, Proof: canon.Encode(proofs[i].Evidence()), Raw: t.Raw})
+				Kind: kind, Root: root, Reason: reason, Proof: canon.Encode(proofs[i].Evidence()), Raw: t.Raw})
 		}
 		return b.record(ctx, evs...)
 	}

@@ -26,34 +26,88 @@ type Personal struct {
 }
 
 // Personal checks what was typed by the roster of a book, ours or a copy's, and opens
-// what is needed; where nothing was typed it asks the page for a passkey. The
-// caller closes the gesture, and holds Acts.
+// what is needed, with a finger where the settings ask for one; where nothing was
+// typed it asks the page for a passkey. The caller closes the gesture, and holds Acts.
 func (b *Gate) Personal(ctx context.Context, of *book.Book, p Personal) (g *open.Gesture, err error) {
+	was, held := b.Book.Keys.Unlocked(), b.Book.Ledger.Held()
 	if len(p.Presence) > 0 || !b.Book.Roster().Passkeys() {
-		err = b.Slowly(func() (err error) {
-			g, err = b.typed(of, p.Ask.Typed, p.Presence, p.Needs)
-			return err
-		})
-		return g, err
+		g, err = b.beside(ctx, of, p)
+	} else {
+		g, err = b.onPage(ctx, p)
 	}
-	was := b.Book.Keys.Unlocked()
+	if err == nil && (b.Book.Keys.Unlocked() != was || b.Book.Ledger.Held() != held) {
+		err = open.ErrLocked
+	}
+	if err != nil {
+		g.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// beside is Personal by what was typed, with what is asked for beside it on record.
+func (b *Gate) beside(ctx context.Context, of *book.Book, p Personal) (*open.Gesture, error) {
+	g, note, err := b.typed(ctx, of, p.Ask.Typed, p.Presence, p.Needs, p.Ask.Tell)
+	switch {
+	case err != nil && !fault.Is(err, fault.Passphrase):
+		return nil, b.Refused(p.Who, p.Act, err)
+	case err == nil && note != "":
+		ev := Did(p.Who, canon.EventDecision, p.Act, "done", "", "", "")
+		ev.Reason = note
+		b.Book.Ledger.Later(ev)
+	}
+	return g, err
+}
+
+// onPage is Personal by a passkey.
+func (b *Gate) onPage(ctx context.Context, p Personal) (*open.Gesture, error) {
 	b.Acts.Unlock()
 	defer b.Acts.Lock()
 	req, err := b.describe(p.Who, p.Ask, Act{Action: strings.ReplaceAll(p.Act, " ", "-"), Lines: p.Lines, Change: p.Lines})
 	if err != nil {
 		return nil, err
 	}
-	_, g, err = b.obtain(ctx, p.Who, p.Ask, req, policy.Verdict{Reason: "it takes a gesture of a person"}, p.Needs)
-	if err == nil && b.Book.Keys.Unlocked() != was {
-		g.Close()
-		return nil, open.ErrLocked
-	}
+	_, g, err := b.obtain(ctx, p.Who, p.Ask, req, policy.Verdict{Reason: "it takes a gesture of a person"}, p.Needs)
 	return g, err
 }
 
-// typed opens what is needed with what a person typed, by the roster of a book. The
-// caller sees to the pace.
-func (b *Gate) typed(of *book.Book, kind canon.SlotKind, secret []byte, needs []string) (g *open.Gesture, err error) {
+// Finger says whether a gesture by what a person typed takes a finger too, and how to
+// wait for one, which gives no key; wait is nil where it takes none. An error is a
+// setting that cannot be read, and refuses.
+type Finger func() (wait func(ctx context.Context, tell func(string)) error, err error)
+
+// matched is what the ledger says where a finger was asked for and matched. It is the
+// word of another service, and no evidence: so it stands beside that.
+const matched = "a finger matched too, as the fingerprint service says"
+
+// typed opens what is needed with what a person typed, by the roster of a book, and
+// then waits for a finger where the settings ask for one; note is what to record of
+// it. The caller holds Acts, which is given back while a finger is awaited: a lock
+// does not wait for it.
+func (b *Gate) typed(ctx context.Context, of *book.Book, kind canon.SlotKind, secret []byte, needs []string, tell func(string)) (g *open.Gesture, note string, err error) {
+	err = b.Slowly(func() (err error) {
+		g, err = b.opened(of, kind, secret, needs)
+		return err
+	})
+	if err != nil || b.Finger == nil {
+		return g, "", err
+	}
+	wait, err := b.Finger()
+	if err == nil && wait != nil {
+		b.Acts.Unlock()
+		err = wait(ctx, tell)
+		b.Acts.Lock()
+		note = matched
+	}
+	if err != nil {
+		g.Close()
+		return nil, "", err
+	}
+	return g, note, nil
+}
+
+// opened is what typed opens. The caller sees to the pace.
+func (b *Gate) opened(of *book.Book, kind canon.SlotKind, secret []byte, needs []string) (g *open.Gesture, err error) {
 	switch kind {
 	case "", canon.SlotPresence:
 		return b.Book.Keys.Gesture(of.Roster(), secret, b.Book.Share, of.Place(), needs)

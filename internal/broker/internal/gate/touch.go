@@ -99,7 +99,7 @@ func (b *Gate) Answer(ctx context.Context, c approve.Ceremony, touches []Touched
 	}
 	defer func() {
 		if err != nil {
-			b.failed(about.tickets, err)
+			b.failed("page", "", Shown(fault.Stranger(err).Msg), about.tickets...)
 		}
 	}()
 	a, touch, err := b.Signer(c, touches)
@@ -127,7 +127,7 @@ func (b *Gate) Answer(ctx context.Context, c approve.Ceremony, touches []Touched
 		all = append(all, approve.Yes{ID: t.ID, Digest: t.Digest, Gesture: approve.Gesture{Tier: approve.TierPasskey, Signed: &signed,
 			Source: "page", Lease: about.lease, Opened: g, Release: g.Close}})
 	}
-	if _, err := b.Desk.Answer(b.recorder(ctx, "page", "", about.tickets...), all...); err != nil {
+	if _, err := b.Desk.Answer(b.recorder(ctx, "page", "", "", about.tickets...), all...); err != nil {
 		return false, err
 	}
 	all = nil // the desk's now
@@ -149,10 +149,10 @@ func (b *Gate) signed(about asked, s approve.Signed) error {
 }
 
 // failed records an answer that was none.
-func (b *Gate) failed(tickets []approve.Ticket, err error) {
+func (b *Gate) failed(kind, root, reason string, tickets ...approve.Ticket) {
 	for _, t := range tickets {
 		b.Book.Ledger.Later(canon.Event{Type: canon.EventDecision, Request: t.ID, Digest: &t.Digest, Outcome: "failed",
-			Kind: "page", Reason: Shown(fault.Stranger(err).Msg)})
+			Kind: kind, Root: root, Reason: reason})
 	}
 }
 

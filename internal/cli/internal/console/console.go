@@ -113,8 +113,12 @@ func (c *Console) Session(ctx context.Context, f func(*sdk.Client) error) error 
 	return f(client)
 }
 
-// Waiting tells that a person is awaited; it serves as onWaiting of the sdk.
+// Waiting tells that a person is awaited, or a finger; it serves as onWaiting of the sdk.
 func (c *Console) Waiting(w api.Waiting) {
+	if w.Finger != "" {
+		c.Say("%s", canon.Escape(w.Finger))
+		return
+	}
 	if c.waiting.Request == w.Request {
 		return
 	}

@@ -66,9 +66,10 @@ func TestFail(t *testing.T) {
 func TestParked(t *testing.T) {
 	var out, errs bytes.Buffer
 	c := &Console{Out: &out, Err: &errs}
+	c.Waiting(api.Waiting{Finger: "now the \x1bfinger"})
 	c.Waiting(api.Waiting{Request: "r1", Code: "k3f9-2xq7"})
 	c.Waiting(api.Waiting{Request: "r1", Code: "k3f9-2xq7"})
-	want := "waiting for approval of request r1 (code k3f9-2xq7)\nhint: approve it with: thumbturn approve r1\n"
+	want := "now the \\u{1b}finger\nwaiting for approval of request r1 (code k3f9-2xq7)\nhint: approve it with: thumbturn approve r1\n"
 	if diff := cmp.Diff(want, errs.String()); diff != "" {
 		t.Error(diff)
 	}

@@ -42,12 +42,13 @@ func (c *Console) Passphrase(prompt, file string) ([]byte, api.Auth, error) {
 
 // Presence asks for the presence passphrase; where it has ended, for the PIN of this
 // device, where that is set. Where nothing is typed and passkeys approve it returns
-// none: the daemon asks a passkey then, and what waits is told here.
+// none: the daemon asks a passkey then. What waits, and for which finger, is told here.
 func (c *Console) Presence(ctx context.Context, s *sdk.Client, file string) ([]byte, api.Auth, error) {
 	st, err := s.Status(ctx)
 	if err != nil {
 		return nil, api.Auth{}, err
 	}
+	s.Waiting = c.Waiting
 	by := st.Approval
 	if file == "" && !by.Passphrase && by.PIN {
 		p, auth, err := c.PIN(by.Passkeys > 0, "a passkey", "")
@@ -56,7 +57,6 @@ func (c *Console) Presence(ctx context.Context, s *sdk.Client, file string) ([]b
 		}
 	}
 	if file == "" && by.Passkeys > 0 && !by.Passphrase {
-		s.Waiting = c.Waiting
 		return nil, api.Auth{Source: FromTerminal}, nil
 	}
 	return c.Passphrase("presence passphrase: ", file)

@@ -1,0 +1,20 @@
+//go:build !linux
+
+package fprint
+
+import (
+	"context"
+
+	"github.com/thumbturn/thumbturn/internal/fault"
+)
+
+// Verify refuses: there is no fprintd on this system.
+func (r *Reader) Verify(context.Context, func(string)) error { return none() }
+
+// Present refuses: there is no fprintd on this system.
+func (r *Reader) Present(context.Context) (Device, error) { return Device{}, none() }
+
+func none() error {
+	return fault.New(fault.Unavailable, "fingerprint", "", "this system has no fprintd, which Linux alone has").
+		WithHint("take `fingerprint` out of the daemon's settings; a passkey uses this system's own reader")
+}
