@@ -94,10 +94,13 @@ func (b *Gate) typed(ctx context.Context, of *book.Book, kind canon.SlotKind, se
 	}
 	wait, err := b.Finger()
 	if err == nil && wait != nil {
+		was := of.Roster().Version
 		b.Acts.Unlock()
 		err = wait(ctx, tell)
 		b.Acts.Lock()
-		note = matched
+		if note = matched; err == nil && of.Roster().Version != was {
+			err = fault.New(fault.Conflict, "approve", "", "passphrases, passkeys or vaults were changed meanwhile").WithHint("do it again")
+		}
 	}
 	if err != nil {
 		g.Close()
