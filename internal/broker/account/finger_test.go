@@ -138,14 +138,14 @@ func TestFingerBesidePIN(t *testing.T) {
 	f.on = true
 	var err error
 	id := h.park(prod)
-	if _ = h.typed(canon.SlotPIN, otherPIN, &err)(id); !fault.Is(err, fault.Passphrase) || f.asked != 0 {
+	if err = h.typed(canon.SlotPIN, otherPIN, new(error))(id); !fault.Is(err, fault.Passphrase) || f.asked != 0 {
 		t.Errorf("a wrong PIN: %v, asked %d times", err, f.asked)
 	}
 	f.touch = func(context.Context) error {
 		return fault.New(fault.Denied, "fingerprint", "", "the finger did not match")
 	}
 	from := h.events()
-	if _ = h.typed(canon.SlotPIN, pin, &err)(id); !fault.Is(err, fault.Denied) || f.asked != 1 {
+	if err = h.typed(canon.SlotPIN, pin, new(error))(id); !fault.Is(err, fault.Denied) || f.asked != 1 {
 		t.Errorf("a wrong finger: %v, asked %d times", err, f.asked)
 	}
 	if err := h.setPIN(byPIN, pin, otherPIN); !fault.Is(err, fault.Denied) || f.asked != 2 {
@@ -155,7 +155,7 @@ func TestFingerBesidePIN(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	f.touch = func(context.Context) error { return nil }
-	if _ = h.typed(canon.SlotPIN, pin, &err)(id); err != nil || f.asked != 3 {
+	if err = h.typed(canon.SlotPIN, pin, new(error))(id); err != nil || f.asked != 3 {
 		t.Errorf("%v, asked %d times", err, f.asked)
 	}
 	if got, err := h.collect(prod, id); got != canary || err != nil {

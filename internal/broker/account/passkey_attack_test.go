@@ -583,7 +583,7 @@ func TestPasskeyInTheDatabase(t *testing.T) {
 		t.Errorf("by a passkey: %v", err)
 	}
 	let := &tickets{}
-	if e := h.send(h.serve(let), api.OpPage, nil); e != nil || let.given != 1 { // a restore is approved there
+	if e := h.send(h.serve(let), api.OpPage, nil); e != nil || let.given.Load() != 1 { // a restore is approved there
 		t.Errorf("the page of a held home: %+v", e)
 	}
 	if n := len(h.acc.Passkeys()); n > 2 {

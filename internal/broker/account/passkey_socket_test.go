@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,11 +17,11 @@ import (
 )
 
 // tickets counts who was let in to the page.
-type tickets struct{ given int }
+type tickets struct{ given atomic.Int64 }
 
 func (t *tickets) Address() string { return page + "/" }
 func (t *tickets) Ticket(kind, id string) (string, error) {
-	t.given++
+	t.given.Add(1)
 	return page + "/#" + kind + "=" + id, nil
 }
 
@@ -101,8 +102,8 @@ func TestPasskeyOperations(t *testing.T) {
 			}
 		}
 	}
-	if let.given != 0 {
-		t.Errorf("%d were let in", let.given)
+	if let.given.Load() != 0 {
+		t.Errorf("%d were let in", let.given.Load())
 	}
 	for what, e := range map[string]*api.Error{
 		"page": h.call(l, personPID, api.OpPage, nil), "add": h.call(l, personPID, api.OpPasskeyAdd, add, pass, nil),
@@ -112,8 +113,8 @@ func TestPasskeyOperations(t *testing.T) {
 			t.Errorf("a person, %s: %+v", what, e)
 		}
 	}
-	if let.given != 3 {
-		t.Errorf("%d were let in", let.given)
+	if let.given.Load() != 3 {
+		t.Errorf("%d were let in", let.given.Load())
 	}
 	if err := h.acc.Lock(context.Background(), "test"); err != nil {
 		t.Fatal(err)

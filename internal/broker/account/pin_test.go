@@ -68,7 +68,9 @@ func (h *home) setPIN(ask broker.Ask, typed, fresh string) error {
 func (h *home) typed(kind canon.SlotKind, secret string, out *error) func(id string) error {
 	return func(id string) error {
 		err := h.broker.Approve(context.Background(), h.who, id, broker.Answer{Source: "file", Typed: kind, Secret: []byte(secret)})
-		*out = err
+		if err != nil { // else the asker has gone on already
+			*out = err
+		}
 		return err
 	}
 }
