@@ -29,7 +29,7 @@ import (
 // terminal (conversation). Of capitals that stand for something, REQUEST is the
 // request left waiting last and FINGERPRINT the root key's. A block that cannot
 // run here follows <!-- not run: why -->; maxNotRun bounds how many there are.
-const maxNotRun = 5
+const maxNotRun = 12
 
 type block struct {
 	line   int

@@ -107,14 +107,30 @@ func Button(text string) string {
 // Click clicks the button with this text as a person does: once it is armed.
 func (b *Tab) Click(text string) {
 	b.t.Helper()
-	b.Until(Button(text) + ` && !document.body.classList.contains("arming") && !document.body.classList.contains("busy")`)
-	b.Hit(text)
+	const armed = `!document.body.classList.contains("arming") && !document.body.classList.contains("busy")`
+	for range 20 { // the page may draw anew between a look and the click
+		b.Until(Button(text) + ` && ` + armed)
+		if at := b.at(text); len(at) == 2 && Eval[bool](b, armed) {
+			b.Do(chromedp.MouseClickXY(at[0], at[1]))
+			return
+		}
+	}
+	b.t.Fatalf("the button %q does not stay", text)
+}
+
+// at is the middle of a button, nothing where there is none.
+func (b *Tab) at(text string) []float64 {
+	b.t.Helper()
+	return Eval[[]float64](b, `(() => { const e = `+Button(text)+`; if (!e) return []; e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()`)
 }
 
 // Hit clicks it at once, armed or not.
 func (b *Tab) Hit(text string) {
 	b.t.Helper()
-	at := Eval[[]float64](b, `(() => { const e = `+Button(text)+`; e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()`)
+	at := b.at(text)
+	if len(at) != 2 {
+		b.t.Fatalf("there is no button %q", text)
+	}
 	b.Do(chromedp.MouseClickXY(at[0], at[1]))
 }
 
