@@ -184,7 +184,9 @@ func TestAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFake(t)
+			f.mu.Lock()
 			f.fail = tt.fail
+			f.mu.Unlock()
 			r := &Reader{Address: f.address}
 			if tt.said == nil {
 				r.Patience = 50 * time.Millisecond

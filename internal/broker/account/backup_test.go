@@ -59,6 +59,7 @@ func (h *home) again(o account.Options) {
 // Backups while events are written are each whole, one at a time, and nobody
 // unknown gets one.
 func TestBackupWhileWriting(t *testing.T) {
+	t.Parallel()
 	h, f := filed(t)
 	ctx := context.Background()
 	var wg sync.WaitGroup
@@ -114,6 +115,7 @@ func TestBackupWhileWriting(t *testing.T) {
 // refused leaves the account at work. What is accepted is in place after the
 // swap, and the pin is its head's.
 func TestPutBack(t *testing.T) {
+	t.Parallel()
 	h, f := filed(t)
 	ctx := context.Background()
 	if err := os.Mkdir(f.Config, 0o700); err != nil {
@@ -239,6 +241,7 @@ func (c *clumsy) Now() time.Time {
 // A copy whose last writes never reached its file is not put in place, and the
 // home goes on as it was.
 func TestPutBackHalfWritten(t *testing.T) {
+	t.Parallel()
 	h, f := filed(t)
 	ctx := context.Background()
 	var b bytes.Buffer

@@ -70,6 +70,7 @@ func (h *home) reasons(from int64) string {
 // The passphrase was right and the finger was not: nothing is answered, nothing
 // opens, and it is on record. Then both are right.
 func TestFingerBeside(t *testing.T) {
+	t.Parallel()
 	h, f := fingered(t)
 	ctx := context.Background()
 	id := h.park(prod)
@@ -128,6 +129,7 @@ func TestFingerBeside(t *testing.T) {
 
 // A PIN takes a finger as the passphrase does, after it, and never instead of it.
 func TestFingerBesidePIN(t *testing.T) {
+	t.Parallel()
 	h, chip := pinHome(t)
 	f := &finger{touch: func(context.Context) error { return nil }}
 	h.reopen(account.Options{Finger: f.setting, Sleep: func(time.Duration) {}, TPM: &tpm.TPM{Dial: chip.Dial, Rand: rand.Reader}})
@@ -171,6 +173,7 @@ func TestFingerBesidePIN(t *testing.T) {
 
 // An act on the account itself takes the finger too.
 func TestFingerForTheAccount(t *testing.T) {
+	t.Parallel()
 	h, f := fingered(t)
 	ctx := context.Background()
 	next := []byte(strings.ToUpper(unlockPass))
@@ -200,6 +203,7 @@ func TestFingerForTheAccount(t *testing.T) {
 
 // A lock does not wait for a finger, and a finger that comes after it opens nothing.
 func TestFingerAndLock(t *testing.T) {
+	t.Parallel()
 	h, f := fingered(t)
 	ctx := context.Background()
 	f.touch = func(context.Context) error { return h.acc.Lock(ctx, "suspend") }

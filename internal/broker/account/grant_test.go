@@ -287,6 +287,7 @@ func (h theatre) again() {
 // A job gets what its grant names, again and again, without a prompt, after a
 // lock too; the intent of each use names the grant.
 func TestGrantServesItsJob(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	h.refused("before", backup(), fault.Pending)
 	from := h.events()
@@ -326,6 +327,7 @@ func TestGrantServesItsJob(t *testing.T) {
 
 // A person needs no grant for what the policy allows them, and spends none.
 func TestGrantIsNotSpentByPersons(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	o := order()
 	o.Uses = 1
@@ -341,6 +343,7 @@ func TestGrantIsNotSpentByPersons(t *testing.T) {
 
 // A new revision of the value is what the job gets then.
 func TestGrantFollowsRevisions(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	h.granted(order())
 	h.given("old", backup())
@@ -352,6 +355,7 @@ func TestGrantFollowsRevisions(t *testing.T) {
 
 // Whatever differs from the grant is asked about as if there were none.
 func TestGrantCoversNothingElse(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	h.granted(order())
 	for what, change := range map[string]func(*job){
@@ -386,6 +390,7 @@ func TestGrantCoversNothingElse(t *testing.T) {
 
 // The daemon sees another executable than ours, or no arguments at all.
 func TestGrantNeedsOurClient(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	h.granted(order())
 	p := h.s.procs[jobPID]
@@ -398,6 +403,7 @@ func TestGrantNeedsOurClient(t *testing.T) {
 }
 
 func TestGrantEnds(t *testing.T) {
+	t.Parallel()
 	t.Run("revoked by an agent", func(t *testing.T) {
 		h := newTheatre(t, false)
 		h.granted(order())
@@ -441,6 +447,7 @@ func TestGrantEnds(t *testing.T) {
 
 // Uses are gone for ever: neither a lock nor another start gives one back.
 func TestGrantUses(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	o := order()
 	o.Uses = 3
@@ -459,6 +466,7 @@ func TestGrantUses(t *testing.T) {
 
 // Of uses at the same time no more succeed than there are.
 func TestGrantUsesTogether(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	o := order()
 	o.Uses = 5
@@ -492,6 +500,7 @@ func TestGrantUsesTogether(t *testing.T) {
 
 // No intent, no value: also under a grant.
 func TestGrantNeedsIntent(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	o := order()
 	o.Uses = 3
@@ -508,6 +517,7 @@ func TestGrantNeedsIntent(t *testing.T) {
 }
 
 func TestGrantIsForPersons(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	const db = "op://dev/DB/password"
 	for _, pid := range []int{jobPID, hiredPID} {
@@ -536,6 +546,7 @@ func TestGrantIsForPersons(t *testing.T) {
 }
 
 func TestGrantOrders(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	const db = "op://dev/DB/password"
 	for what, c := range map[string]struct {
@@ -575,6 +586,7 @@ func TestGrantOrders(t *testing.T) {
 
 // What a person reads and signs names all that is pinned.
 func TestGrantIsShown(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	var raw []byte
 	g, err := h.create(personPID, order(), func(id string) error {
@@ -603,6 +615,7 @@ func TestGrantIsShown(t *testing.T) {
 
 // Under a policy that knows no grants, nobody is misled by one.
 func TestGrantUnderOldPolicy(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	text, _, err := h.broker.Policy(h.who)
 	if err != nil {
@@ -645,6 +658,7 @@ func (h *theatre) open() {
 // Whoever writes the database, with the device's key even, makes no grant,
 // lengthens none and revives none.
 func TestGrantForgery(t *testing.T) {
+	t.Parallel()
 	for name, forge := range map[string]func(first, end ledger.Signed) ledger.Signed{
 		"a copy of the row": func(first, _ ledger.Signed) ledger.Signed { return first },
 		"a copy as the next version": func(first, end ledger.Signed) ledger.Signed {
@@ -709,6 +723,7 @@ func TestGrantForgery(t *testing.T) {
 }
 
 func TestGrantSecretsStay(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	h.granted(order())
 	if err := h.acc.Close(context.Background(), "test"); err != nil {

@@ -100,6 +100,7 @@ func (h theatre) lease(j job, life time.Duration, uses int) string {
 // A task with a lease runs again without a question; block, uses and end are in
 // the ledger under the lease's id, and what the person gave is in the evidence.
 func TestLeaseServesItsTask(t *testing.T) {
+	t.Parallel()
 	h := leased(t)
 	h.refused("before", task(), fault.Pending)
 	from := h.events()
@@ -144,6 +145,7 @@ func TestLeaseServesItsTask(t *testing.T) {
 // Whatever differs from the task is asked about, or refused, as without a lease,
 // and does not end it.
 func TestLeaseCoversNothingElse(t *testing.T) {
+	t.Parallel()
 	h := leased(t)
 	h.lease(task(), 30*time.Minute, 100)
 	h.s.mu.Lock()
@@ -193,6 +195,7 @@ func TestLeaseCoversNothingElse(t *testing.T) {
 
 // What ends a lease.
 func TestLeaseEnds(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	for name, end := range map[string]func(h theatre, id string){
 		"its time":                     func(h theatre, _ string) { h.clock.move(30*time.Minute, 30*time.Minute) },
@@ -248,6 +251,7 @@ func forbid(h theatre, _ string) {
 
 // A value that changed and changed back while nobody asked is another one.
 func TestLeaseStaysEnded(t *testing.T) {
+	t.Parallel()
 	h := leased(t)
 	h.lease(task(), 30*time.Minute, 100)
 	h.put("DB", "password", "another")
@@ -260,6 +264,7 @@ func TestLeaseStaysEnded(t *testing.T) {
 // Only what may have a lease gets one, and no longer than the policy says. What
 // is refused leaves the request waiting, and costs no gesture.
 func TestLeaseRefused(t *testing.T) {
+	t.Parallel()
 	h := leased(t)
 	good := func() approve.Lease { return h.terms(30*time.Minute, 10) }
 	inexact, hired, guarded := task(), task(), task()
@@ -293,6 +298,7 @@ func TestLeaseRefused(t *testing.T) {
 
 // The built-in policy gives none.
 func TestLeaseOffByDefault(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	if _, err := h.ask(task(), h.terms(time.Minute, 1)); !fault.Is(err, fault.Denied) {
 		t.Errorf("%v", err)
@@ -302,6 +308,7 @@ func TestLeaseOffByDefault(t *testing.T) {
 // Of uses at the same time no more succeed than there are, and each that does
 // has an intent.
 func TestLeaseUsesTogether(t *testing.T) {
+	t.Parallel()
 	h := leased(t)
 	h.lease(task(), 30*time.Minute, 5)
 	j := task()
@@ -337,6 +344,7 @@ func failing(store.Batch) error { return fault.New(fault.Unavailable, "commit", 
 
 // No durable trace, no value: also under a lease.
 func TestLeaseNeedsBlock(t *testing.T) {
+	t.Parallel()
 	h := leased(t)
 	h.lease(task(), 30*time.Minute, 100)
 	h.events()
@@ -347,6 +355,7 @@ func TestLeaseNeedsBlock(t *testing.T) {
 
 // A lease is of the session that asked: not of whom the same root makes a person.
 func TestLeaseIsNotThePersons(t *testing.T) {
+	t.Parallel()
 	h := leased(t)
 	h.lease(task(), 30*time.Minute, 100)
 	if who := h.as(personPID); who.Kind() != identity.Person {
@@ -362,6 +371,7 @@ func TestLeaseIsNotThePersons(t *testing.T) {
 // A mute keeps one session from asking, and not from what needs no asking; only
 // a person may mute and unmute. Each refusal is an event.
 func TestMute(t *testing.T) {
+	t.Parallel()
 	h := leased(t)
 	ctx := context.Background()
 	h.lease(task(), 30*time.Minute, 100)

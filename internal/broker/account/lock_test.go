@@ -29,6 +29,7 @@ func (h *home) opened() {
 // A delivery under way is finished before a lock, none begins behind it, and two
 // reasons at once lock once.
 func TestLockAndDelivery(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	ctx := context.Background()
 	from := h.events()
@@ -59,11 +60,16 @@ func TestLockAndDelivery(t *testing.T) {
 	if s := h.acc.State(); s != api.StateUnlocked || did.Load() != 0 {
 		t.Errorf("the lock did not wait: %s", s)
 	}
-	if got, err := h.release("op://dev/Stripe/credential", h.yes); got != "" || !fault.Is(err, fault.Locked) {
-		t.Errorf("a delivery began behind the lock: %q, %v", got, err)
-	}
+	var behind sync.WaitGroup
+	behind.Go(func() { // a passphrase typed now is checked when the lock is through
+		if got, err := h.release("op://dev/Stripe/credential", h.yes); got != "" || !fault.Is(err, fault.Locked) {
+			t.Errorf("a delivery began behind the lock: %q, %v", got, err)
+		}
+	})
+	time.Sleep(100 * time.Millisecond)
 	close(proceed)
 	locks.Wait()
+	behind.Wait()
 	if err := <-released; err != nil {
 		t.Errorf("the delivery under way: %v", err)
 	}
@@ -99,6 +105,7 @@ func TestLockAndDelivery(t *testing.T) {
 // What is due counts as locked before anybody has locked it; to unlock is a use
 // before that and a fresh start afterwards.
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	ctx := context.Background()
 	after := time.Minute
@@ -145,6 +152,7 @@ func TestIdle(t *testing.T) {
 
 // An approval lives 60 s between the gesture and the intent.
 func TestApprovalAge(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	ctx := context.Background()
 	r, _ := ref.Parse("op://prod/Stripe/credential")

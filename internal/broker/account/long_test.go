@@ -97,6 +97,7 @@ func stream(c *net.UnixConn) broker.Sink { return reveal.To(c, api.Program{}, ni
 // A long value is current or not there: what else is written, or fails, while it
 // arrives decides which.
 func TestLongPut(t *testing.T) {
+	t.Parallel()
 	h := newPersonsHome(t)
 	ctx := context.Background()
 	never := vault.Text{Size: longSize, Each: func(func([]byte) error) error { t.Error("taken before it was allowed"); return nil }}
@@ -159,6 +160,7 @@ func TestLongPut(t *testing.T) {
 // A long value passes the waist alone, into a sink that takes it, and only when
 // all of it has verified.
 func TestLongRelease(t *testing.T) {
+	t.Parallel()
 	h := newPersonsHome(t)
 	ctx := context.Background()
 	w, err := h.broker.Put(ctx, h.who, long(vault.Create, "Disk", lent(nil)))

@@ -35,6 +35,7 @@ func nothing(approve.Ticket) {}
 
 // A name is given once, also where two who asked for it are both approved.
 func TestNameTakenMeanwhile(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	const db = "op://dev/DB/password"
 	_, err := h.create(personPID, order(), func(id string) error {
@@ -64,6 +65,7 @@ func TestNameTakenMeanwhile(t *testing.T) {
 
 // Nobody else's work waits for a person.
 func TestCreateWhileAnotherWaits(t *testing.T) {
+	t.Parallel()
 	h := newPersonsHome(t)
 	ctx := context.Background()
 	create := func(approve.Ticket) {
@@ -89,6 +91,7 @@ func TestCreateWhileAnotherWaits(t *testing.T) {
 
 // Of two that create one title at once, one does.
 func TestCreateTogether(t *testing.T) {
+	t.Parallel()
 	h := newPersonsHome(t)
 	const many = 8
 	errs := make(chan error, many)
@@ -114,6 +117,7 @@ func TestCreateTogether(t *testing.T) {
 // Items that the store does not list are found all the same, in the same order
 // each time.
 func TestListWithoutTheStore(t *testing.T) {
+	t.Parallel()
 	h := newPersonsHome(t)
 	ctx := context.Background()
 	for i := range 12 {
@@ -132,6 +136,7 @@ func TestListWithoutTheStore(t *testing.T) {
 // What a person reads of a change says all that it does: the tier of the vault
 // that a value goes to, and that no value is left.
 func TestChangesAreShown(t *testing.T) {
+	t.Parallel()
 	h := newPersonsHome(t)
 	ctx := context.Background()
 	shown := func(what string, do func(broker.Ask) error) string {

@@ -175,6 +175,7 @@ func (s *site) works(presence string) {
 // A ledger goes to another device: the passphrases stay, the device before stops,
 // and the whole of it verifies there.
 func TestMoveToDevice(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	a, b, c := newSite(t), newSite(t), newSite(t)
 	a.found()
@@ -263,6 +264,7 @@ func TestMoveToDevice(t *testing.T) {
 
 // A move that is taken back is on record, and the device goes on.
 func TestStay(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	a, b := newSite(t), newSite(t)
 	a.found()
@@ -292,6 +294,7 @@ func TestStay(t *testing.T) {
 
 // A departure that cannot be recorded did not happen.
 func TestMoveUnrecorded(t *testing.T) {
+	t.Parallel()
 	a, b := newSite(t), newSite(t)
 	a.found()
 	block := filepath.Join(a.dir, "device", "moved")
@@ -313,6 +316,7 @@ func TestMoveUnrecorded(t *testing.T) {
 // Nothing but what the root key signed, for this device and this very database,
 // is accepted; a refusal leaves the home empty.
 func TestAcceptForged(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	a, b, x := newSite(t), newSite(t), newSite(t)
 	a.found()
@@ -400,6 +404,7 @@ func changed(t *testing.T, b []byte, change func(*canon.Move)) []byte {
 // The lost computer: a backup and the recovery code make a new one the home of it
 // all, with new passphrases and a new code; what was before opens nothing there.
 func TestRecoverFrom(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	const unlock, presence = "seven new words to unlock it with", "seven new words to say yes with"
 	a, b := newSite(t), newSite(t)

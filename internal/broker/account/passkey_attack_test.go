@@ -52,6 +52,7 @@ func (h *home) untouched(what, id string) {
 // own page and with its person verified, approves nothing. Nothing that it brings
 // along is opened: what is sealed here would be told as tampered with.
 func TestForgedAnswers(t *testing.T) {
+	t.Parallel()
 	h, k, spare := newKeyed(t)
 	ctx := context.Background()
 	removed := h.key()
@@ -186,6 +187,7 @@ func (h *home) failedSince(what string, from int64, id string) {
 // What a passkey gives counts for one batch of one challenge; that it gave nothing,
 // something else or something that is not for here is told apart.
 func TestForgedOutputs(t *testing.T) {
+	t.Parallel()
 	h, k, _ := newKeyed(t)
 	ctx := context.Background()
 	other := h.question(h.park(prod))
@@ -230,6 +232,7 @@ func TestForgedOutputs(t *testing.T) {
 
 // A ceremony is for one answer to its own requests, while they wait.
 func TestCeremonies(t *testing.T) {
+	t.Parallel()
 	h, k, spare := newKeyed(t)
 	ctx := context.Background()
 	finish := func(c approve.Ceremony, x []passkey.Touched) error {
@@ -397,6 +400,7 @@ func TestCeremonies(t *testing.T) {
 
 // What was approved is what is given, or nothing is.
 func TestChangedAfterApproval(t *testing.T) {
+	t.Parallel()
 	h, k, _ := keyed(newPersonsHome(t))
 	ctx := context.Background()
 	put := func(p vault.Put) func() error {
@@ -446,6 +450,7 @@ func TestChangedAfterApproval(t *testing.T) {
 // An agent adds, removes and unlocks nothing, whatever passkey it has, and a caller
 // that is gone gets nothing. Requests of two sessions are two answers.
 func TestPasskeysAndCallers(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	ctx := context.Background()
 	k := h.key()
@@ -511,6 +516,7 @@ func TestPasskeysAndCallers(t *testing.T) {
 // A daemon that dies between approval and delivery has delivered nothing, and the
 // next one knows nothing of the request.
 func TestKilledAfterApproval(t *testing.T) {
+	t.Parallel()
 	h, k, _ := newKeyed(t)
 	id := h.park(prod)
 	c := h.question(h.park(prod))
@@ -539,6 +545,7 @@ func TestKilledAfterApproval(t *testing.T) {
 // A passkey that somebody writes into the roster in the database is none: the root
 // key did not sign it.
 func TestPasskeyInTheDatabase(t *testing.T) {
+	t.Parallel()
 	h, _, _ := newKeyed(t)
 	ctx := context.Background()
 	evil := approvetest.New(t, page)

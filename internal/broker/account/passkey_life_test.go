@@ -25,6 +25,7 @@ import (
 // A passkey that only signs leaves a request pending until the passphrase completes
 // it, with the terms that were signed and no others.
 func TestSignsOnly(t *testing.T) {
+	t.Parallel()
 	h := leased(t)
 	ctx := context.Background()
 	k := h.key()
@@ -64,6 +65,7 @@ func TestSignsOnly(t *testing.T) {
 // What a passkey that was removed has signed counts no more: the passphrase alone
 // approves.
 func TestSignerRemoved(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	ctx := context.Background()
 	k := h.key()
@@ -150,6 +152,7 @@ func (h theatre) releaseAs(who identity.Caller, j job, ask broker.Ask) (string, 
 // A lease that a passkey signed serves its task, and no lease comes that the policy
 // does not give.
 func TestLeaseByPasskey(t *testing.T) {
+	t.Parallel()
 	h := leased(t)
 	k := h.key()
 	enrolInTheatre(h, k, "laptop")
@@ -178,6 +181,7 @@ func TestLeaseByPasskey(t *testing.T) {
 // To unlock with a passkey marks the session that asked, and no other. Agents, and
 // passkeys that only sign, unlock nothing.
 func TestUnlockByPasskey(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	ctx := context.Background()
 	k, badge := h.key(), h.key()
@@ -264,6 +268,7 @@ func TestUnlockByPasskey(t *testing.T) {
 
 // Recovery code, restore and move take a passkey where the passphrase has ended.
 func TestActsByPasskey(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	a, b := newSite(t), newSite(t)
 	a.found()

@@ -81,6 +81,7 @@ func (h *home) send(l *net.UnixListener, op api.Op, body any, values ...[]byte) 
 // Over the socket too no agent, and nobody without a terminal, gets to the page, to a
 // passkey or to an unlock by one.
 func TestPasskeyOperations(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	k := h.key()
 	enrolInTheatre(h, k, "laptop")

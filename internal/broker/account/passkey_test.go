@@ -211,6 +211,7 @@ func (h *home) proofs(from int64) (out []approve.Evidence) {
 // The presence passphrase ends with the first passkey where the recovery code is at
 // hand, and with the second one where it is not; one that signs only ends nothing.
 func TestEnrol(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	t.Run("with the code", func(t *testing.T) {
 		s := newSite(t)
@@ -300,6 +301,7 @@ func TestEnrol(t *testing.T) {
 // An enrolment counts once the passkey has opened its slots with what it gave a
 // second time; whatever goes wrong leaves no passkey behind.
 func TestEnrolRefused(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	ctx := context.Background()
 	begin := func(k *approvetest.Passkey) (string, passkey.Registration) {
@@ -411,6 +413,7 @@ func TestEnrolRefused(t *testing.T) {
 // One signature approves several requests of one session, and its evidence stands in
 // the ledger for each.
 func TestApproveByPasskey(t *testing.T) {
+	t.Parallel()
 	h, k, spare := newKeyed(t)
 	h.gets(prod, h.touch(k))
 	h.gets(dev, h.touch(spare))
@@ -445,6 +448,7 @@ func TestApproveByPasskey(t *testing.T) {
 // A vault that a passkey made is reached by all; one that is removed opens nothing
 // any more, and the last way stays.
 func TestPasskeysAndVaults(t *testing.T) {
+	t.Parallel()
 	h, k, spare := keyed(newPersonsHome(t))
 	ctx := context.Background()
 	if _, err := h.broker.CreateVault(ctx, h.who, h.by(k), "team", canon.TierPresence); err != nil {

@@ -118,6 +118,7 @@ func (h *home) blobs() []string {
 }
 
 func TestPIN(t *testing.T) {
+	t.Parallel()
 	h, chip := pinHome(t)
 	ctx := context.Background()
 	h.bad("before it is set", canon.SlotPIN, pin, fault.Denied, "no PIN is set")
@@ -240,6 +241,7 @@ func (h *home) grep(texts ...string) {
 }
 
 func TestPINLockedOut(t *testing.T) {
+	t.Parallel()
 	h, c := pinHome(t)
 	if err := h.setPIN(broker.Ask{}, presencePass, pin); err != nil {
 		t.Fatal(err)
@@ -260,6 +262,7 @@ func TestPINLockedOut(t *testing.T) {
 // What the TPM kept may be gone, or the TPM, or what the TPM was: the PIN says so, and
 // everything else goes on.
 func TestPINGone(t *testing.T) {
+	t.Parallel()
 	for what, c := range map[string]struct {
 		lose  func(*home, *tpmtest.Chip) *tpmtest.Chip
 		want  fault.Kind
@@ -320,6 +323,7 @@ func (h *home) spoil() {
 // statement and the end of the old blob: the PIN that the roster names opens, and the
 // next unlock clears up.
 func TestPINCutShort(t *testing.T) {
+	t.Parallel()
 	h, c := pinHome(t)
 	fails := errors.New("the disk is gone")
 	h.db.set(func(b store.Batch) error {
@@ -379,6 +383,7 @@ func TestPINCutShort(t *testing.T) {
 
 // A recovery ends the PIN.
 func TestPINRecovered(t *testing.T) {
+	t.Parallel()
 	h, _ := pinHome(t)
 	ctx := context.Background()
 	if err := h.setPIN(broker.Ask{}, presencePass, pin); err != nil {
@@ -403,6 +408,7 @@ func TestPINRecovered(t *testing.T) {
 // Beside passkeys the PIN is a way of its own: one of the two stays. What a passkey has
 // signed that gives no key, the PIN completes.
 func TestPINAndPasskeys(t *testing.T) {
+	t.Parallel()
 	h, _ := pinHome(t)
 	ctx := context.Background()
 	_, k, spare := keyed(h)
@@ -458,6 +464,7 @@ func TestPINAndPasskeys(t *testing.T) {
 
 // With the PIN lost, a passkey is the last way: a PIN that opens nothing here is none.
 func TestPINLostBesidePasskeys(t *testing.T) {
+	t.Parallel()
 	h, _ := pinHome(t)
 	ctx := context.Background()
 	_, k, _ := keyed(h)
@@ -478,6 +485,7 @@ func TestPINLostBesidePasskeys(t *testing.T) {
 // An agent sets, removes and types no PIN, in whatever it runs; a file is typed by
 // nobody; and without a TPM a person is told so before anything is asked.
 func TestPINRefused(t *testing.T) {
+	t.Parallel()
 	h := newTheatre(t, false)
 	ctx := context.Background()
 	agent := h.as(hiredPID, "thumbturn", "pin", "set")

@@ -321,6 +321,7 @@ func (h *home) events() int64 {
 }
 
 func TestReleaseDelivers(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	for _, v := range []string{"dev", "prod"} {
 		from := h.events()
@@ -341,6 +342,7 @@ func TestReleaseDelivers(t *testing.T) {
 // A fault at each step of Release: nothing is delivered, and the ledger tells
 // the truth: no intent before step 4, an intent with a failed outcome after it.
 func TestFaultAtEachStep(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	if h.who.Kind() == identity.Person {
 		t.Log("running as a person")
@@ -413,6 +415,7 @@ func TestFaultAtEachStep(t *testing.T) {
 
 // Step 2: what the policy forbids ends before anybody is asked.
 func TestPolicyRefuses(t *testing.T) {
+	t.Parallel()
 	t.Run("whoever", func(t *testing.T) { policyRefuses(t, newHome(t)) })
 	t.Run("person", func(t *testing.T) { policyRefuses(t, newPersonsHome(t)) })
 }
@@ -453,6 +456,7 @@ func policyRefuses(t *testing.T, h *home) {
 // Step 8: an outcome that cannot be written takes nothing back, and the intent
 // stands without it.
 func TestOutcomeFails(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	from := h.events()
 	intended := false
@@ -480,6 +484,7 @@ func TestOutcomeFails(t *testing.T) {
 // A place of delivery that never reads is given up after a time, and the outcome
 // says that it failed.
 func TestSinkNeverReads(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	big := bytes.Repeat([]byte(canary), (8<<20)/len(canary))
 	_, err := h.broker.Put(context.Background(), h.who, vault.Put{Mode: vault.Create, Vault: "prod", Item: "Big", Changes: []vault.Change{{
@@ -506,6 +511,7 @@ func TestSinkNeverReads(t *testing.T) {
 
 // The place of delivery fails after the intent: the outcome says so.
 func TestSinkFails(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	from := h.events()
 	r, _ := ref.Parse("op://prod/Stripe/credential")
@@ -526,6 +532,7 @@ func TestSinkFails(t *testing.T) {
 
 // An approval is used once, by whom it was given to, and for a minute.
 func TestApprovalLifeAndUse(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	ctx := context.Background()
 	r, _ := ref.Parse("op://prod/Stripe/credential")
@@ -590,6 +597,7 @@ func TestApprovalLifeAndUse(t *testing.T) {
 }
 
 func TestNobodyAndNowhere(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	r, _ := ref.Parse("op://dev/Stripe/credential")
 	_, server := h.pair()
@@ -614,6 +622,7 @@ func errOf(_ broker.Receipt, err error) error { return err }
 
 // A held or locked account releases nothing, and a lock ends what waits.
 func TestLockEndsEverything(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	ctx := context.Background()
 	waiting := make(chan error, 1)
@@ -647,6 +656,7 @@ func TestLockEndsEverything(t *testing.T) {
 // The canary is nowhere on the disk and nowhere in an export, in seven
 // encodings, although it stood in the argument list.
 func TestCanaryIsNowhere(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	for range 2 {
 		if _, err := h.release("op://prod/Stripe/credential", h.yes); err != nil {
@@ -695,6 +705,7 @@ func TestCanaryIsNowhere(t *testing.T) {
 // What was approved is one form of a value: leave for a one-time code is no
 // leave for the seed that it is made from.
 func TestApprovalOfACodeGivesNoSeed(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	ctx := context.Background()
 	const seed = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -743,6 +754,7 @@ func TestApprovalOfACodeGivesNoSeed(t *testing.T) {
 // A move passes the waist: nothing is written when nobody approves it, when the
 // intent cannot be written, or when the record is not the one named.
 func TestMove(t *testing.T) {
+	t.Parallel()
 	h := newPersonsHome(t)
 	ctx := context.Background()
 	move := func(answer func(string) error) error {
@@ -823,6 +835,7 @@ func when(yes bool, err error) error {
 // TestWrittenWhileItWaited: what was written while a person was asked is not
 // overwritten by what was read before.
 func TestWrittenWhileItWaited(t *testing.T) {
+	t.Parallel()
 	h := newPersonsHome(t)
 	ctx := context.Background()
 	const rotated = "sk-rotated-meanwhile"
@@ -850,6 +863,7 @@ func TestWrittenWhileItWaited(t *testing.T) {
 // TestVerifyBesideWrites: checking the ledger changes nothing of what the next
 // statement is checked against.
 func TestVerifyBesideWrites(t *testing.T) {
+	t.Parallel()
 	h := newPersonsHome(t)
 	ctx, stop := context.WithCancel(context.Background())
 	var checking sync.WaitGroup

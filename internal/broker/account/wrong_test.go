@@ -17,6 +17,7 @@ import (
 // Every wrong passphrase costs the whole derivation, and from the first on each
 // try waits before it is looked at, longer each time; a right one makes it good.
 func TestWrongPassphraseIsSlowed(t *testing.T) {
+	t.Parallel()
 	h := newHome(t)
 	var slept []time.Duration
 	h.reopen(account.Options{Sleep: func(d time.Duration) { slept = append(slept, d) }})

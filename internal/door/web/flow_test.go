@@ -185,9 +185,7 @@ func testTogether(t *testing.T, chrome context.Context) {
 		f.park(f.request(nil), 0, "")
 	}
 	b.Sees("8 requests of one session, answered together")
-	if n := webtest.Eval[int](b, `document.querySelectorAll("#cards > article").length`); n != 3 {
-		t.Errorf("%d cards", n)
-	}
+	b.Until(`document.querySelectorAll("#cards > article").length === 3`)
 }
 
 func testLease(t *testing.T, chrome context.Context) {

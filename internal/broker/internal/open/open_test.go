@@ -91,6 +91,7 @@ func (w *world) again(pass []byte) error {
 }
 
 func TestUnlock(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	if err := w.again(unlockPass); err != nil {
 		t.Fatal(err)
@@ -132,6 +133,7 @@ func TestUnlock(t *testing.T) {
 }
 
 func TestFoundRefusesEqualPassphrases(t *testing.T) {
+	t.Parallel()
 	k, _ := New(rand.Reader)
 	id, _ := canon.NewID(rand.Reader)
 	if _, err := k.Found(id, Device{ID: id}, false, unlockPass, unlockPass, share(1), 1); !fault.Is(err, fault.Usage) {
@@ -140,6 +142,7 @@ func TestFoundRefusesEqualPassphrases(t *testing.T) {
 }
 
 func TestGestureOpensWhatIsNamed(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	presence := w.vaults[canon.TierPresence].ID
 	if _, err := w.k.Gesture(w.roster, unlockPass, share(1), w.place(), nil); !fault.Is(err, fault.Passphrase) {
@@ -218,6 +221,7 @@ func (w *world) permit(l *ledger.Ledger, raw []byte, d policy.Decision, g *Gestu
 }
 
 func TestPermitMatrix(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	l := testLedger(t)
 	secret := []byte("the value")
@@ -282,6 +286,7 @@ func TestPermitMatrix(t *testing.T) {
 // Every part of the context is flipped; nothing may open, and what is wrong is
 // named as tampering.
 func TestRecordBoundToItsPlace(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	l := testLedger(t)
 	for name, spoil := range map[string]func(*Record){
@@ -305,6 +310,7 @@ func TestRecordBoundToItsPlace(t *testing.T) {
 }
 
 func TestLargeValues(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	l := testLedger(t)
 	for _, n := range []int{0, 1, sealed.ChunkSize, sealed.ChunkSize + 1, 10 << 20} {
@@ -331,6 +337,7 @@ func TestLargeValues(t *testing.T) {
 }
 
 func TestRecover(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	l := testLedger(t)
 	rec := w.record(canon.TierPresence, []byte("guarded"))
@@ -382,6 +389,7 @@ func TestRecover(t *testing.T) {
 }
 
 func TestRekey(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	id := w.vaults[canon.TierPresence].ID
 	g, err := w.k.Gesture(w.roster, presencePass, share(1), w.place(), []string{"account", id})
@@ -415,6 +423,7 @@ func TestRekey(t *testing.T) {
 // Nothing prints: every verb, encoder and logger over everything that holds a
 // secret, in four encodings.
 func TestNothingToFind(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	g, err := w.k.Gesture(w.roster, presencePass, share(1), w.place(), []string{"account"})
 	if err != nil {
@@ -448,6 +457,7 @@ func TestNothingToFind(t *testing.T) {
 // A new recovery code opens what the old one did, and takes a gesture that
 // opened all of it.
 func TestRenew(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	id := w.vaults[canon.TierPresence].ID
 	part, err := w.k.Gesture(w.roster, presencePass, share(1), w.place(), []string{"account"})
@@ -497,6 +507,7 @@ func (d *dry) Read(b []byte) (int, error) {
 // What was opened on the way is forgotten wherever founding or recovering ends
 // early, and the recovery code once it was lent.
 func TestNothingIsLeft(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	vaults := []canon.Vault{w.vaults[canon.TierPresence]}
 	for name, act := range map[string]func(*Keyring) (*Gesture, func(func([]byte) error) error, error){

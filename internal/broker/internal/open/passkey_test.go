@@ -82,6 +82,7 @@ func (w *world) pages(do func()) int {
 }
 
 func TestPasskeyOpensWhatIsNamed(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	prod := w.vaults[canon.TierPresence].ID
 	p := approvetest.New(t, page)
@@ -146,6 +147,7 @@ func TestPasskeyOpensWhatIsNamed(t *testing.T) {
 // What is wrong opens nothing, leaves no secret behind, and says what is wrong: the
 // browser, or what is stored.
 func TestPasskeyRefused(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	prod := w.vaults[canon.TierPresence].ID
 	p, stranger, badge := approvetest.New(t, page), approvetest.New(t, page), approvetest.New(t, page)
@@ -239,6 +241,7 @@ func TestPasskeyRefused(t *testing.T) {
 
 // A passkey counts once it has given the same twice.
 func TestConfirm(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	p := approvetest.New(t, page)
 	g := w.gesture()
@@ -296,6 +299,7 @@ func TestConfirm(t *testing.T) {
 // What is removed opens nothing that the new roster and descriptors say; what stays
 // opens all of it.
 func TestRemoveAndRotate(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	p, q := approvetest.New(t, page), approvetest.New(t, page)
 	g := w.gesture()

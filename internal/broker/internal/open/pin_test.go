@@ -14,6 +14,7 @@ import (
 // Where the passphrase has ended, the PIN alone opens all there is, what is made
 // later too, and can bring a passphrase back; never the session.
 func TestPINAlone(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	secret := bytes.Repeat([]byte{7}, 32)
 	g, err := w.k.Gesture(w.roster, presencePass, share(1), w.place(), w.roster.Guarded())

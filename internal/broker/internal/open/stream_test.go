@@ -34,6 +34,7 @@ func (w *world) long(tier canon.Tier, text []byte) (Record, map[canon.Hash][]byt
 }
 
 func TestStream(t *testing.T) {
+	t.Parallel()
 	w, l, ctx := found(t), testLedger(t), context.Background()
 	text := bytes.Repeat([]byte("0123456789abcdef"), 10000)
 	g, err := w.k.Gesture(w.roster, presencePass, share(1), w.place(), []string{w.vaults[canon.TierPresence].ID})
@@ -84,6 +85,7 @@ func TestStream(t *testing.T) {
 // Nothing is lent of a value of which any piece is wrong; one that goes wrong
 // between the two passes ends the second where it is met.
 func TestStreamOfDamage(t *testing.T) {
+	t.Parallel()
 	w, l, ctx := found(t), testLedger(t), context.Background()
 	text := bytes.Repeat([]byte{7}, 3*sealed.ChunkSize+5)
 	lost := fault.New(fault.Tampered, "open", "op://v/i/f", "it is gone")
