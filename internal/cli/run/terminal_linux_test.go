@@ -18,7 +18,7 @@ import (
 	"github.com/thumbturn/thumbturn/sdk/sdktest"
 )
 
-const wait = 20 * time.Second
+const wait = 60 * time.Second
 
 // onTerminal is `thumbturn run -- sh -c script` on a terminal, with one secret
 // in TOKEN.
