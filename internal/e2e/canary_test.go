@@ -212,10 +212,14 @@ func coreOff(limits string) bool {
 
 // The daemon's files under /proc belong to root and not to its user: it is not
 // dumpable (proc(5)), so nobody else of that user may attach or read its memory,
-// and no core is written, to a file or to a program.
+// and no core is written, to a file or to a program. What its passphrases were
+// stretched in is no longer there at all.
 func TestNotDumpable(t *testing.T) {
 	t.Parallel()
 	h := founded(t)
+	if held := h.memory("VmRSS"); held > 64<<10 { // which is what stretching one of its passphrases takes
+		t.Errorf("the daemon keeps %d MiB", held>>10)
+	}
 	uid, dir := os.Getuid(), h.dir
 	if uid == 0 { // to whom everything belongs: the same program under another uid
 		uid, dir = 65534, h.file("nobody")

@@ -57,6 +57,9 @@ type Options struct {
 	Page func() (origin string, err error)
 	// TPM keeps what a PIN opens. Nil is none: then there is no PIN.
 	TPM chip.TPM
+	// Free gives memory back to the system once a passphrase was stretched; nil is how
+	// it is really done. Under the race detector that takes longer than the stretching.
+	Free func()
 }
 
 // Account is one account on one device.
@@ -91,7 +94,7 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	keys, err := open.New(o.Rand)
+	keys, err := open.New(o.Rand, o.Free)
 	if err != nil {
 		return nil, nil, err
 	}

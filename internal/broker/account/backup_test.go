@@ -47,7 +47,7 @@ func (h *home) reopen(o account.Options) {
 func (h *home) again(o account.Options) {
 	h.t.Helper()
 	kernel := evidence(h.t) // as newHome sees it: another reading of one process is no match
-	o.Store, o.Device, o.Clock, o.Rand = h.db, h.dev, h.clock, rand.Reader
+	o.Store, o.Device, o.Clock, o.Rand, o.Free = h.db, h.dev, h.clock, rand.Reader, func() {}
 	o.Who = func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }
 	var err error
 	if h.acc, h.broker, err = account.Open(context.Background(), o); err != nil {
@@ -157,7 +157,7 @@ func TestPutBack(t *testing.T) {
 	if err := os.Remove(filepath.Join(f.Config, "policy.cedar")); err != nil {
 		t.Fatal(err)
 	}
-	o := account.Options{Store: empty, Device: h.dev, Clock: h.clock, Rand: rand.Reader, Files: f,
+	o := account.Options{Store: empty, Device: h.dev, Clock: h.clock, Rand: rand.Reader, Files: f, Free: func() {},
 		Who: func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }}
 	if h.acc, h.broker, err = account.Open(ctx, o); err != nil {
 		t.Fatal(err)
@@ -258,7 +258,7 @@ func TestPutBackHalfWritten(t *testing.T) {
 	defer empty.Close()
 	kernel := evidence(t)
 	clock := &clumsy{hand: h.clock, t: t, data: f.Data}
-	o := account.Options{Store: empty, Device: h.dev, Clock: clock, Rand: rand.Reader, Files: f,
+	o := account.Options{Store: empty, Device: h.dev, Clock: clock, Rand: rand.Reader, Files: f, Free: func() {},
 		Who: func(test bool) *identity.Registry { return identity.New(kernel, identity.Options{TestHome: test}) }}
 	if h.acc, h.broker, err = account.Open(ctx, o); err != nil {
 		t.Fatal(err)

@@ -648,7 +648,7 @@ func (h *theatre) reopen() {
 func (h *theatre) open() {
 	h.t.Helper()
 	var err error
-	h.acc, h.broker, err = account.Open(context.Background(), account.Options{Store: h.db, Device: h.dev, Clock: h.clock, Rand: rand.Reader,
+	h.acc, h.broker, err = account.Open(context.Background(), account.Options{Store: h.db, Device: h.dev, Clock: h.clock, Rand: rand.Reader, Free: func() {},
 		Who: func(test bool) *identity.Registry { return identity.New(h.s, identity.Options{TestHome: test}) }})
 	if err != nil {
 		h.t.Fatal(err)

@@ -64,7 +64,7 @@ func (s *site) start() {
 	if s.db, err = sqlite.Open(filepath.Join(s.data(), filepath.Base(archive.Database)), sqlite.Options{}); err != nil {
 		s.t.Fatal(err)
 	}
-	s.acc, s.broker, err = account.Open(context.Background(), account.Options{Store: s.db, Device: s.dev, Clock: s.clock, Rand: rand.Reader,
+	s.acc, s.broker, err = account.Open(context.Background(), account.Options{Store: s.db, Device: s.dev, Clock: s.clock, Rand: rand.Reader, Free: func() {},
 		Files: account.Files{Data: s.data(), Config: filepath.Join(s.dir, "config"), Copy: s.db.Backup},
 		Who: func(test bool) *identity.Registry {
 			return identity.New(leading{kernel}, identity.Options{TestHome: test})

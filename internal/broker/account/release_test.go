@@ -194,7 +194,7 @@ func foundHome(t *testing.T, src identity.Source, test bool) *home {
 		t.Fatal(err)
 	}
 	h.db = &fakeStore{Store: db}
-	h.acc, h.broker, err = account.Open(ctx, account.Options{Store: h.db, Device: h.dev, Clock: h.clock, Rand: rand.Reader,
+	h.acc, h.broker, err = account.Open(ctx, account.Options{Store: h.db, Device: h.dev, Clock: h.clock, Rand: rand.Reader, Free: func() {},
 		Who: func(test bool) *identity.Registry { return identity.New(src, identity.Options{TestHome: test}) }})
 	if err != nil {
 		t.Fatal(err)

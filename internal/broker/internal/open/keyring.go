@@ -68,13 +68,15 @@ type vaultKeys struct {
 	tag       func(label, text string) canon.Hash
 }
 
-// New returns a locked keyring. rand is the source of every key it makes.
-func New(rand io.Reader) (*Keyring, error) {
+// New returns a locked keyring. rand is the source of every key it makes; free
+// gives memory back to the system once a passphrase was stretched, and nil is how
+// it is really done.
+func New(rand io.Reader, free func()) (*Keyring, error) {
 	a, err := arena.New(ErrLocked)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "open", "secret memory", err)
 	}
-	ways, err := slot.NewMaker(rand, a)
+	ways, err := slot.NewMaker(rand, a, free)
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (w *world) place() Place {
 
 func found(t *testing.T) *world {
 	t.Helper()
-	k, err := New(rand.Reader)
+	k, err := New(rand.Reader, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestUnlock(t *testing.T) {
 
 func TestFoundRefusesEqualPassphrases(t *testing.T) {
 	t.Parallel()
-	k, _ := New(rand.Reader)
+	k, _ := New(rand.Reader, func() {})
 	id, _ := canon.NewID(rand.Reader)
 	if _, err := k.Found(id, Device{ID: id}, false, unlockPass, unlockPass, share(1), 1); !fault.Is(err, fault.Usage) {
 		t.Errorf("equal passphrases: %v", err)
@@ -527,7 +527,7 @@ func TestNothingIsLeft(t *testing.T) {
 		},
 	} {
 		source := &dry{left: 1} // for the page's key
-		k, err := New(source)
+		k, err := New(source, func() {})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package slot
 import (
 	"errors"
 	"io"
+	"runtime/debug"
 
 	"github.com/thumbturn/thumbturn/internal/broker/internal/arena"
 	"github.com/thumbturn/thumbturn/internal/canon"
@@ -25,13 +26,17 @@ type Maker struct {
 }
 
 // NewMaker returns a maker whose secrets lie in an arena. rand is the source of
-// every key it makes.
-func NewMaker(rand io.Reader, a *arena.Arena) (*Maker, error) {
+// every key it makes; free gives back to the system what stretching a passphrase
+// took, and nil is how it is really done.
+func NewMaker(rand io.Reader, a *arena.Arena, free func()) (*Maker, error) {
+	if free == nil {
+		free = debug.FreeOSMemory
+	}
 	p, err := newPage(rand)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "open", "the page's key", err)
 	}
-	return &Maker{rand: rand, arena: a, stretch: &stretcher{}, page: p}, nil
+	return &Maker{rand: rand, arena: a, stretch: &stretcher{free: free}, page: p}, nil
 }
 
 // Opened is how to forget what was opened on the way to something.

@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"sync"
 
 	"github.com/thumbturn/thumbturn/internal/canon"
@@ -28,8 +27,12 @@ import (
 const slotText = 32 + 1 + 8 + sealed.SeedSize
 
 // stretcher lets one Argon2id derivation run at a time: each takes 64 MiB, and a
-// client that tries many passphrases at once must wait its turn.
-type stretcher struct{ mu sync.Mutex }
+// client that tries many passphrases at once must wait its turn. What is in them
+// gives the key away, so they go back to the system at once, which zeroes them.
+type stretcher struct {
+	mu   sync.Mutex
+	free func()
+}
 
 // kek derives the key-encryption key and the commitment of a slot:
 // HKDF-SHA256 with the share as salt and the exact header as info. check sees
@@ -40,7 +43,7 @@ func (s *stretcher) kek(h canon.SlotHeader, header, secret []byte, share Lend, c
 	if h.KDF.Memory > 0 { // a passphrase; other secrets are random
 		s.mu.Lock()
 		stretched = argon2.IDKey(secret, h.KDF.Salt, h.KDF.Time, h.KDF.Memory, h.KDF.Threads, 32)
-		debug.FreeOSMemory() // 64 MiB that nobody needs until the next passphrase
+		s.free()
 		s.mu.Unlock()
 		defer clear(stretched)
 	}
