@@ -70,6 +70,7 @@ func (h *home) filled() (free func()) {
 // and says why, nothing is released without its record, and with space again all
 // goes on.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	if !apart(t) {
 		return
 	}

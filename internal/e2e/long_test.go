@@ -137,6 +137,7 @@ func TestLongValue(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIP: long")
 	}
+	t.Parallel()
 	h := founded(t)
 	h.window()
 	value := unturned("ybat_inyhr_42_pnanel_53_Xq9")

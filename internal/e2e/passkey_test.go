@@ -114,6 +114,7 @@ func (h *home) page(tab *webtest.Tab) {
 
 func TestPasskey(t *testing.T) {
 	const canary = "sk_canary_passkey_5821"
+	t.Parallel()
 	chrome := webtest.Browser(t)
 	h := founded(t)
 	h.set("op://prod/Stripe/credential", canary)

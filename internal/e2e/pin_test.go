@@ -14,6 +14,7 @@ func TestNoTPM(t *testing.T) {
 	if _, err := os.Stat("/dev/tpmrm0"); err == nil {
 		t.Skip("*** SKIP: this machine has a TPM, which is not for tests")
 	}
+	t.Parallel()
 	h := founded(t)
 	h.set("op://prod/Stripe/credential", canary)
 	for _, args := range [][]string{{"pin", "status"}, {"status"}, {"doctor"}} {

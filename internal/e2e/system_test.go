@@ -44,6 +44,7 @@ type service struct {
 func TestSystemMode(t *testing.T) {
 	root(t)
 	if os.Getenv(firstMark) == "" {
+		t.Parallel()
 		self, err := os.Executable()
 		if err != nil {
 			t.Fatal(err)
