@@ -184,7 +184,11 @@ func Approve(ctx context.Context, o Options, ids ...string) error {
 			}
 			locked = locked || p.Unlock
 		}
-		if locked { // what is typed here opens no vaults
+		if locked && (o.File != "" || o.PIN != "") {
+			return fault.New(fault.Locked, "approve", ids[0], "it waits for the vaults to be opened, and what is typed here opens none").
+				WithHint("a passkey opens them and approves it: thumbturn approve --page " + ids[0])
+		}
+		if locked {
 			return o.page(ctx, s, ids...)
 		}
 		typed, auth, err := o.typed(ctx, s)
