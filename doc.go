@@ -15,7 +15,7 @@
 //	floor 4a  internal/daemon                                           assembles the daemon process
 //	          internal/door/{socket,egress,web,connect,sshagent,team}   protocol to caller, want and sink
 //	floor 3   internal/broker (+ into, sign, handoff, reveal, vault,
-//	          grant, lease, passkey, account, internal/{gate,open,
+//	          grant, lease, answer, passkey, account, internal/{gate,open,
 //	          slot,sink,...})                                           the waist
 //	floor 2b  internal/{identity,approve,ledger,device}                 durable facts
 //	floor 2a  internal/store (+ sqlite, storetest)                      ciphertext and hashes

@@ -464,6 +464,7 @@ type Pending struct {
 	Refused int      `json:"refused,omitempty"`   // muted: how often since
 	Root    string   `json:"root,omitempty"`      // the session that asked: "pid.start.boot"
 	Raw     []byte   `json:"raw,omitempty"`       // canonical bytes; request.get only
+	Unlock  bool     `json:"unlock,omitempty"`    // asked while locked, by names alone: a passkey opens the vaults and approves it
 }
 
 // RequestList filters a list of requests: those that wait, or all that are

@@ -57,6 +57,8 @@ func makeRequests() []requestVector {
 		r.Action, r.Subjects, r.Change = "policy-apply", nil, canon.Hash{9}
 		r.Place = canon.Place{Sink: "statement", Grade: canon.GradeNone, Names: []string{"+ permit <all>"}}
 	})
+	edit("hold, asked while locked", "ok", func(r *canon.Request) { r.Unlock = true; *r = r.ByName() })
+	edit("the same, when its name was resolved", "ok", func(r *canon.Request) { r.Unlock = true })
 	cases := map[string]func(*canon.Request){
 		"version": func(r *canon.Request) { r.V = 2 }, "id": func(r *canon.Request) { r.ID = "7" },
 		"nonce": func(r *canon.Request) { r.Nonce = r.Nonce[:31] }, "nobody": func(r *canon.Request) { r.Caller.Kind = "" },

@@ -45,6 +45,7 @@ const (
 	Denied   State = "denied"
 	Expired  State = "expired"
 	Locked   State = "locked" // a lock ended it
+	Opened   State = "opened" // asked while locked, and the vaults were opened otherwise
 	Used     State = "used"
 )
 
@@ -98,6 +99,7 @@ type Gesture struct {
 // Proof covers no digest.
 type Proof struct {
 	digest canon.Hash
+	named  canon.Hash // what was approved, where that is digest by names alone; see Resolved
 	tier   Tier
 	signed *canon.Assertion
 	source string
@@ -109,6 +111,18 @@ type Proof struct {
 
 // Covers reports whether the proof is a gesture over a digest.
 func (p Proof) Covers(d canon.Hash) bool { return p.ok && p.digest == d && p.tier.Known() }
+
+// Resolved is the proof over a request that was approved by names, while locked, as one
+// over the same request with the values that the names came to; the zero Proof where
+// raw is anything else than that.
+func (p Proof) Resolved(raw []byte) Proof {
+	var r canon.Request
+	if canon.Decode(raw, &r) != nil || !r.Unlock || !r.Resolved() || !p.Covers(canon.RequestDigest(canon.Encode(r.ByName()))) {
+		return Proof{}
+	}
+	p.named, p.digest = p.digest, canon.RequestDigest(raw)
+	return p
+}
 
 // Lease is the leave for more uses that came with the approval of a digest.
 func (p Proof) Lease(d canon.Hash) (Lease, bool) { return p.lease, p.Covers(d) && p.lease.Uses > 0 }
@@ -127,6 +141,9 @@ type Evidence struct {
 // Evidence returns the record of the gesture.
 func (p Proof) Evidence() Evidence {
 	e := Evidence{Digest: p.digest, Tier: p.tier, Source: p.source, Time: p.at, Assertion: p.signed}
+	if p.named != (canon.Hash{}) {
+		e.Digest = p.named
+	}
 	if p.lease.Uses > 0 {
 		e.Lease = &p.lease
 	}
@@ -147,6 +164,7 @@ type Ticket struct {
 	Issued int64
 	Lease  time.Duration // the longest lease that may come with its approval; 0 is none
 	Signed *Signed       // by a passkey that only signs: the passphrase completes it
+	Unlock bool          // asked while locked, by names: its answer opens the vaults
 }
 
 // Signed is what a passkey that gives no key has signed, with what is given beyond
@@ -508,6 +526,27 @@ func (d *Desk) Fresh(p Proof) error {
 		return fault.New(fault.Denied, "approval", "", "the approval is older than a minute").WithHint("ask again")
 	}
 	return nil
+}
+
+// Drop forgets a request that nobody waits for any more, and what was opened for it.
+func (d *Desk) Drop(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e, ok := d.entries[id]; ok && (e.State == Pending || e.State == Approved) {
+		d.finish(e, Expired)
+	}
+}
+
+// Open ends what waits for the vaults to be opened: they are, and it is asked again
+// with all that is known now.
+func (d *Desk) Open() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range d.entries {
+		if e.State == Pending && e.Unlock {
+			d.finish(e, Opened)
+		}
+	}
 }
 
 // errLocked is what a request comes to that a lock ended.

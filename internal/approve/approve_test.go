@@ -243,3 +243,78 @@ func TestDenyApproved(t *testing.T) {
 		}
 	}
 }
+
+// A request that was approved by its names is that request with values, and no other.
+func TestResolved(t *testing.T) {
+	whole := canon.Request{V: 1, ID: "a", Action: "hold", Unlock: true, Subjects: []canon.Subject{{Ref: "op://v/i/f", Vault: "v", Item: "i", Field: "f", Record: canon.Hash{1}}}}
+	d, _ := desk()
+	named := ticket("a", "me")
+	named.Raw = canon.Encode(whole.ByName())
+	named.Digest, named.Unlock = canon.RequestDigest(named.Raw), true
+	if err := d.Park(named); err != nil {
+		t.Fatal(err)
+	}
+	p, err := one(d.Answer(unrecorded, Yes{"a", named.Digest, Gesture{Source: "page", Release: func() {}}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := canon.Encode(whole)
+	if got := p.Resolved(raw); !got.Covers(canon.RequestDigest(raw)) || got.Covers(named.Digest) || got.Evidence().Digest != named.Digest {
+		t.Errorf("%+v", got.Evidence())
+	}
+	if p.Covers(canon.RequestDigest(raw)) || (Proof{}).Resolved(raw).Covers(canon.RequestDigest(raw)) {
+		t.Error("covers what was not approved")
+	}
+	for name, change := range map[string]func(*canon.Request){
+		"another reference": func(r *canon.Request) { r.Subjects[0].Ref = "op://v/i/g" },
+		"one more":          func(r *canon.Request) { r.Subjects = append(r.Subjects, r.Subjects[0]) },
+		"another action":    func(r *canon.Request) { r.Action = "reveal" },
+		"no value":          func(r *canon.Request) { *r = r.ByName() },
+		"not while locked":  func(r *canon.Request) { r.Unlock = false },
+	} {
+		other := whole
+		other.Subjects = append([]canon.Subject{}, whole.Subjects...)
+		change(&other)
+		raw := canon.Encode(other)
+		if got := p.Resolved(raw); got.Covers(canon.RequestDigest(raw)) || got.Covers(named.Digest) {
+			t.Errorf("%s: covered", name)
+		}
+	}
+}
+
+// What waits for the vaults ends when they are open, and what nobody waits for any more
+// releases what was opened for it.
+func TestOpenAndDrop(t *testing.T) {
+	d, _ := desk()
+	a, b, c := ticket("a", "me"), ticket("b", "me"), ticket("c", "me")
+	a.Unlock, c.Unlock = true, true
+	for _, x := range []Ticket{a, b, c} {
+		if err := d.Park(x); err != nil {
+			t.Fatal(err)
+		}
+	}
+	released := 0
+	if _, err := d.Answer(unrecorded, Yes{"c", c.Digest, Gesture{Source: "page", Release: func() { released++ }}}); err != nil {
+		t.Fatal(err)
+	}
+	d.Open()
+	for id, want := range map[string]State{"a": Opened, "b": Pending, "c": Approved} {
+		if x, err := d.Get(id); err != nil || x.State != want {
+			t.Errorf("%s is %s, %v", id, x.State, err)
+		}
+	}
+	if _, p, opened, err := d.Take("a", "me", a.Match); err == nil || p.Covers(a.Digest) || opened != nil {
+		t.Error("what was opened otherwise was approved")
+	}
+	for _, id := range []string{"a", "b", "c", "nothing"} {
+		d.Drop(id)
+	}
+	for id, want := range map[string]State{"a": Opened, "b": Expired, "c": Expired} {
+		if x, _ := d.Get(id); x.State != want {
+			t.Errorf("%s is %s", id, x.State)
+		}
+	}
+	if released != 1 {
+		t.Errorf("released %d times", released)
+	}
+}

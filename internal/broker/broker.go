@@ -9,9 +9,9 @@ package broker
 import (
 	"context"
 	"path/filepath"
-	"time"
 
 	"github.com/thumbturn/thumbturn/internal/approve"
+	"github.com/thumbturn/thumbturn/internal/broker/answer"
 	"github.com/thumbturn/thumbturn/internal/broker/grant"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/book"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/form"
@@ -36,6 +36,9 @@ type Sink = sink.Sink
 // Ask is how a caller waits for a person.
 type Ask = gate.Ask
 
+// Answer is a person's yes to a request, as it was typed.
+type Answer = answer.Answer
+
 // Finger is what a gesture by what a person typed takes too.
 type Finger = gate.Finger
 
@@ -46,6 +49,7 @@ type Clock = approve.Clock
 type Broker struct {
 	*vault.Custody
 	*grant.Office
+	*answer.Desk
 	g      *gate.Gate
 	book   *book.Book
 	grants *grant.Keeper
@@ -53,15 +57,12 @@ type Broker struct {
 	latch  *latch.Latch
 }
 
-// windowLife is how long standard vaults stay readable in a terminal after a
-// gesture for a reveal.
-const windowLife = 10 * time.Minute
-
 // New returns a broker that asks through a gate, whose deliveries pass a latch. It is
 // called by the account package alone: nobody else can name a gate.
 func New(g *gate.Gate, l *latch.Latch) *Broker {
 	keeper, office := grant.New(g)
-	return &Broker{Custody: vault.New(g), Office: office, g: g, book: g.Book, grants: keeper, leases: lease.New(g), latch: l}
+	leases := lease.New(g)
+	return &Broker{Custody: vault.New(g), Office: office, Desk: answer.New(g, leases), g: g, book: g.Book, grants: keeper, leases: leases, latch: l}
 }
 
 // Want names the secrets of one release.
@@ -111,10 +112,10 @@ func (b *Broker) Release(ctx context.Context, who identity.Caller, want Want, to
 
 // pass is the waist itself: the steps of a release, one after the other.
 func (b *Broker) pass(ctx context.Context, r *release) (Receipt, error) {
-	if err := b.resolve(ctx, r); err != nil {
+	defer func() { r.gesture.Close() }()
+	if err := b.found(ctx, r); err != nil {
 		return Receipt{}, b.refuse(r, err)
 	}
-	defer func() { r.gesture.Close() }()
 
 	// 1 digest: one canonical description of who, what, where.
 	if err := b.describe(ctx, r); err != nil {
@@ -193,13 +194,14 @@ func (b *Broker) resolve(ctx context.Context, r *release) error {
 	switch {
 	case b.book == nil || r.who.Kind() == "":
 		return fault.New(fault.Denied, "release", "", "nobody asks")
-	case !b.book.Keys.Unlocked():
-		return open.ErrLocked
 	case !r.to.Valid():
 		return fault.New(fault.Denied, "release", "", "no place of delivery")
 	case len(r.want.Refs) == 0:
 		return fault.New(fault.Usage, "release", "", "no references")
+	case !b.book.Keys.Unlocked():
+		return open.ErrLocked
 	}
+	r.subjects, r.records = nil, nil
 	for _, x := range r.want.Refs {
 		s, epoch, err := b.book.Subject(ctx, r.action, x)
 		if err != nil {
@@ -220,8 +222,30 @@ func (b *Broker) resolve(ctx context.Context, r *release) error {
 	return nil
 }
 
+// found is resolve, which while locked needs somebody to open the vaults first. Whoever
+// does may approve the same by its names: what they come to is the request then.
+func (b *Broker) found(ctx context.Context, r *release) error {
+	err := b.resolve(ctx, r)
+	if !fault.Is(err, fault.Locked) || r.action == actionMove { // a move is a person's act
+		return err
+	}
+	req, proof, g, err := b.g.AskLocked(ctx, r.who, r.action, r.want.Ask, r.want.Refs, r.to.Place())
+	if r.gesture = g; err != nil {
+		return err
+	}
+	if err := b.resolve(ctx, r); err != nil || g == nil {
+		return err
+	}
+	r.request, r.raw, r.proof = gate.Resolved(req, r.subjects, proof)
+	r.digest = canon.RequestDigest(r.raw)
+	return nil
+}
+
 // describe makes the request, or takes back the one the caller returns for.
 func (b *Broker) describe(ctx context.Context, r *release) error {
+	if r.request.Unlock { // it was asked while locked, and is described
+		return nil
+	}
 	req, err := b.g.NewRequest(r.who, r.action, r.want.Ask)
 	if err != nil {
 		return err
@@ -364,7 +388,7 @@ func (b *Broker) lease(ctx context.Context, r *release) {
 	case ok:
 		b.leases.OpenTask(ctx, r.who, r.request, given)
 	case r.action == "reveal" && r.proof.Covers(r.digest) && len(canon.PresenceVaults(r.subjects)) == 0:
-		b.leases.OpenWindow(r.who, r.request, windowLife)
+		b.leases.OpenWindow(r.who, r.request)
 	}
 }
 
@@ -390,34 +414,6 @@ func (b *Broker) ask(set *policy.Set, r *release, under leave) (out policy.Verdi
 	return out
 }
 
-// Answer is a person's yes to a request, as it was typed.
-type Answer = gate.Answer
-
-// Approve answers a request with what a person typed, who may give a lease with it.
-func (b *Broker) Approve(ctx context.Context, who identity.Caller, id string, a Answer) error {
-	return b.g.Approve(ctx, who, id, a)
-}
-
-// Deny refuses a request, or ends a lease. Both are always safe, so anybody of
-// this user may.
-func (b *Broker) Deny(ctx context.Context, who identity.Caller, id string) error {
-	if ended, err := b.leases.Stop(ctx, id, gate.Did(who, canon.EventDecision, "", "denied", "", "", "")); ended {
-		return err
-	}
-	return b.g.Deny(ctx, who, id)
-}
-
-// Refuse is Deny by the approval page, or with a time Mute.
-func (b *Broker) Refuse(ctx context.Context, id string, mute time.Duration) error {
-	if ended, err := b.leases.Stop(ctx, id, canon.Event{Type: canon.EventDecision, Outcome: "denied", Kind: "page"}); ended {
-		return err
-	}
-	return b.g.Refuse(ctx, id, mute)
-}
-
-// Leases lists the live leases.
-func (b *Broker) Leases(ctx context.Context) []lease.Listed { return b.leases.List(ctx) }
-
 // Ended drops every lease, lets no delivery begin, and waits for those under way
 // as long as ctx lets it: at lock. The returned function is called once the keys are
 // gone, and ends what waits for a person.
@@ -429,21 +425,6 @@ func (b *Broker) Ended(ctx context.Context) (gone func()) {
 		b.g.Desk.Clear() // whoever hears that it is locked may rely on it; gate.Ask ends what comes later
 		open()
 	}
-}
-
-// Requests lists what waits for a person and what was answered lately.
-func (b *Broker) Requests() []approve.Ticket { return b.g.Desk.List() }
-
-// Request returns one request.
-func (b *Broker) Request(id string) (approve.Ticket, error) { return b.g.Desk.Get(id) }
-
-// MayRead refuses whoever may not list names: the ledger names everything.
-func (b *Broker) MayRead(who identity.Caller) error { return b.g.Listing(who) }
-
-// RefuseLocked records that something was asked for while locked. No policy
-// runs: names cannot be resolved.
-func (b *Broker) RefuseLocked(who identity.Caller, action string) {
-	_ = b.g.Refused(who, action, open.ErrLocked)
 }
 
 // ShownArgs returns an argument list as it may be recorded and displayed.

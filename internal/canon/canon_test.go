@@ -269,3 +269,24 @@ func TestSubjects(t *testing.T) {
 		}
 	}
 }
+
+// What is asked while locked names references and nothing else of its subjects, and is
+// shown so.
+func TestByName(t *testing.T) {
+	whole := Request{V: 1, Unlock: true, Subjects: []Subject{{Ref: "op://v/i/f", Vault: "v", Item: "i", Field: "f", Revision: 2, Record: Hash{1}, Binding: Hash{2}, Writer: "agent", Tier: TierPresence}}}
+	names := whole.ByName()
+	if diff := cmp.Diff([]Subject{{Ref: "op://v/i/f"}}, names.Subjects); diff != "" {
+		t.Error(diff)
+	}
+	if names.Resolved() || !whole.Resolved() || !(Request{}).Resolved() || whole.Subjects[0].Vault == "" {
+		t.Error("resolved")
+	}
+	var told, shown bool
+	for _, l := range Lines(names) {
+		told = told || l.Label == "unlock" && l.Group == Enforced
+		shown = shown || l.Label == "secret" && strings.Contains(l.Text, "by its name")
+	}
+	if !told || !shown {
+		t.Errorf("%v", Lines(names))
+	}
+}

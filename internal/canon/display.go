@@ -39,7 +39,14 @@ func Lines(r Request) []Line {
 		add(Enforced, "home", "TEST HOME: not for real secrets")
 	}
 	add(Enforced, "action", r.Action+" — "+gradeWords(r.Place.Grade))
+	if r.Unlock {
+		add(Enforced, "unlock", "THE VAULTS ARE LOCKED: this opens them too, until they lock again")
+	}
 	for _, s := range r.Subjects {
+		if s.Record == (Hash{}) {
+			add(Enforced, "secret", Escape(s.Ref)+"  (by its name: what lies there is known once the vaults are open)")
+			continue
+		}
 		add(Enforced, "secret", Escape(s.Ref)+"  ("+string(s.Tier)+", revision "+fmt.Sprint(s.Revision)+", last changed by "+Escape(s.Writer)+")")
 	}
 	for _, n := range r.Place.Names {

@@ -108,6 +108,27 @@ type Request struct {
 	Head      string    `json:"head"` // the ledger's signed head text
 	Issued    int64     `json:"issued"`
 	Expires   int64     `json:"expires"` // unix milliseconds
+	// Unlock says that this was asked while the vaults were locked, by names alone: its
+	// approval opens the vaults too. See ByName.
+	Unlock bool `json:"unlock,omitempty"`
+}
+
+// ByName is a request as it was asked, shown and signed while the vaults were locked:
+// of each subject nothing was known but the reference that the caller gave. The head
+// in it says of what ledger the names are, and so what they come to.
+func (r Request) ByName() Request {
+	names := make([]Subject, len(r.Subjects))
+	for i, s := range r.Subjects {
+		names[i] = Subject{Ref: s.Ref}
+	}
+	r.Subjects = names
+	return r
+}
+
+// Resolved reports whether every subject is a value: what is asked by names alone
+// opens nothing.
+func (r Request) Resolved() bool {
+	return !slices.ContainsFunc(r.Subjects, func(s Subject) bool { return s.Record == Hash{} || s.Vault == "" || s.Item == "" })
 }
 
 // Check refuses a request that lacks what makes it one.

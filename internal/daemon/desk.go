@@ -24,14 +24,12 @@ type desk struct {
 	mode    string
 }
 
-// State implements web.Backend. What waits is shown while unlocked, or held, where a
-// restore asks; a version is the digest of what is shown.
+// State implements web.Backend. While locked it shows nothing but what waits for the
+// vaults to be opened; while held what a restore asks. A version is the digest of what is shown.
 func (d desk) State(ctx context.Context) web.State {
 	s := web.State{State: d.account.State(), Mode: d.mode, TestHome: d.account.TestHome(), Requests: []web.Request{}, History: []web.Request{},
 		Leases: []web.Lease{}, Muted: []web.Mute{}, Passkeys: []web.Passkey{}}
-	if s.State == api.StateUnlocked || s.State == api.StateHeld {
-		d.fill(ctx, &s)
-	}
+	d.fill(ctx, &s)
 	for _, p := range d.account.Passkeys() {
 		s.Passkeys = append(s.Passkeys, web.Passkey{Name: p.Name, PRF: p.PRF, Synced: p.Synced})
 	}
@@ -43,7 +41,11 @@ func (d desk) State(ctx context.Context) web.State {
 }
 
 func (d desk) fill(ctx context.Context, s *web.State) {
+	locked := s.State != api.StateUnlocked && s.State != api.StateHeld
 	for _, t := range d.broker.Requests() {
+		if locked && !(t.Unlock && t.State == approve.Pending) {
+			continue
+		}
 		r := web.Request{ID: t.ID, Raw: t.Raw, State: string(t.State), Code: canon.ShortCode(t.Digest), MaxLease: t.Lease.Milliseconds(), Why: t.Why}
 		switch {
 		case t.State != approve.Pending:
@@ -56,6 +58,9 @@ func (d desk) fill(ctx context.Context, s *web.State) {
 		}
 	}
 	slices.Reverse(s.Requests) // oldest first
+	if locked {
+		return
+	}
 	for _, l := range d.broker.Leases(ctx) {
 		s.Leases = append(s.Leases, web.Lease{ID: l.Request.ID, Raw: canon.Encode(l.Request), Until: l.Until.UnixMilli(), Left: l.Left})
 	}
@@ -73,15 +78,18 @@ func (d desk) Begin(_ context.Context, w web.Want) (web.Ceremony, error) {
 		c, err := d.account.Ceremony(w.Ticket)
 		return d.ceremony(c, d.account.Asks(c)), err
 	}
-	if d.account.State() != api.StateUnlocked && d.account.State() != api.StateHeld {
-		return web.Ceremony{}, fault.New(fault.Locked, "approve", "", "the vaults are locked").WithHint("run `thumbturn unlock` in a terminal")
-	}
 	var l approve.Lease
 	if w.Lease != nil {
 		l = approve.Lease{Until: d.account.Now().Add(time.Duration(w.Lease.For) * time.Millisecond).UnixMilli(), Uses: w.Lease.Uses}
 	}
 	c, err := d.account.Question(w.Requests, l)
-	return d.ceremony(c, ""), err
+	if s := d.account.State(); err == nil && s != api.StateUnlocked && s != api.StateHeld && !d.account.Unlocks(c) {
+		err = fault.New(fault.Locked, "approve", "", "the vaults are locked").WithHint("run `thumbturn unlock` in a terminal")
+	}
+	if err != nil {
+		return web.Ceremony{}, err
+	}
+	return d.ceremony(c, ""), nil
 }
 
 func (d desk) ceremony(c approve.Ceremony, text string) web.Ceremony {

@@ -38,6 +38,7 @@ func TestPage(t *testing.T) {
 		{"hostile", pageHostile},
 		{"leave", pageLeave},
 		{"flood", pageFlood},
+		{"locked", pageLocked},
 	} {
 		t.Run(c.name, func(t *testing.T) { t.Parallel(); c.test(t, chrome) })
 	}
@@ -181,16 +182,21 @@ func pageAnswers(t *testing.T, chrome context.Context) {
 	tab.Sees("Nothing waits.")
 	run.refused(h, id)
 
-	var took []time.Duration
+	var took, own []time.Duration // in all; and without what a person takes
 	for range 10 {
 		begun := time.Now()
 		run := h.start(true, h.holding()...)
-		tab.Click("Approve once")
+		tab.Until(webtest.Button("Approve once"))
+		shown := time.Since(begun)
+		tab.Click("Approve once") // as soon as it listens
+		clicked := time.Now()
 		run.got()
-		took = append(took, time.Since(begun))
+		took, own = append(took, time.Since(begun)), append(own, shown+time.Since(clicked))
 	}
 	slices.Sort(took)
-	t.Logf("round trip, from the command's start to its end, with the half second in which the page is deaf: median %v, %v to %v", (took[4]+took[5])/2, took[0], took[9])
+	slices.Sort(own)
+	t.Logf("round trip, from the command's start to its end: median %v, %v to %v; without the half second in which the page is deaf: median %v, %v to %v",
+		(took[4]+took[5])/2, took[0], took[9], (own[4]+own[5])/2, own[0], own[9])
 
 	// A page that is left open over a lock is closed. What waited has ended.
 	run, id = h.ask()
@@ -206,10 +212,52 @@ func pageAnswers(t *testing.T, chrome context.Context) {
 	if r := run.end(); r.Code != 4 {
 		t.Errorf("%v", r)
 	}
-	r := h.person("approve")
-	wantCode(t, r, 4)
-	wantSaid(t, r, "thumbturn unlock")
+	h.page(second)
+	second.Sees("The vaults are locked. Unlock them at a terminal")
 	if got := tab.Post(h.origin(), "begin", `{"kind":"answer","requests":["`+id+`"]}`); got != "404" {
 		t.Errorf("begin while locked: %s", got)
 	}
+}
+
+// With one touch a person opens the vaults and gives an agent what it asked for while
+// they were locked. Who is no known agent hears that they are.
+func pageLocked(t *testing.T, chrome context.Context) {
+	h, tab := passkeyed(t, chrome, false, nil)
+	h.ok("lock")
+	h.page(tab)
+	tab.Sees("The vaults are locked. Unlock them at a terminal")
+	run := h.start(true, h.holding()...)
+	if r := run.end(); r.Code != 4 {
+		t.Errorf("an unknown program: %v", r)
+	}
+	known := func() started {
+		run := h.started(command{Setsid: true}, append([]string{"/usr/bin/env", "CLAUDECODE=1", program("thumbturn")}, h.holding()...)...)
+		run.says("waiting for approval")
+		return run
+	}
+	run = known()
+	id := h.pending()
+	tab.Sees("Unlock the vaults. Give a secret to a program")
+	tab.Sees("opens all vaults too, until they lock again")
+	tab.Sees("by its name: what lies there is known once the vaults are open")
+	wantCode(t, h.person("approve", id, "--passphrase-file", h.file("presence")), 4)
+	if s := h.status().State; s != api.StateLocked {
+		t.Fatalf("the vaults are %s", s)
+	}
+	tab.Click("Deny")
+	if r := run.end(); r.Code == 0 || strings.Contains(r.Out, sumOf(pageValue)) {
+		t.Errorf("denied: %v", r)
+	}
+	time.Sleep(6 * time.Second) // the rest after a denial
+	run = known()
+	tab.Click("Unlock, and approve once")
+	run.got()
+	tab.Sees("Nothing waits.")
+	if s := h.status().State; s != api.StateUnlocked {
+		t.Errorf("the vaults are %s", s)
+	}
+	h.unlock()
+	h.unreleased(id)
+	h.ok("audit", "verify", "--approvals", "--root", h.status().Root)
+	h.searchFiles(pageValue)
 }

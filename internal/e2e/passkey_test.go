@@ -30,14 +30,20 @@ type started struct {
 // its own.
 func (h *home) start(agent bool, args ...string) started {
 	h.t.Helper()
+	return h.started(command{Setsid: agent}, append([]string{program("thumbturn")}, args...)...)
+}
+
+// started is start of any command.
+func (h *home) started(c command, argv ...string) started {
+	h.t.Helper()
 	f, err := os.CreateTemp(filepath.Dir(h.dir), "said")
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	_ = f.Close()
 	s := started{h.t, f.Name(), make(chan result, 1)}
-	argv := append([]string{"/bin/sh", "-c", `said=$1; shift; exec "$@" 2>"$said"`, "sh", s.said, program("thumbturn")}, args...)
-	go func() { s.done <- h.do(command{Argv: argv, Setsid: agent}) }()
+	c.Argv = append([]string{"/bin/sh", "-c", `said=$1; shift; exec "$@" 2>"$said"`, "sh", s.said}, argv...)
+	go func() { s.done <- h.do(c) }()
 	return s
 }
 

@@ -118,7 +118,39 @@ func forgeries() []forgery {
 		one(scene{evidence: func(e *evidence) { old = *e.Assertion }})(l)
 		one(scene{evidence: func(e *evidence) { e.Assertion = &old }})(l)
 	})
-	return append(append(list, ceremonies()...), passkeyForgeries()...)
+	return append(append(append(list, byName()...), ceremonies()...), passkeyForgeries()...)
+}
+
+// byName are about requests that were signed while locked, by their names.
+func byName() []forgery {
+	var list []forgery
+	add := func(name, want, msg string, signed, used func(*canon.Request), intents int) {
+		list = append(list, forgery{name, want, msg, func(l *log) {
+			whole := l.wish(7)
+			whole.Unlock = true
+			names := whole.ByName()
+			do(signed, &names)
+			do(used, &whole)
+			raw := canon.Encode(whole)
+			d := canon.RequestDigest(raw)
+			scene{key: es256("one"), request: func(r *canon.Request) { *r = names }, decides: 1, intends: intents, event: func(e *canon.Event) {
+				if e.Type == canon.EventIntent {
+					e.Raw, e.Digest = raw, &d
+				}
+			}}.play(l)
+		}})
+	}
+	add("names-resolved", "ok", "", nil, nil, 1)
+	add("names-never-used", "ok", "", nil, nil, 0)
+	add("names-used-twice", "repeated", "used before", nil, nil, 2)
+	const other = "approval is of another request"
+	add("names-of-another-reference", "approval", other, nil, func(r *canon.Request) { r.Subjects[0].Ref = "op://prod/db/other" }, 1)
+	add("names-of-one-more", "approval", other, nil, func(r *canon.Request) { r.Subjects = append(r.Subjects, r.Subjects...) }, 1)
+	add("names-of-another-program", "approval", other, nil, func(r *canon.Request) { r.Place.Program = "/usr/bin/nc" }, 1)
+	add("names-of-another-time", "approval", other, nil, func(r *canon.Request) { r.Expires++ }, 1)
+	add("names-forgotten", "approval", other, nil, func(r *canon.Request) { r.Unlock = false }, 1)
+	add("names-for-a-request-in-full", "approval", other, func(r *canon.Request) { r.Unlock = false }, nil, 1)
+	return list
 }
 
 // ceremonies are assertions that were validly signed, but not for this.

@@ -132,13 +132,8 @@ func Open(ctx context.Context, o Options) (*Account, *broker.Broker, error) {
 	human := func(op string, who identity.Caller, source string) error {
 		return a.human(op, who, source, a.TestHome())
 	}
-	a.Registrar = &passkey.Registrar{Keeper: &ways.Keeper{Gate: a.gate, State: a.State, Human: human}, Page: o.Page, Unlock: a.unlock,
-		Ready: func(ctx context.Context) error {
-			if err := a.ready("unlock"); err != nil {
-				return err
-			}
-			return a.load(ctx)
-		}}
+	a.Registrar = &passkey.Registrar{Keeper: &ways.Keeper{Gate: a.gate, State: a.State, Human: human}, Page: o.Page, Unlock: a.unlock}
+	a.gate.Locks = locks{a}
 	a.broker = broker.New(a.gate, a.latch)
 	return a, a.broker, nil
 }
@@ -362,6 +357,16 @@ func (a *Account) unlock(ctx context.Context, who identity.Caller, source string
 	if err := a.human("unlock", who, source, test); err != nil {
 		return err
 	}
+	ev := canon.Event{Type: canon.EventUnlock, Action: "unlock", Outcome: "done", Kind: string(who.Kind()), Root: who.Root().String(), Reason: "input: " + source}
+	if err := a.opened(ctx, ev, open); err != nil || a.ledger.Held() != "" {
+		return err // held: to read, verify, export and restore; nothing is marked
+	}
+	a.gate.Desk.Open()
+	return a.mark(who, test)
+}
+
+// opened opens the session key by any means, which an event records.
+func (a *Account) opened(ctx context.Context, ev canon.Event, open func() error) error {
 	after, err := a.o.After()
 	if err != nil {
 		return err
@@ -372,9 +377,7 @@ func (a *Account) unlock(ctx context.Context, who identity.Caller, source string
 	if err := a.load(ctx); err != nil {
 		return err
 	}
-	err = a.pace.Check(open)
-	ev := canon.Event{Type: canon.EventUnlock, Action: "unlock", Outcome: "done", Kind: string(who.Kind()), Root: who.Root().String(), Reason: "input: " + source}
-	if err != nil {
+	if err := a.pace.Check(open); err != nil {
 		ev.Outcome = "failed"
 		a.ledger.Later(ev)
 		return err
@@ -386,14 +389,35 @@ func (a *Account) unlock(ctx context.Context, who identity.Caller, source string
 	}
 	a.latch.Begin(after)
 	if a.ledger.Held() != "" {
-		return nil // to read, verify, export and restore; nothing is marked
+		return nil
 	}
 	if _, err := a.ledger.Append(ctx, ledger.Entry{Events: []canon.Event{ev}}); err != nil {
 		a.book.Keys.Lock()
 		return err
 	}
 	a.Settle()
-	return a.mark(who, test)
+	return nil
+}
+
+// locks opens the account for a request that was asked while it was locked.
+type locks struct{ a *Account }
+
+// Ready implements gate.Locks.
+func (l locks) Ready(ctx context.Context) error {
+	if err := l.a.ready("unlock"); err != nil {
+		return err
+	}
+	return l.a.load(ctx)
+}
+
+// Unlock implements gate.Locks. Nobody's terminal is marked: it was an agent who asked.
+func (l locks) Unlock(ctx context.Context, open func() error) error {
+	l.a.mu.Lock()
+	defer l.a.mu.Unlock()
+	if err := l.a.ready("unlock"); err != nil {
+		return err
+	}
+	return l.a.opened(ctx, canon.Event{Type: canon.EventUnlock, Action: "unlock", Outcome: "done", Kind: "page", Reason: "input: page, with an approval"}, open)
 }
 
 // again checks the unlock passphrase while unlocked.

@@ -128,6 +128,11 @@ func (h theatre) parkAs(who identity.Caller, j job) (id string) {
 // releaseAs asks for a job's value in a way.
 func (h theatre) releaseAs(who identity.Caller, j job, ask broker.Ask) (string, error) {
 	h.t.Helper()
+	return h.releaseIn(context.Background(), who, j, ask)
+}
+
+func (h theatre) releaseIn(ctx context.Context, who identity.Caller, j job, ask broker.Ask) (string, error) {
+	h.t.Helper()
 	client, server := h.pair()
 	r, err := ref.Parse(j.refs[0])
 	if err != nil {
@@ -143,7 +148,7 @@ func (h theatre) releaseAs(who identity.Caller, j job, ask broker.Ask) (string, 
 		}
 		done <- ""
 	}()
-	_, err = h.broker.Release(context.Background(), who, broker.Want{Ask: ask, Agent: j.agent, Refs: []ref.Ref{r}},
+	_, err = h.broker.Release(ctx, who, broker.Want{Ask: ask, Agent: j.agent, Refs: []ref.Ref{r}},
 		handoff.To(server, j.prog, broker.ShownArgs(j.prog.Argv), []string{"PASSWORD"}))
 	_ = server.CloseWrite()
 	return <-done, err

@@ -123,7 +123,12 @@ func TestPasskeyOperations(t *testing.T) {
 	if e := h.call(l, jobPID, api.OpUnlockPage, auth); e == nil || e.Kind != string(fault.Denied) {
 		t.Errorf("a job, while locked: %+v", e)
 	}
-	if e := h.call(l, personPID, api.OpPage, nil); e == nil || e.Kind != string(fault.Locked) {
+	if e := h.call(l, personPID, api.OpPage, nil); e != nil { // it shows what waits for the vaults
 		t.Errorf("the page, while locked: %+v", e)
+	}
+	for _, pid := range []int{jobPID, hiredPID} {
+		if e := h.call(l, pid, api.OpPage, nil); e == nil || e.Kind != string(fault.Denied) {
+			t.Errorf("the page, while locked, for %d: %+v", pid, e)
+		}
 	}
 }

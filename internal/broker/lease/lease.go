@@ -97,13 +97,17 @@ func (k *Keeper) open(l *Lease) {
 	k.live[l.id] = l
 }
 
+// windowLife is how long standard vaults stay readable in a terminal after a
+// gesture for a reveal.
+const windowLife = 10 * time.Minute
+
 // OpenWindow lets a person's terminal read standard vaults for a time after a
 // gesture for one reading. Only a person whose shell itself started the command
 // gets it.
-func (k *Keeper) OpenWindow(who identity.Caller, req canon.Request, life time.Duration) {
+func (k *Keeper) OpenWindow(who identity.Caller, req canon.Request) {
 	if windowed(who) {
 		k.open(&Lease{id: req.ID, owner: gate.Owner(who), root: who.Root(), request: req, left: math.MaxInt,
-			wall: k.g.Clock.Now().Add(life), boot: k.g.Clock.SinceBoot() + life})
+			wall: k.g.Clock.Now().Add(windowLife), boot: k.g.Clock.SinceBoot() + windowLife})
 	}
 }
 

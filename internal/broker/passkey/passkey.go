@@ -37,7 +37,6 @@ const (
 // makes it.
 type Registrar struct {
 	*ways.Keeper                                                                                        // of the other ways in
-	Ready        func(context.Context) error                                                            // to be unlocked: its statements are read
 	Unlock       func(ctx context.Context, who identity.Caller, source string, open func() error) error // opens the session key by any means
 	Page         func() (origin string, err error)                                                      // chooses where the page shall be
 

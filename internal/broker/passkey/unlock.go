@@ -45,7 +45,7 @@ func (r *Registrar) beginUnlock(ctx context.Context, who identity.Caller, source
 	r.Gate.Acts.Lock()
 	defer r.Gate.Acts.Unlock()
 	var none approve.Ceremony
-	if err := r.Ready(ctx); err != nil {
+	if err := r.Gate.Locks.Ready(ctx); err != nil {
 		return none, nil, err
 	}
 	if err := r.human("unlock", who, source); err != nil {
@@ -104,9 +104,10 @@ func (r *Registrar) unlocked(ctx context.Context, c approve.Ceremony, u *unlocki
 
 // MayOpen refuses whoever may not have the page: there requests of all can be read,
 // and mutes taken back, which is for a person. In a held home nobody is one, and a
-// restore may need the page: then a terminal is enough.
+// restore may need the page; nor in a locked one, where it shows what waits for the
+// vaults to be opened: then a terminal is enough.
 func (r *Registrar) MayOpen(who identity.Caller) error {
-	if who.Kind() != identity.Person && r.State() != api.StateHeld {
+	if s := r.State(); who.Kind() != identity.Person && s != api.StateHeld && s != api.StateLocked {
 		return fault.New(fault.Denied, "page", "", "only a person opens the approval page").WithHint("mark this terminal as yours first: thumbturn unlock")
 	}
 	return r.Human("page", who, "terminal")
@@ -139,6 +140,9 @@ func (r *Registrar) Ceremony(id string) (approve.Ceremony, error) { return r.Gat
 func (r *Registrar) Question(ids []string, l approve.Lease) (approve.Ceremony, error) {
 	return r.Gate.Question(ids, l)
 }
+
+// Unlocks reports whether a ceremony's answer opens the vaults.
+func (r *Registrar) Unlocks(c approve.Ceremony) bool { return r.Gate.Unlocks(c) }
 
 // Origin is where the approval page is, as the account says it; empty where it has
 // none, or was not read yet.
@@ -190,7 +194,7 @@ func (r *Registrar) Signers(c approve.Ceremony) (rpid string, ids [][]byte) {
 	}
 	_, unlocking := c.For.(*unlocking)
 	for _, a := range r.Gate.Book.Roster().Authenticators {
-		if a.PRF || !unlocking {
+		if a.PRF || !unlocking && !r.Gate.Unlocks(c) {
 			ids = append(ids, a.Credential)
 		}
 	}

@@ -173,11 +173,23 @@ func Approve(ctx context.Context, o Options, ids ...string) error {
 	o.Console.WarnHome()
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
 		leases := make([]*api.Lease, len(ids))
+		locked := false
 		for i, id := range ids {
-			var err error
-			if leases[i], err = o.shown(ctx, s, id); err != nil {
+			p, err := s.Request(ctx, id)
+			if err == nil {
+				leases[i], err = o.shown(p, id)
+			}
+			if err != nil {
 				return err
 			}
+			locked = locked || p.Unlock
+		}
+		if locked && (o.File != "" || o.PIN != "") {
+			return fault.New(fault.Locked, "approve", ids[0], "it waits for the vaults to be opened, and what is typed here opens none").
+				WithHint("a passkey opens them and approves it: thumbturn approve --page " + ids[0])
+		}
+		if locked {
+			return o.page(ctx, s, ids...)
 		}
 		typed, auth, err := o.typed(ctx, s)
 		if err != nil {
@@ -201,11 +213,7 @@ func Approve(ctx context.Context, o Options, ids ...string) error {
 }
 
 // shown shows one request, with the lease that is to come with it.
-func (o Options) shown(ctx context.Context, s *sdk.Client, id string) (lease *api.Lease, err error) {
-	p, err := s.Request(ctx, id)
-	if err != nil {
-		return nil, err
-	}
+func (o Options) shown(p api.Pending, id string) (lease *api.Lease, err error) {
 	if p.State != "pending" {
 		return nil, fault.New(fault.Conflict, "approve", id, "the request is "+canon.Escape(p.State)+" already")
 	}

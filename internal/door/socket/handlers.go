@@ -52,12 +52,12 @@ func handlers() map[api.Op]handler {
 		api.OpGrantList:   {open, 0, tell[api.GrantList]((*call).grantList)},
 		api.OpGrantRevoke: {open, 0, done[api.GrantName]((*call).grantRevoke)},
 		api.OpItemPurge:   {open, 0, tell[api.ItemGet]((*call).itemPurge)},
-		api.OpRelease:     {open, 0, with[api.Want]((*call).release)},
-		api.OpRequests:    {open, 0, tell[api.RequestList]((*call).requests)},
-		api.OpRequest:     {open, 0, tell[api.RequestID]((*call).request)},
+		api.OpRelease:     {[]string{l, u}, 0, with[api.Want]((*call).release)},
+		api.OpRequests:    {[]string{l, u}, 0, tell[api.RequestList]((*call).requests)},
+		api.OpRequest:     {[]string{l, u}, 0, tell[api.RequestID]((*call).request)},
 		api.OpApprove:     {open, 1, done[api.RequestID]((*call).approve)},
 		api.OpUnlockPage:  {[]string{l, u}, 0, done[api.Auth]((*call).unlockPage)},
-		api.OpPage:        {[]string{h, u}, 0, (*call).page}, // held too: a restore asks
+		api.OpPage:        {[]string{h, l, u}, 0, (*call).page}, // held and locked too: a restore asks, and who waits for the vaults
 		api.OpPasskeyAdd:  {open, 2, tell[api.PasskeyAdd]((*call).passkeyAdd)},
 		api.OpPasskeyEnd:  {open, 0, tell[api.RequestID]((*call).passkeyWait)},
 		api.OpPasskeys:    {open, 0, (*call).passkeys},
@@ -65,7 +65,7 @@ func handlers() map[api.Op]handler {
 		api.OpPIN:         {all, 0, (*call).pin},
 		api.OpPINSet:      {open, 2, done[api.Auth]((*call).pinSet)},
 		api.OpPINRemove:   {open, 1, done[api.Auth]((*call).pinRemove)},
-		api.OpDeny:        {open, 0, done[api.RequestID]((*call).deny)},
+		api.OpDeny:        {[]string{l, u}, 0, done[api.RequestID]((*call).deny)},
 		api.OpUnmute:      {open, 0, done[api.RequestID]((*call).unmute)},
 		api.OpAuditList:   {open, 0, tell[api.AuditFilter]((*call).auditList)},
 		api.OpAuditVerify: {[]string{h, l, u}, 0, (*call).auditVerify},
@@ -238,7 +238,7 @@ func (c *call) requests(in api.RequestList) ([]api.Pending, error) {
 		if err != nil {
 			return nil, err
 		}
-		if p.Raw = nil; special[p.ID] || !in.All && t.State != approve.Pending {
+		if p.Raw = nil; special[p.ID] || !in.All && t.State != approve.Pending || c.s.Account.State() == api.StateLocked && !t.Unlock {
 			continue
 		}
 		out = append(out, p)
@@ -248,6 +248,9 @@ func (c *call) requests(in api.RequestList) ([]api.Pending, error) {
 
 func (c *call) request(in api.RequestID) (api.Pending, error) {
 	t, err := c.s.Broker.Request(in.ID)
+	if err == nil && !t.Unlock && c.s.Account.State() == api.StateLocked {
+		err = fault.New(fault.Locked, "request", in.ID, "the vaults are locked").WithHint("run `thumbturn unlock` in a terminal")
+	}
 	if err != nil {
 		return api.Pending{}, err
 	}
@@ -260,7 +263,7 @@ func pending(t approve.Ticket) (api.Pending, error) {
 		return api.Pending{}, fault.Wrap(fault.Internal, "requests", t.ID, err)
 	}
 	p := described(r)
-	p.State, p.Rules, p.Why, p.Lease, p.Raw = string(t.State), t.Rules, t.Why, t.Lease.Milliseconds(), t.Raw
+	p.State, p.Rules, p.Why, p.Lease, p.Raw, p.Unlock = string(t.State), t.Rules, t.Why, t.Lease.Milliseconds(), t.Raw, t.Unlock
 	return p, nil
 }
 

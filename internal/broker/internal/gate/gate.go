@@ -52,6 +52,8 @@ type Gate struct {
 	// Acts is held by whoever acts on the account itself, and given back while a
 	// person is asked.
 	Acts sync.Locker
+	// Locks opens the vaults for a request that was asked while locked. Nil opens none.
+	Locks Locks
 }
 
 // requestLife is how long a request may wait for a person.
@@ -127,7 +129,7 @@ func (b *Gate) Ask(ctx context.Context, who identity.Caller, a Ask, t approve.Ti
 	if err := b.Desk.Park(t); err != nil {
 		return approve.Proof{}, nil, err
 	}
-	if !b.Book.Keys.Unlocked() && b.Book.Ledger.Held() == "" { // a lock came in between
+	if !t.Unlock && !b.Book.Keys.Unlocked() && b.Book.Ledger.Held() == "" { // a lock came in between
 		b.Desk.Clear()
 	}
 	var req canon.Request
@@ -137,7 +139,9 @@ func (b *Gate) Ask(ctx context.Context, who identity.Caller, a Ask, t approve.Ti
 	ev := canon.Event{Type: canon.EventRequest, Request: t.ID, Digest: &t.Digest, Action: req.Action, Outcome: "pending",
 		Kind: string(who.Kind()), Agent: who.Label(), Root: who.Root().String(), Rules: t.Rules, Raw: t.Raw}
 	for _, s := range req.Subjects {
-		ev.Refs, ev.Vaults, ev.Items = append(ev.Refs, s.Ref), append(ev.Vaults, s.Vault), append(ev.Items, s.Item)
+		if ev.Refs = append(ev.Refs, s.Ref); !t.Unlock {
+			ev.Vaults, ev.Items = append(ev.Vaults, s.Vault), append(ev.Items, s.Item)
+		}
 	}
 	b.Book.Ledger.Later(ev)
 	_, proof, opened, err := b.Await(ctx, a, t, t.Owner, t.Match)
@@ -169,6 +173,8 @@ func (b *Gate) Await(ctx context.Context, a Ask, t approve.Ticket, who string, m
 		return t, approve.Proof{}, nil, parked
 	case state == approve.Approved || state == approve.Used:
 		return b.Desk.Take(t.ID, who, m)
+	case state == approve.Opened:
+		return t, approve.Proof{}, nil, nil
 	case state == approve.Locked:
 		b.Book.Ledger.Later(canon.Event{Type: canon.EventDecision, Request: t.ID, Digest: &t.Digest, Outcome: "locked"})
 		return b.Desk.Take(t.ID, who, m) // says so
@@ -200,6 +206,10 @@ func (b *Gate) Approve(ctx context.Context, who identity.Caller, id string, a An
 	t, err := b.Desk.Get(id)
 	if err != nil {
 		return err
+	}
+	if t.Unlock { // what is typed here opens no session
+		return fault.New(fault.Locked, "approve", id, "it waits for the vaults to be opened").
+			WithHint("a passkey opens them and approves it: thumbturn approve --page; or run `thumbturn unlock`, and it is asked in full")
 	}
 	yes := approve.Gesture{Source: a.Source, Lease: a.Lease}
 	if a.Typed == canon.SlotPIN {

@@ -45,6 +45,8 @@ func (b *Gate) Question(ids []string, l approve.Lease) (approve.Ceremony, error)
 			return approve.Ceremony{}, fault.New(fault.Conflict, "approve", id, "the request is "+string(t.State))
 		case len(about.tickets) > 0 && t.Owner != about.tickets[0].Owner:
 			return approve.Ceremony{}, fault.New(fault.Denied, "approve", id, "requests of different sessions are not answered together")
+		case len(about.tickets) > 0 && t.Unlock != about.tickets[0].Unlock, !t.Unlock && !b.Book.Keys.Unlocked() && b.Book.Ledger.Held() == "":
+			return approve.Ceremony{}, open.ErrLocked
 		}
 		if err := b.Desk.MayGive(t, l); err != nil {
 			return approve.Ceremony{}, err
@@ -60,8 +62,11 @@ func (b *Gate) Question(ids []string, l approve.Lease) (approve.Ceremony, error)
 	if err := answer.Check(); err != nil {
 		return approve.Ceremony{}, fault.Wrap(fault.Usage, "approve", "", err)
 	}
-	raw := canon.Encode(answer)
-	return b.Touches.Begin(approve.Ceremony{Challenge: canon.AnswerDigest(raw), Raw: raw, Plan: roster.Plan(needs), For: about})
+	raw, plan := canon.Encode(answer), roster.Plan(needs)
+	if about.tickets[0].Unlock {
+		plan = roster.UnlockPlan()
+	}
+	return b.Touches.Begin(approve.Ceremony{Challenge: canon.AnswerDigest(raw), Raw: raw, Plan: plan, For: about})
 }
 
 // Signer checks the signatures of one passkey over a ceremony's challenge, by the
@@ -108,6 +113,9 @@ func (b *Gate) Answer(ctx context.Context, c approve.Ceremony, touches []Touched
 	}
 	signed := touches[0].Assertion
 	signed.Answer = c.Raw
+	if b.Unlocks(c) { // by a passkey that gives no key, nothing opens
+		return true, b.unlocked(ctx, c, about, touch, signed)
+	}
 	if !a.PRF {
 		return false, b.signed(about, approve.Signed{Assertion: signed, Lease: about.lease})
 	}

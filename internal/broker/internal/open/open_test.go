@@ -255,9 +255,10 @@ func TestPermitMatrix(t *testing.T) {
 		"verdict of another": {std, policy.Allow, nil, func(v *policy.Verdict, _ *approve.Proof, _ *ledger.Intent, _ *[]byte) {
 			v.Digest = canon.RequestDigest(other)
 		}, false, false},
-		"no intent":    {std, policy.Allow, nil, func(_ *policy.Verdict, _ *approve.Proof, in *ledger.Intent, _ *[]byte) { *in = ledger.Intent{} }, false, false},
-		"zero proof":   {std, policy.Ask, gest(), func(_ *policy.Verdict, p *approve.Proof, _ *ledger.Intent, _ *[]byte) { *p = approve.Proof{} }, false, false},
-		"request swap": {std, policy.Allow, nil, func(_ *policy.Verdict, _ *approve.Proof, _ *ledger.Intent, raw *[]byte) { *raw = other }, false, false},
+		"no intent":      {std, policy.Allow, nil, func(_ *policy.Verdict, _ *approve.Proof, in *ledger.Intent, _ *[]byte) { *in = ledger.Intent{} }, false, false},
+		"zero proof":     {std, policy.Ask, gest(), func(_ *policy.Verdict, p *approve.Proof, _ *ledger.Intent, _ *[]byte) { *p = approve.Proof{} }, false, false},
+		"request swap":   {std, policy.Allow, nil, func(_ *policy.Verdict, _ *approve.Proof, _ *ledger.Intent, raw *[]byte) { *raw = other }, false, false},
+		"by names alone": {Record{Subject: canon.Subject{Ref: std.Ref, Tier: canon.TierStandard}}, policy.Allow, nil, nil, false, false},
 		"not canonical": {std, policy.Allow, nil, func(_ *policy.Verdict, _ *approve.Proof, _ *ledger.Intent, raw *[]byte) {
 			*raw = append([]byte(" "), *raw...)
 		}, false, false},

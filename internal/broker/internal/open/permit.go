@@ -41,6 +41,8 @@ func Grant(raw []byte, v policy.Verdict, p approve.Proof, in ledger.Intent, g *G
 	}
 	d := canon.RequestDigest(raw)
 	switch {
+	case !r.Resolved():
+		return refuse("the request names what nobody looked up")
 	case v.Digest != d || v.Decision != policy.Allow && v.Decision != policy.Ask:
 		return refuse("the verdict is not for this request")
 	case !in.Covers(d):

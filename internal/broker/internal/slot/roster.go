@@ -115,6 +115,19 @@ func (r Roster) Plan(needs []string) [][]string {
 	return slices.Collect(slices.Chunk(names, Salted))
 }
 
+// UnlockPlan is Plan for the session, and for the guarded vault where there is one and
+// the same touch evaluates its salt. Which vaults a name lies in is not known while
+// locked: with several, what is in them takes a touch of its own afterwards.
+func (r Roster) UnlockPlan() [][]string {
+	guarded := slices.DeleteFunc(r.Guarded(), func(name string) bool { return name == "account" })
+	if len(guarded) == 1 {
+		if plan := r.Plan([]string{"session", guarded[0]}); len(plan) == 1 {
+			return plan
+		}
+	}
+	return r.Plan([]string{"session"})
+}
+
 // Reach finds the slot by which a Way opens a compartment.
 func (r Roster) Reach(w Way, name string) (canon.Slot, canon.SlotHeader, bool) {
 	if s, h, ok := r.Slot(w, name); ok {

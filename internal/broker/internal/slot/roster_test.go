@@ -100,6 +100,37 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// One touch unlocks, and opens the guarded vault where there is one that all passkeys
+// have a slot for.
+func TestUnlockPlan(t *testing.T) {
+	several, _, _, _ := built(t)
+	single := func(every bool) Roster {
+		m := &maker{t: t}
+		p, q := m.passkey("p", true), m.passkey("q", true)
+		m.compartment("session", m.slot(way(p), "session"), m.slot(way(q), "session"))
+		m.compartment("account", m.slot(way(p), "account"), m.slot(way(q), "account"))
+		to := []string{m.slot(way(p), "v")}
+		if every {
+			to = append(to, m.slot(way(q), "v"))
+		}
+		m.compartment("v", to...)
+		return m.r
+	}
+	for name, c := range map[string]struct {
+		r    Roster
+		want [][]string
+	}{
+		"one vault":                      {single(true), [][]string{{"session", "v"}}},
+		"one that not all have":          {single(false), [][]string{{"session"}}},
+		"several":                        {several.r, [][]string{{"session"}}},
+		"a roster without a guarded one": {Roster{Roster: canon.Roster{Authenticators: single(true).Authenticators}}, [][]string{{"account"}}},
+	} {
+		if diff := cmp.Diff(c.want, c.r.UnlockPlan()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 func TestReach(t *testing.T) {
 	m, p, q, badge := built(t)
 	typed := Way{Kind: canon.SlotPresence}

@@ -69,7 +69,12 @@ const Canon = (() => {
     const file = (hash, id) => 'sha256 ' + escape(hash) + (id === '' ? '' : ', file ' + escape(id));
     if (r.test_home) add(enforced, 'home', 'TEST HOME: not for real secrets');
     add(enforced, 'action', escape(r.action) + ' — ' + gradeWords(r.place.grade));
+    if (r.unlock) add(enforced, 'unlock', 'THE VAULTS ARE LOCKED: this opens them too, until they lock again');
     for (const s of r.subjects || []) {
+      if (/^0*$/.test(s.record)) {
+        add(enforced, 'secret', escape(s.ref) + '  (by its name: what lies there is known once the vaults are open)');
+        continue;
+      }
       add(enforced, 'secret', escape(s.ref) + '  (' + escape(s.tier) + ', revision ' + s.revision +
         ', last changed by ' + escape(s.writer) + ')');
     }

@@ -149,7 +149,7 @@
     return { ...q, r, digest, code, q: q.code, sound: code === q.code && r.v === 1 && r.id === q.id };
   };
 
-  const session = (m) => JSON.stringify([m.r.caller.kind, m.r.caller.root, m.r.caller.uid, m.r.aud]);
+  const session = (m) => JSON.stringify([m.r.caller.kind, m.r.caller.root, m.r.caller.uid, m.r.aud, m.r.unlock === true]);
 
   // together is how long after the first of a set another still joins it, in
   // milliseconds: nothing joins what a person is reading.
@@ -220,7 +220,8 @@
 
   const actions = (members) => {
     const many = members.length > 1;
-    const yes = press(button(many ? 'Approve all ' + members.length + ' once' : 'Approve once', 'main'), () => approve(members), true);
+    const first = members[0].r.unlock ? 'Unlock, and approve' : 'Approve';
+    const yes = press(button(first + (many ? ' all ' + members.length : '') + ' once', 'main'), () => approve(members), true);
     const no = press(button(many ? 'Deny all' : 'Deny'), () => deny(members));
     const silence = press(button('Deny and mute 10 min'), () => mute(members));
     if (!state.passkeys?.length) {
@@ -296,7 +297,7 @@
       }
       arm();
     }
-    $('waiting').hidden = s.state !== 'unlocked';
+    $('waiting').hidden = s.state !== 'unlocked' && members.length === 0;
     let none = $('none');
     if (!none) $('waiting').append(none = el('p', { id: 'none', class: 'quiet' }, 'Nothing waits. This page shows the next request by itself.'));
     none.hidden = now.length > 0;
@@ -373,7 +374,8 @@
 
   const drawGate = (s) => {
     if (view === 'enrol') return; // it draws itself, step by step
-    const key = s.state + ' ' + view + ' ' + (s.passkeys?.length > 0);
+    const waits = s.requests?.length > 0; // for the vaults to be opened
+    const key = [s.state, view, s.passkeys?.length > 0, waits].join(' ');
     if ($('gate').dataset.key === key) return;
     $('gate').dataset.key = key;
     $('gate').hidden = true;
@@ -381,6 +383,8 @@
       gate('Held', para('The ledger on this disk is not the one that this device signed last: something was rolled back or forked. Nothing opens until it is restored. Run thumbturn status at a terminal.'));
     } else if (s.state === 'empty') {
       gate('Nothing here yet', para('This home has no account. Run thumbturn init at a terminal.'));
+    } else if (s.state !== 'unlocked' && view !== 'unlock' && waits) {
+      // What waits says itself that the vaults are locked, and opens them.
     } else if (s.state !== 'unlocked' && (view !== 'unlock' || !s.passkeys?.length)) {
       // A passkey unlocks for a terminal that asks: this page was not opened for one.
       gate('Locked', para('The vaults are locked. Unlock them at a terminal: thumbturn unlock' + (s.passkeys?.length ? ' --passkey.' : '.')));

@@ -21,7 +21,8 @@ const Show = (() => {
   const refs = (r) => (r.subjects || []).map((s) => escape(s.ref));
 
   // title says in a few of our own words what happens.
-  const title = (r) => {
+  const title = (r) => (r.unlock ? 'Unlock the vaults. ' : '') + happens(r);
+  const happens = (r) => {
     const n = (r.subjects || []).length;
     const values = n === 1 ? 'a secret' : n + ' secrets';
     switch (r.place.grade) {
@@ -50,8 +51,9 @@ const Show = (() => {
   // with the same key say the same.
   const glance = (r) => [
     { label: 'Who', key: [who(r.caller), r.principal], show: () => [outside(who(r.caller)), r.principal.value === '' ? null : [', for ', said(r.principal)]] },
-    { label: 'Wants', key: [refs(r), r.place.grade], show: () => [
+    { label: 'Wants', key: [refs(r), r.place.grade, r.unlock], show: () => [
       refs(r).map((ref) => el('div', {}, outside(ref, { class: 'mono' }))),
+      r.unlock ? el('div', { class: 'grade heavy' }, 'opens all vaults too, until they lock again') : null,
       el('div', { class: 'grade ' + (Object.hasOwn(weights, r.place.grade) ? weights[r.place.grade] : 'heavy') }, gradeWords(r.place.grade))] },
     { label: isChange(r.place) ? 'Changes' : 'For', key: target(r), show: () => target(r).map((t) => el('div', {}, outside(t, { class: 'mono' }))) },
     { label: 'Why', key: r.purpose, show: () => r.purpose.value === '' ? el('span', { class: 'quiet' }, 'no reason given') : said(r.purpose) },

@@ -51,6 +51,7 @@ type (
 		Head      string    `json:"head"`
 		Issued    int64     `json:"issued"`
 		Expires   int64     `json:"expires"`
+		Unlock    bool      `json:"unlock,omitempty"`
 	}
 	// Asker is who asks.
 	Asker struct {
@@ -139,6 +140,21 @@ type (
 		Lease    *Terms `json:"lease,omitempty"`
 	}
 )
+
+// ByName is the request as it was asked while the vaults were locked, when nothing was
+// known of its subjects but their references; false where it was asked otherwise.
+func (r Request) ByName() (raw []byte, ok bool) {
+	if !r.Unlock {
+		return nil, false
+	}
+	names := make([]Subject, len(r.Subjects))
+	for i, s := range r.Subjects {
+		names[i].Ref = s.Ref
+	}
+	r.Subjects = names
+	raw, err := json.Marshal(r)
+	return raw, err == nil
+}
 
 // maxAnswered bounds the requests of one answer.
 const maxAnswered = 8

@@ -150,7 +150,11 @@ func (p *Approvals) check(n int64, signer Signer, body []byte) error {
 		return form.Fail(BadApproval, "", "the request is for another device")
 	}
 	if e.Proof != nil {
-		if err := p.evidence(n, signer, *e.Digest, r, ev, sha256.Sum256(e.Proof)); err != nil {
+		d := *e.Digest
+		if named, ok := r.ByName(); ok && e.Type == eventIntent { // that is what was shown and signed
+			d = form.Digest(domainRequest, named)
+		}
+		if err := p.evidence(n, signer, d, r, ev, sha256.Sum256(e.Proof)); err != nil {
 			return err
 		}
 	}
