@@ -128,8 +128,9 @@ func report(home api.Home, err error) int {
 // run serves a home until the end. The returned function, if any, replaces the
 // process image.
 func run(home api.Home, m mode, inherited []string) (again func() error, err error) {
-	p := &process{home: home, mode: m, started: time.Now(), end: make(chan ending, 1), outside: &outside{reader: newReader(m)},
+	p := &process{home: home, mode: m, started: time.Now(), end: make(chan ending, 1), outside: &outside{},
 		pages: &web.Pages{Dir: home.Config, Clock: clock{}, Log: logf}}
+	p.outside.reader = p.newReader()
 	if err := p.hold(inherited); err != nil {
 		return nil, err
 	}
