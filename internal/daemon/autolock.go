@@ -35,10 +35,14 @@ func (o *outside) set(on []string, note string) {
 	o.on, o.note = on, note
 }
 
-func (o *outside) get() (on []string, note string) {
+// locks is that part of what status shows which comes from outside.
+func (o *outside) locks() api.AutoLock {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.on, o.note
+	if len(o.on) == 0 && o.note == "" {
+		return api.AutoLock{Why: "the system has not been heard yet"}
+	}
+	return api.AutoLock{On: o.on, Why: o.note}
 }
 
 // unused locks when the vaults have been unused for too long.
@@ -89,8 +93,6 @@ func (p *process) locks(st *api.Status) {
 	if p.account.State() == api.StateUnlocked {
 		after = p.account.After()
 	}
+	st.Locks = p.outside.locks()
 	st.Locks.After = after.Milliseconds()
-	if st.Locks.On, st.Locks.Why = p.outside.get(); len(st.Locks.On) == 0 && st.Locks.Why == "" {
-		st.Locks.Why = "the system has not been heard yet"
-	}
 }
