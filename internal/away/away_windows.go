@@ -10,6 +10,13 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+const (
+	currentSession = 0xFFFFFFFF // WTS_CURRENT_SESSION
+	sessionInfoEx  = 25         // WTSSessionInfoEx
+	byCallback     = 2          // DEVICE_NOTIFY_CALLBACK
+	suspends       = 4          // PBT_APMSUSPEND
+)
+
 // Run follows until ctx ends. The end of the session ends this process too, so that
 // there is nobody left to tell of it.
 func (w Watch) Run(ctx context.Context) {

@@ -1,14 +1,7 @@
 package away
 
-// What Windows calls things, and how it lays them out, on the 64-bit systems that we
-// build for (wtsapi32.h, powrprof.h, winuser.h).
-
-const (
-	currentSession = 0xFFFFFFFF // WTS_CURRENT_SESSION
-	sessionInfoEx  = 25         // WTSSessionInfoEx
-	byCallback     = 2          // DEVICE_NOTIFY_CALLBACK
-	suspends       = 4          // PBT_APMSUSPEND
-)
+// How Windows lays things out, on the 64-bit systems that we build for (wtsapi32.h,
+// winuser.h).
 
 // sessionInfo is the beginning of WTSINFOEXW at level 1; the names and times behind it
 // are not looked at.

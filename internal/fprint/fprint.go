@@ -1,3 +1,5 @@
+//go:build linux || darwin
+
 // Package fprint asks the machine's fingerprint service whether a finger of one user
 // was put on the reader: fprintd on Linux, LocalAuthentication (Touch ID) on macOS.
 //
@@ -6,7 +8,7 @@
 // that does. On Linux only the owner of the service's name is heard, about a reader
 // that it has reserved for us alone. On macOS the word comes into this process by a
 // library of the system's, which whoever can change this process can change; that part
-// compiles, and was tried on no Mac. Elsewhere every call refuses.
+// compiles, and was tried on no Mac. Windows has package winhello instead.
 package fprint
 
 import (
