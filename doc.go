@@ -19,7 +19,8 @@
 //	          slot,sink,...})                                           the waist
 //	floor 2b  internal/{identity,approve,ledger,device}                 durable facts
 //	floor 2a  internal/store (+ sqlite, storetest)                      ciphertext and hashes
-//	          internal/{kernel,logind,desktop,tpm,config}               what the system says and keeps; settings
+//	          internal/{kernel,logind,away,fprint,winhello,desktop,
+//	          tpm,config}                                              what the system says and keeps; settings
 //	floor 1   internal/{policy,sealed,canon,proof,agent,project,
 //	          foreign,archive}                                          pure: no I/O, no clock, no goroutine
 //	floor 0   ref  api  internal/{fault,mask,dotenv,atomicfile,term,

@@ -53,9 +53,9 @@ var floors = []floor{
 		nil, "words import nothing of ours"},
 	{"1", []string{"internal/policy", "internal/sealed", "internal/canon", "internal/proof", "internal/proof/internal/*", "internal/agent", "internal/project", "internal/foreign", "internal/archive"},
 		[]string{"0"}, "rules are pure and know only words"},
-	{"2a", []string{"internal/kernel", "internal/logind", "internal/logind/logindtest", "internal/fprint", "internal/fprint/fprinttest", "internal/tpm", "internal/tpm/tpmtest", "internal/desktop", "internal/config", "internal/store", "internal/store/sqlite", "internal/store/storetest"},
+	{"2a", []string{"internal/kernel", "internal/logind", "internal/logind/logindtest", "internal/away", "internal/winhello", "internal/fprint", "internal/fprint/fprinttest", "internal/tpm", "internal/tpm/tpmtest", "internal/desktop", "internal/config", "internal/store", "internal/store/sqlite", "internal/store/storetest"},
 		[]string{"0", "1"}, "what the system and the disk hold knows no caller, no ledger and no key"},
-	{"2b", []string{"internal/identity", "internal/approve", "internal/approve/approvetest", "internal/ledger", "internal/device"},
+	{"2b", []string{"internal/identity", "internal/approve", "internal/approve/hello", "internal/approve/approvetest", "internal/ledger", "internal/device"},
 		[]string{"0", "1", "2a"}, "durable facts stand side by side; the broker alone brings them together"},
 	{"3", []string{"internal/broker", "internal/broker/into", "internal/broker/sign", "internal/broker/handoff",
 		"internal/broker/reveal", "internal/broker/answer", "internal/broker/account", "internal/broker/vault", "internal/broker/grant", "internal/broker/lease", "internal/broker/passkey", "internal/broker/ways", "internal/broker/internal/gate", "internal/broker/internal/slot", "internal/broker/internal/open", "internal/broker/internal/sink",
@@ -120,6 +120,7 @@ var sideways = []struct{ from, to, reason string }{
 	{"internal/broker/internal/pace", "internal/broker/internal/open", "what is refused at a lock is locked"},
 	{"internal/broker/account", "internal/broker", "it makes the one broker of its account"},
 	{"internal/broker/account", "internal/broker/internal/*", "an account's life is its statements and its keyring"},
+	{"internal/approve/hello", "internal/approve", "what Windows Hello signs is checked as what a page gives"},
 	{"internal/ledger", "internal/device", "the device signs the head and keeps its pin"},
 	{"demo", "demo/*", "the story, and what it is played with"},
 	{"demo/browser", "demo/session", "a browser leads a session of its own, to be ended whole"},
@@ -207,6 +208,7 @@ var dependencies = map[string]struct {
 	"github.com/cedar-policy/cedar-go": {[]string{"internal/policy"}, "the policy language: default deny, forbid wins"},
 	"github.com/chromedp/cdproto":      {[]string{"tests", "internal/door/web/webtest", "demo/browser"}, "the browser's virtual authenticators"},
 	"github.com/chromedp/chromedp":     {[]string{"tests", "internal/door/web/webtest", "demo/browser"}, "the approval page in a real browser"},
+	"github.com/ebitengine/purego":     {[]string{"internal/away", "internal/fprint", "internal/winhello"}, "libraries of macOS and Windows, without cgo"},
 	"github.com/go-webauthn/webauthn":  {[]string{"internal/approve"}, "the first of two checks of what passkeys answer"},
 	"github.com/godbus/dbus/v5":        {[]string{"internal/logind", "internal/logind/logindtest", "internal/desktop", "internal/fprint", "internal/fprint/fprinttest", "tests"}, "the buses: logind tells of suspend, screen lock and logout; the desktop is told that a request waits; fprintd says whether a finger matched"},
 	"github.com/google/go-cmp":         {[]string{"tests", "internal/store/storetest"}, "differences in tests"},
@@ -221,6 +223,10 @@ var dependencies = map[string]struct {
 	"modernc.org/sqlite":               {[]string{"internal/store/sqlite"}, "SQLite without cgo"},
 	"pgregory.net/rapid":               {[]string{"tests"}, "properties in tests"},
 }
+
+// elsewhere are the modules that a Linux binary would not be static with: only files
+// of other systems may import them.
+var elsewhere = []string{"github.com/ebitengine/purego"}
 
 // ---- the tree ----
 
@@ -862,6 +868,16 @@ func dependencyRule(t *tree) []string {
 			}
 		}
 	}
+	for _, r := range t.sorted() {
+		for _, f := range r.files {
+			for _, spec := range f.ast.Imports {
+				i, _ := strconv.Unquote(spec.Path.Value)
+				if m := t.moduleOf(i); slices.Contains(elsewhere, m) && !matches([]string{"*_darwin.go", "*_windows.go"}, f.name) {
+					bad = append(bad, fmt.Sprintf("%s imports %s: only files for macOS or Windows alone may import %s", path.Join(r.path, f.name), i, m))
+				}
+			}
+		}
+	}
 	if t.whole() {
 		for _, m := range slices.Sorted(maps.Keys(dependencies)) {
 			if !used[m] {
@@ -1049,6 +1065,7 @@ func TestRulesTurnRed(t *testing.T) {
 			"internal/fault imports example.com/stranger/deep of module \"example.com/stranger\", which is not on the reviewed list",
 			"internal/fault imports github.com/google/go-cmp/cmp: github.com/google/go-cmp is for tests, internal/store/storetest only",
 			"internal/fault imports modernc.org/sqlite: modernc.org/sqlite is for internal/store/sqlite only",
+			"internal/fprint/touch.go imports github.com/ebitengine/purego/objc: only files for macOS or Windows alone may import github.com/ebitengine/purego",
 		}},
 		{"replace", replaceRule, []string{
 			"go.mod replaces golang.org/x/sys by ../sys: what it names must be what is built",

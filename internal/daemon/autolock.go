@@ -9,8 +9,6 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/account"
 	"github.com/thumbturn/thumbturn/internal/config"
 	"github.com/thumbturn/thumbturn/internal/desktop"
-	"github.com/thumbturn/thumbturn/internal/fprint"
-	"github.com/thumbturn/thumbturn/internal/logind"
 )
 
 // look is how often the idle time is looked at, at least: a timer stands still in
@@ -21,27 +19,30 @@ const look = 5 * time.Second
 // told what waits, and the fingerprint reader.
 type outside struct {
 	desktop *desktop.Desktop
-	reader  *fprint.Reader
+	reader  verifier
 
-	mu    sync.Mutex
-	state logind.State
+	mu   sync.Mutex
+	on   []string // reasons that are heard
+	note string   // what is missing; "" with no reason heard says that nothing is known yet
 }
 
-func (o *outside) set(s logind.State) {
+func (o *outside) set(on []string, note string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.state != s {
-		o.state = s
-		if s.Note != "" {
-			logf("automatic lock: %s", s.Note)
-		}
+	if note != "" && note != o.note {
+		logf("automatic lock: %s", note)
 	}
+	o.on, o.note = on, note
 }
 
-func (o *outside) get() logind.State {
+// locks is that part of what status shows which comes from outside.
+func (o *outside) locks() api.AutoLock {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.state
+	if len(o.on) == 0 && o.note == "" {
+		return api.AutoLock{Why: "the system has not been heard yet"}
+	}
+	return api.AutoLock{On: o.on, Why: o.note}
 }
 
 // unused locks when the vaults have been unused for too long.
@@ -92,12 +93,6 @@ func (p *process) locks(st *api.Status) {
 	if p.account.State() == api.StateUnlocked {
 		after = p.account.After()
 	}
+	st.Locks = p.outside.locks()
 	st.Locks.After = after.Milliseconds()
-	s := p.outside.get()
-	if s.Up {
-		st.Locks.On = logind.Reasons()
-	}
-	if st.Locks.Why = s.Note; s == (logind.State{}) {
-		st.Locks.Why = "logind has not been heard yet"
-	}
 }

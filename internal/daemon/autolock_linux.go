@@ -14,5 +14,11 @@ func (p *process) listenOutside(ctx context.Context) {
 	if p.mode.system {
 		uid = p.mode.human
 	}
-	logind.Watch{Address: logind.SystemBus, UID: uid, Lock: p.lockFor, Say: p.outside.set, Retry: 15 * time.Second}.Run(ctx)
+	logind.Watch{Address: logind.SystemBus, UID: uid, Lock: p.lockFor, Retry: 15 * time.Second, Say: func(s logind.State) {
+		var on []string
+		if s.Up {
+			on = logind.Reasons()
+		}
+		p.outside.set(on, s.Note)
+	}}.Run(ctx)
 }

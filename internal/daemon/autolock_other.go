@@ -5,10 +5,11 @@ package daemon
 import (
 	"context"
 
-	"github.com/thumbturn/thumbturn/internal/logind"
+	"github.com/thumbturn/thumbturn/internal/away"
 )
 
-// listenOutside hears nothing here yet.
-func (p *process) listenOutside(context.Context) {
-	p.outside.set(logind.State{Note: "suspend, screen lock and logout are not heard on this system"})
+// listenOutside locks before a sleep, and when the screen is locked, as far as this
+// system tells.
+func (p *process) listenOutside(ctx context.Context) {
+	away.Watch{Lock: p.lockFor, Say: func(s away.State) { p.outside.set(s.On(), s.Note) }}.Run(ctx)
 }

@@ -128,8 +128,9 @@ func report(home api.Home, err error) int {
 // run serves a home until the end. The returned function, if any, replaces the
 // process image.
 func run(home api.Home, m mode, inherited []string) (again func() error, err error) {
-	p := &process{home: home, mode: m, started: time.Now(), end: make(chan ending, 1), outside: &outside{reader: newReader(m)},
+	p := &process{home: home, mode: m, started: time.Now(), end: make(chan ending, 1), outside: &outside{},
 		pages: &web.Pages{Dir: home.Config, Clock: clock{}, Log: logf}}
+	p.outside.reader = p.newReader()
 	if err := p.hold(inherited); err != nil {
 		return nil, err
 	}
@@ -235,7 +236,7 @@ func (p *process) assemble() error {
 	}
 	p.starter = whoStarted(identity.New(kernel, p.mode.options(false)), p.again)
 	who := func(test bool) *identity.Registry { return identity.New(kernel, p.mode.options(test)) }
-	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{p.started}, Rand: rand.Reader, After: p.after, Page: p.pages.Choose, TPM: tpm.New(), Finger: p.finger,
+	acc, b, err := account.Open(ctx, account.Options{Store: p.db, Device: dev, Who: who, Clock: clock{}, Rand: rand.Reader, After: p.after, Page: p.pages.Choose, TPM: tpm.New(), Finger: p.finger,
 		Files:   account.Files{Data: p.home.Data, Config: p.home.Config, Copy: p.db.Backup},
 		Started: canon.Event{Action: "start", Outcome: "done", Reason: "started by " + p.starter.String(), Agent: p.starter.agent}})
 	if err != nil {
@@ -350,12 +351,12 @@ func (p *process) status() api.Status {
 }
 
 // clock is the system's two clocks.
-type clock struct{ start time.Time }
+type clock struct{}
 
 // Now is what the wall clock shows, without the running time that Go adds to it,
 // compares by, and stops in suspend.
-func (clock) Now() time.Time             { return time.Now().Round(0) }
-func (c clock) SinceBoot() time.Duration { return sinceBoot(c.start) }
+func (clock) Now() time.Time           { return time.Now().Round(0) }
+func (clock) SinceBoot() time.Duration { return sinceBoot() }
 
 func logf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().UTC().Format(time.RFC3339)+" "+format+"\n", args...)

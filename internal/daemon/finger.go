@@ -2,24 +2,15 @@ package daemon
 
 import (
 	"context"
-	"os/user"
-	"strconv"
 
 	"github.com/thumbturn/thumbturn/internal/config"
-	"github.com/thumbturn/thumbturn/internal/fprint"
-	"github.com/thumbturn/thumbturn/internal/logind"
 )
 
-// newReader is the fingerprint reader of the machine, for the human who is served.
-func newReader(m mode) *fprint.Reader {
-	r := &fprint.Reader{Address: logind.SystemBus}
-	if m.system {
-		r.User = strconv.Itoa(m.human) // whoever has no name has no finger either
-		if u, err := user.LookupId(r.User); err == nil {
-			r.User = u.Username
-		}
-	}
-	return r
+// verifier asks the system whether the human is there.
+type verifier interface {
+	// Verify returns nil where it says so, and an error for anything else. tell hears
+	// what the human is to do.
+	Verify(ctx context.Context, tell func(string)) error
 }
 
 // finger is what a gesture by what was typed takes too, by the settings of this moment.

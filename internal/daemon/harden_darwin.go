@@ -23,6 +23,12 @@ func closeFrom(fd int) {
 	}
 }
 
-// sinceBoot is the time since start here; it may stop in suspend, so the wall
-// clock alone bounds what lives through one.
-func sinceBoot(start time.Time) time.Duration { return time.Since(start) }
+// sinceBoot is mach_continuous_time: it goes on in sleep and cannot be set, unlike
+// CLOCK_MONOTONIC, which follows the wall clock here, and Go's own, which stops.
+func sinceBoot() time.Duration {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC_RAW, &ts) != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}

@@ -26,7 +26,7 @@ func harden() {
 func closeFrom(fd int) { _ = unix.CloseRange(uint(fd), ^uint(0), unix.CLOSE_RANGE_CLOEXEC) }
 
 // sinceBoot is CLOCK_BOOTTIME: it goes on in suspend.
-func sinceBoot(time.Time) time.Duration {
+func sinceBoot() time.Duration {
 	var ts unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
 		return 0

@@ -25,12 +25,6 @@ const (
 	answers   = 10 * time.Second // for one answer of the service
 )
 
-// patience is how long one finger is waited for, where nothing else is said.
-const patience = 20 * time.Second
-
-// tries is how many wrong fingers one verification takes.
-const tries = 3
-
 // What is told while a finger is awaited. The service has no say in the words.
 const (
 	now    = "now the finger: touch the fingerprint reader"
@@ -70,14 +64,7 @@ func (r *Reader) Verify(ctx context.Context, tell func(string)) (err error) {
 		}
 		say = wrong
 	}
-	return fault.New(fault.Denied, op, "", "the finger did not match")
-}
-
-func (r *Reader) patience() time.Duration {
-	if r.Patience > 0 {
-		return r.Patience
-	}
-	return patience
+	return mismatch()
 }
 
 // Present tells which reader there is, and how many fingers are enrolled. It asks for
@@ -189,14 +176,14 @@ func (t *talk) finger(ctx context.Context, patience time.Duration, say string, t
 	}
 	defer t.end(ctx, device+".VerifyStop")
 	tell(say)
-	late := time.NewTimer(patience)
-	defer late.Stop()
+	over := time.NewTimer(patience)
+	defer over.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return false, gaveUp()
-		case <-late.C:
-			return false, fault.New(fault.Denied, op, "", "no finger came in time")
+		case <-over.C:
+			return false, late()
 		case s, ok := <-t.signals:
 			if !ok {
 				return false, gone()
@@ -237,25 +224,15 @@ func judge(body []any) (match, over bool, err error) {
 			return false, false, nil
 		}
 	case "verify-disconnected":
-		return false, true, fault.New(fault.Unavailable, op, "", "the fingerprint reader was unplugged")
+		return false, true, unplugged()
 	}
 	return false, true, odd()
 }
 
-const op = "fingerprint"
-
-func odd() error {
-	return fault.New(fault.Unavailable, op, "", "the fingerprint reader failed").WithHint("`fprintd-verify` tries it by itself")
-}
+func odd() error { return failed("`fprintd-verify` tries it by itself") }
 
 func gone() error {
 	return fault.New(fault.Unavailable, op, "", "fprintd went away meanwhile").WithHint("do it again")
-}
-
-func gaveUp() error { return fault.New(fault.Denied, op, "", "the finger was not waited for") }
-
-func inUse() error {
-	return fault.New(fault.Unavailable, op, "", "the fingerprint reader is waiting for another finger").WithHint("do it again in a moment")
 }
 
 // named is the name of an error of the bus.
@@ -270,9 +247,9 @@ func named(err error) string {
 func refused(err error) error {
 	switch named(err) {
 	case service + ".Error.NoSuchDevice":
-		return fault.New(fault.Unavailable, op, "", "there is no fingerprint reader")
+		return noReader()
 	case service + ".Error.NoEnrolledPrints":
-		return fault.New(fault.Denied, op, "", "no finger is enrolled").WithHint("`fprintd-enroll` enrols one")
+		return noFinger("`fprintd-enroll` enrols one")
 	case service + ".Error.PermissionDenied":
 		return fault.New(fault.Denied, op, "", "this daemon may not use the fingerprint reader").
 			WithHint("polkit lets programs of the session at the screen use it; over SSH, and for a system service, it takes a rule: docs/passkeys.md")

@@ -113,7 +113,7 @@ func TestFingerBeside(t *testing.T) {
 	if got, err := h.collect(prod, id); got != canary || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
-	if said := h.reasons(from); said != "decision  approved: a finger matched too, as the fingerprint service says" {
+	if said := h.reasons(from); said != "decision  approved: a finger matched too, as the system's own service says" {
 		t.Errorf("the ledger says %q", said)
 	}
 	f.on = false
@@ -196,7 +196,7 @@ func TestFingerForTheAccount(t *testing.T) {
 	if err := change(); err != nil || f.asked != 2 {
 		t.Errorf("%v, asked %d times", err, f.asked)
 	}
-	if said := h.reasons(from); said != "decision passphrase change done: a finger matched too, as the fingerprint service says" {
+	if said := h.reasons(from); said != "decision passphrase change done: a finger matched too, as the system's own service says" {
 		t.Errorf("the ledger says %q", said)
 	}
 }

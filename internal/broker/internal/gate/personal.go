@@ -76,9 +76,10 @@ func (b *Gate) onPage(ctx context.Context, p Personal) (*open.Gesture, error) {
 // setting that cannot be read, and refuses.
 type Finger func() (wait func(ctx context.Context, tell func(string)) error, err error)
 
-// matched is what the ledger says where a finger was asked for and matched. It is the
-// word of another service, and no evidence: so it stands beside that.
-const matched = "a finger matched too, as the fingerprint service says"
+// matched is what the ledger says where a finger was asked for and matched; Windows Hello
+// may have taken a face or its own PIN for one. It is the word of another service, and
+// no evidence: so it stands beside that.
+const matched = "a finger matched too, as the system's own service says"
 
 // typed opens what is needed with what a person typed, by the roster of a book, and
 // then waits for a finger where the settings ask for one; note is what to record of

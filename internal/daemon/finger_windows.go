@@ -1,0 +1,18 @@
+package daemon
+
+import (
+	"github.com/thumbturn/thumbturn/internal/approve/hello"
+	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/winhello"
+)
+
+// newReader is Windows Hello, by the passkeys of the account.
+func (p *process) newReader() verifier {
+	return &hello.Gate{Ask: winhello.Ask, Passkeys: func() []canon.Authenticator {
+		var all []canon.Authenticator
+		for _, k := range p.account.Passkeys() {
+			all = append(all, k.Authenticator)
+		}
+		return all
+	}}
+}

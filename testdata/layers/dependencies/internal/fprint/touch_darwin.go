@@ -1,0 +1,3 @@
+package fprint
+
+import _ "github.com/ebitengine/purego"
