@@ -168,9 +168,14 @@ func testTogether(t *testing.T, chrome context.Context) {
 		want = append(want, f.park(f.request(nil), time.Hour, "").ID)
 	}
 	other := f.park(f.request(func(r *canon.Request) { r.Caller.Root = "5.5.b7" }), time.Hour, "")
+	// Nobody joins what somebody else asks, nor what a person may be reading.
+	f.park(f.request(func(r *canon.Request) { r.Caller.Kind = "person" }), 0, "")
+	f.park(f.request(func(r *canon.Request) { r.Caller.UID++ }), 0, "")
+	f.park(f.request(func(r *canon.Request) { r.Issued -= 10_000 }), 0, "")
 	b.Sees(other.Code)
+	b.Until(`document.querySelectorAll("#cards .head").length === 7`)
 	b.Sees("3 requests of one session, answered together")
-	if n := webtest.Eval[int](b, `document.querySelectorAll("#cards > article").length`); n != 2 {
+	if n := webtest.Eval[int](b, `document.querySelectorAll("#cards > article").length`); n != 5 {
 		t.Errorf("%d cards", n)
 	}
 	if n := webtest.Eval[int](b, `[...document.querySelectorAll("button")].filter((b) => b.textContent === "Allow for …").length`); n != 1 {
@@ -179,14 +184,14 @@ func testTogether(t *testing.T, chrome context.Context) {
 	b.Click("Approve all 3 once")
 	b.Sees("Approved.")
 	waits, answered, begun, _ := f.waiting()
-	if waits != 1 || answered != 3 || begun != 1 || len(f.answers) != 1 || len(f.answers[0].Requests) != len(want) {
+	if waits != 4 || answered != 3 || begun != 1 || len(f.answers) != 1 || len(f.answers[0].Requests) != len(want) {
 		t.Errorf("%d wait, %d answered by %d signatures", waits, answered, begun)
 	}
 	for range 9 { // more than one signature can cover
 		f.park(f.request(nil), 0, "")
 	}
 	b.Sees("8 requests of one session, answered together")
-	b.Until(`document.querySelectorAll("#cards > article").length === 3`)
+	b.Until(`document.querySelectorAll("#cards > article").length === 6`)
 }
 
 func testLease(t *testing.T, chrome context.Context) {
