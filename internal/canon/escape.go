@@ -23,6 +23,7 @@ func Escape(s string) string {
 		return s
 	}
 	var b strings.Builder
+	known := scripts{}
 	for i := 0; i < len(s); {
 		end := i
 		for end < len(s) {
@@ -33,7 +34,7 @@ func Escape(s string) string {
 			end += n
 		}
 		if end > i {
-			escapeWord(&b, s[i:end])
+			escapeWord(&b, s[i:end], known)
 			i = end
 			continue
 		}
@@ -65,16 +66,16 @@ func inWord(r rune) bool { return unicode.In(r, unicode.L, unicode.M, unicode.N)
 
 // escapeWord writes a word: its letters of one script, the one that most of them are
 // of, or the first of several; and the marks that fit the letters they stand on.
-func escapeWord(b *strings.Builder, word string) {
-	var last string
+func escapeWord(b *strings.Builder, word string, known scripts) {
 	var order []string
 	count, keep := map[string]int{}, ""
 	for _, r := range word {
-		if last = script(r, last); !apart(r, last) {
+		name := known.of(r)
+		if !apart(r, name) {
 			continue
 		}
-		if count[last]++; count[last] == 1 {
-			order = append(order, last)
+		if count[name]++; count[name] == 1 {
+			order = append(order, name)
 		}
 	}
 	for _, name := range order {
@@ -84,17 +85,17 @@ func escapeWord(b *strings.Builder, word string) {
 	}
 	base, marks := "", 0 // the script of the letter that marks now stand on
 	for _, r := range word {
-		last = script(r, last)
+		name := known.of(r)
 		switch mark := unicode.Is(unicode.M, r); {
-		case mark && base != "" && marks < marksOnALetter && fits(r, last, base):
+		case mark && base != "" && marks < marksOnALetter && fits(r, name, base):
 			marks++
 			b.WriteRune(r)
-		case mark || apart(r, last) && last != keep:
+		case mark || apart(r, name) && name != keep:
 			base = ""
 			escapeRune(b, r)
 		default:
 			if base, marks = "", 0; unicode.IsLetter(r) {
-				base = last
+				base = name
 			}
 			b.WriteRune(r)
 		}
@@ -105,22 +106,31 @@ func escapeWord(b *strings.Builder, word string) {
 // a script.
 const styled = "styled"
 
-// script names the script of a character; it is quick where that is last.
-func script(r rune, last string) string {
+// scripts are those of the characters of a text, as far as it was read: to look for one
+// takes a walk through all.
+type scripts map[rune]string
+
+func (k scripts) of(r rune) string {
 	switch {
+	case r < 0x80 && unicode.IsLetter(r):
+		return "Latin"
+	case r < 0x80:
+		return "Common"
 	case r >= 0x2100 && r <= 0x2188, r >= 0xff21 && r <= 0xff5a, r >= 0x1d400 && r <= 0x1d7ff: // letterlike, Roman numerals; wide; mathematical
 		return styled
-	case unicode.Scripts[last] != nil && unicode.Is(unicode.Scripts[last], r):
-		return last
-	case unicode.Is(unicode.Latin, r):
-		return "Latin"
 	}
-	for name, table := range unicode.Scripts { // no character is in two
-		if unicode.Is(table, r) {
-			return name
+	name, ok := k[r]
+	if !ok {
+		name = "Unknown"
+		for of, table := range unicode.Scripts { // no character is in two
+			if unicode.Is(table, r) {
+				name = of
+				break
+			}
 		}
+		k[r] = name
 	}
-	return "Unknown"
+	return name
 }
 
 // apart reports whether a character stands in a word only with others of its script.

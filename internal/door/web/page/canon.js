@@ -74,12 +74,12 @@ const Canon = (() => {
     try { return [{ name, has: new RegExp('^\\p{Script=' + name + '}$', 'u') }]; } catch { return []; } // of an older browser
   });
   const styled = /^[\u2100-\u2188\uff21-\uff5a\u{1d400}-\u{1d7ff}]$/u; // made to look like Latin letters
-  let last = scripts[0]; // texts stay in a script
+  const known = new Map(); // to look for one takes a walk through all
   const script = (c) => {
     if (c < '\x80') return /[a-z]/i.test(c) ? 'Latin' : 'Common';
     if (styled.test(c)) return 'styled';
-    if (!last.has.test(c)) last = scripts.find((x) => x.has.test(c)) || last;
-    return last.has.test(c) ? last.name : 'Unknown';
+    if (!known.has(c)) known.set(c, (scripts.find((x) => x.has.test(c)) || { name: 'Unknown' }).name);
+    return known.get(c);
   };
   // apart are the scripts of which a word may have one. The others are of none, or are
   // written without spaces between words.
