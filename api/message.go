@@ -465,6 +465,18 @@ type Pending struct {
 	Root    string   `json:"root,omitempty"`      // the session that asked: "pid.start.boot"
 	Raw     []byte   `json:"raw,omitempty"`       // canonical bytes; request.get only
 	Unlock  bool     `json:"unlock,omitempty"`    // asked while locked, by names alone: a passkey opens the vaults and approves it
+
+	Secrets []PendingSecret `json:"secrets,omitempty"` // in the order of refs
+}
+
+// PendingSecret is what a request says of a value beside its reference.
+type PendingSecret struct {
+	Ref       string `json:"ref"`
+	Tier      string `json:"tier"`
+	Revision  int64  `json:"revision"`
+	Writer    string `json:"writer"`              // who changed the item last
+	Addresses string `json:"addresses,omitempty"` // where it belongs: scheme, host and port of each, a space between
+	Binding   string `json:"binding"`             // the tag of these addresses; another one, another place
 }
 
 // RequestList filters a list of requests: those that wait, or all that are

@@ -50,6 +50,12 @@ func makeRequests() []requestVector {
 	edit("hold by an exact script", "ok", func(r *canon.Request) {
 		r.Place.Image = &canon.Image{Hash: strings.Repeat("ab", 32), File: "2049:77", Interpreter: "/bin/\x1bsh", IntHash: strings.Repeat("cd", 32), IntFile: "2049:78"}
 	})
+	edit("values that belong somewhere", "ok", func(r *canon.Request) {
+		r.Subjects[0].Addresses = canon.Addresses([]string{"https://me@api.example:8443/v1?x=y", "https://p\u0430ypal.example", "xn--n3h.example", "https://api.example:8443"})
+		r.Subjects = append(r.Subjects, r.Subjects[0])
+		r.Subjects[1].Ref, r.Subjects[1].Addresses, r.Subjects[1].Writer = "op://dev/github/key", "", "agent (claude)"
+		r.Place.Shown, r.Place.Dir = []string{"p\u0430ypal", "cafe\u0301", "a\u0301\u0302\u0303\u0304\u0305"}, "/home/\u0430da"
+	})
 	edit("reveal in a test home", "ok", func(r *canon.Request) {
 		r.TestHome, r.Action, r.Place.Sink, r.Place.Grade, r.Place.Names = true, "reveal", "reveal", canon.GradeReveal, nil
 	})
@@ -265,7 +271,9 @@ type escapeVector struct {
 func TestVectorEscape(t *testing.T) {
 	for _, v := range vectors(t, "request/escape.json", func() []escapeVector {
 		var out []escapeVector
-		for _, s := range []string{"plain é 漢 🔑", "a\nb\tc", "\x1b]0;title\a", "\u202eevil\u200b", "\u00a0\u3000\u2028\u2029", "\xff\xfe", "\u3164\u2800\ufe0f\ue000", `back\slash`} {
+		for _, s := range []string{"plain é 漢 🔑", "a\nb\tc", "\x1b]0;title\a", "\u202eevil\u200b", "\u00a0\u3000\u2028\u2029", "\xff\xfe", "\u3164\u2800\ufe0f\ue000", `back\slash`,
+			"a\U000e0041\u034f\u061c", "p\u0430ypal \u0430", "раураl", "gοοgle Ꭺpple Աx", "日本語Git 한국어API ใช้Git", "p\U0001d41ay \uff41b \U0001d429",
+			"cafe\u0301 й ш\u0438\u0306", "हिन्दी ที่นี่ မြို့ שָׁלוֹם مُحَمَّد", "\u0301a 1\u0301 a\u0e48\u0301", "a\u0301\u0302\u0303\u0304\u0305\u0306", "a\u20dd", "\xffпривет"} {
 			out = append(out, escapeVector{[]byte(s), canon.Escape(s)})
 		}
 		return out

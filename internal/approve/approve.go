@@ -53,6 +53,7 @@ const (
 type Limits struct {
 	PerCaller int           // pending at once from one session root
 	Total     int           // pending at once in all
+	Persons   int           // of them kept free for requests that a person makes
 	Life      time.Duration // a pending request
 	Proof     time.Duration // between gesture and intent
 	CoolDown  time.Duration // after a denial, for the same caller
@@ -61,7 +62,7 @@ type Limits struct {
 
 // DefaultLimits are what the daemon runs with.
 func DefaultLimits() Limits {
-	return Limits{PerCaller: 8, Total: 32, Life: 5 * time.Minute, Proof: time.Minute, CoolDown: 5 * time.Second, History: 64}
+	return Limits{PerCaller: 8, Total: 32, Persons: 8, Life: 5 * time.Minute, Proof: time.Minute, CoolDown: 5 * time.Second, History: 64}
 }
 
 // Clock gives the earlier of two clocks' view: wall time, and time since boot,
@@ -156,6 +157,7 @@ type Ticket struct {
 	Digest canon.Hash
 	Raw    []byte // canonical bytes; never re-encoded
 	Owner  string // key of the session root that asked
+	Person bool   // a person asked
 	Match  canon.Hash
 	Rules  []string
 	Why    string
@@ -247,22 +249,37 @@ func (d *Desk) Park(t Ticket) error {
 	if c, ok := d.cool[t.Owner]; ok && !d.past(c) {
 		return fault.New(fault.Denied, "ask", t.ID, "a person has just denied a request of this session").WithHint("wait a few seconds, and do not ask for the same again")
 	}
-	total, mine := 0, 0
-	for _, e := range d.entries {
-		if e.State == Pending {
-			total++
-			if e.Owner == t.Owner {
-				mine++
-			}
-		}
-	}
-	if total >= d.Limits.Total || mine >= d.Limits.PerCaller {
+	if !d.room(t) {
 		return fault.New(fault.Denied, "ask", t.ID, "too many requests wait for a person").WithHint("see `thumbturn requests`")
 	}
 	t.State = Pending
 	d.entries[t.ID] = &entry{Ticket: t, deadline: d.after(d.Limits.Life), done: make(chan struct{})}
 	d.change()
 	return nil
+}
+
+// room reports whether a request has a place. Agents get no more than leaves some for
+// persons, whose own requests no flood keeps out; and no session of theirs gets more
+// than are left for the others, so that a few sessions of one agent do not shut out
+// the rest. Caller holds mu and has swept.
+func (d *Desk) room(t Ticket) bool {
+	left, agents, mine := d.Limits.Total, d.Limits.Total-d.Limits.Persons, 0
+	for _, e := range d.entries {
+		if e.State != Pending {
+			continue
+		}
+		left--
+		if !e.Person {
+			agents--
+		}
+		if e.Owner == t.Owner {
+			mine++
+		}
+	}
+	if left <= 0 || mine >= d.Limits.PerCaller {
+		return false
+	}
+	return t.Person || mine < agents
 }
 
 // sweep expires what is past its time and drops old history. Caller holds mu.

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 )
@@ -144,7 +146,7 @@ func TestFloodAndCoolDown(t *testing.T) {
 	if err := d.Park(ticket("over", "me")); !fault.Is(err, fault.Denied) {
 		t.Errorf("one too many: %v", err)
 	}
-	for i := range l.Total - l.PerCaller {
+	for i := range l.Total - l.Persons - l.PerCaller {
 		if err := d.Park(ticket(fmt.Sprint("y", i), fmt.Sprint("other", i))); err != nil {
 			t.Fatal(err)
 		}
@@ -152,8 +154,10 @@ func TestFloodAndCoolDown(t *testing.T) {
 	if err := d.Park(ticket("all", "stranger")); !fault.Is(err, fault.Denied) {
 		t.Errorf("over the total: %v", err)
 	}
-	if err := d.Deny("x0"); err != nil {
-		t.Fatal(err)
+	for i := range l.PerCaller {
+		if err := d.Deny(fmt.Sprint("x", i)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := d.Park(ticket("again", "me")); !fault.Is(err, fault.Denied) {
 		t.Errorf("right after a denial: %v", err)
@@ -170,6 +174,42 @@ func TestFloodAndCoolDown(t *testing.T) {
 	}
 	if n := len(d.List()); n > l.History {
 		t.Errorf("%d requests are kept", n)
+	}
+}
+
+// However many sessions of agents ask for as much as they can get: each finds a place
+// until many have, and a person always.
+func TestRoomForAll(t *testing.T) {
+	d, h := desk()
+	l := DefaultLimits()
+	park := func(owner string, person bool) (got int) {
+		for range l.PerCaller + 4 {
+			x := ticket(fmt.Sprint(owner, got), owner)
+			if x.Person = person; d.Park(x) == nil {
+				got++
+			}
+		}
+		return got
+	}
+	var got []int
+	for i := range 7 {
+		got = append(got, park(fmt.Sprint("agent", i), false))
+	}
+	if diff := cmp.Diff([]int{8, 8, 4, 2, 1, 1, 0}, got); diff != "" {
+		t.Error(diff)
+	}
+	if n := park("person", true); n != l.Persons {
+		t.Errorf("a person has %d places", n)
+	}
+	if n := park("agent8", false) + park("second person", true); n != 0 {
+		t.Errorf("%d above the total", n)
+	}
+	h.move(l.Life, l.Life)
+	if n := park("person", true) + park("second person", true) + park("third person", true); n != 3*l.PerCaller {
+		t.Errorf("persons have %d places where nobody else asks", n)
+	}
+	if n := park("agent9", false); n != l.PerCaller {
+		t.Errorf("and an agent %d", n)
 	}
 }
 

@@ -262,7 +262,7 @@ func (b *Broker) describe(ctx context.Context, r *release) error {
 		if err != nil {
 			return err
 		}
-		r.raw, r.proof = t.Raw, proof
+		r.raw, r.proof, r.request = t.Raw, proof, canon.Request{} // nothing of today's stays where the bytes say nothing
 		r.gesture, _ = opened.(*open.Gesture)
 		if err := canon.Decode(t.Raw, &r.request); err != nil {
 			return fault.Wrap(fault.Internal, "release", r.want.Request, err)

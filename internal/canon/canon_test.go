@@ -170,20 +170,6 @@ func TestItemHead(t *testing.T) {
 	}
 }
 
-// The eight classes of hostile text: what comes out is one visible line.
-func TestEscape(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain text": "plain text", "naïve café": "naïve café", "日本語": "日本語", "пример": "пример",
-		"a\x1b[31mred": `a\u{1b}[31mred`, "a\x1b]0;t\x07": `a\u{1b}]0;t\u{7}`, "a\nb\r": `a\u{a}b\u{d}`,
-		"a\u202egnp.exe": `a\u{202e}gnp.exe`, "a\u200bb\u2060": `a\u{200b}b\u{2060}`, "a\xffb": `a\xffb`,
-		"\u2066x\u2069": `\u{2066}x\u{2069}`, "\ue000": `\u{e000}`, "a\u00a0b": `a\u{a0}b`, "\u2028": `\u{2028}`, "\x00": `\u{0}`, "\u3164": `\u{3164}`,
-	} {
-		if got := Escape(in); got != want {
-			t.Errorf("Escape(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestLinesShowEverything(t *testing.T) {
 	r := request(t)
 	r.Caller.Label, r.Purpose, r.Place.Dir = "claude", Fact{Value: "fix\x1b[2J it"}, "/tmp/a b"

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Group tells who vouches for a line of a displayed request.
@@ -48,6 +46,9 @@ func Lines(r Request) []Line {
 			continue
 		}
 		add(Enforced, "secret", Escape(s.Ref)+"  ("+string(s.Tier)+", revision "+fmt.Sprint(s.Revision)+", last changed by "+Escape(s.Writer)+")")
+		if s.Addresses != "" {
+			add(Enforced, "belongs to", Escape(s.Addresses)+"  (the item's addresses; no program is held to them)")
+		}
 	}
 	for _, n := range r.Place.Names {
 		label := "as variable"
@@ -131,36 +132,4 @@ func quoteArg(s string) string {
 		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 	}
 	return s
-}
-
-// Escape makes text from outside safe to show on a line of its own: control
-// characters (ANSI and OSC sequences begin with one), line breaks, bidirectional
-// and zero-width characters, private-use and invalid bytes become \u{…} or
-// \x… . Letters of every script stay as they are.
-func Escape(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r == ' ' || unicode.IsGraphic(r) && !hidden(r):
-			b.WriteRune(r)
-		default:
-			fmt.Fprintf(&b, `\u{%x}`, r)
-		}
-		i += n
-	}
-	return b.String()
-}
-
-// hidden lists what is graphic by Unicode's letter and yet invisible or able to
-// reorder the line.
-func hidden(r rune) bool {
-	return unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Co, r) || unicode.Is(unicode.Zl, r) ||
-		unicode.Is(unicode.Zp, r) || r != ' ' && unicode.Is(unicode.Zs, r) ||
-		unicode.Is(unicode.Variation_Selector, r) || r == 0x115f || r == 0x1160 || r == 0x3164 || r == 0xffa0 || r == 0x2800
 }

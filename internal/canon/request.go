@@ -36,6 +36,9 @@ type Subject struct {
 	Binding  Hash   `json:"binding"`
 	Writer   string `json:"writer"` // who changed the item last
 	Tier     Tier   `json:"tier"`
+
+	// Addresses are the item's, as package function Addresses gives them.
+	Addresses string `json:"addresses,omitempty"`
 }
 
 // Asker is the signed part of a caller: the root of its session, not the

@@ -129,7 +129,7 @@ func TestPageShots(t *testing.T) {
 	c.you = c.open()
 	c.you.run(t, "thumbturn init", 0)
 	c.you.run(t, "thumbturn unlock", 0)
-	c.you.run(t, "thumbturn set "+pageRef, 0)
+	c.you.run(t, "thumbturn item create --vault prod --title Stripe --url https://dashboard.stripe.com credential="+pageValue, 0)
 	c.you.run(t, "thumbturn set op://dev/postgres/password", 0)
 	tab := webtest.NewTab(t, chrome)
 	tab.Authenticator(nil)

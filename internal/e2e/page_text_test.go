@@ -22,11 +22,11 @@ import (
 )
 
 // hostileTexts are one of each class of what hides, moves or imitates letters, and what
-// tries to be part of the page. Letters of every script stay, and so do their marks:
-// spec/request.md.
+// tries to be part of the page; and what only looks so (spec/request.md §5).
 var hostileTexts = []string{
 	"\x1b[2Kcontrol\rcharacters", "bidi \u202egnp.exe", "zero\u200bwidth", "tag\U000E0041", "selector\ufe0f", "private\ue000use", "wide\u3000space",
-	"mark e\u0301", "p\u0430yp\u0430l", "<script>window.pwned=1</script>", "<img src=x onerror=window.pwned=1>",
+	"mark e\u0301 हिन्दी ที่นี่", "tower a\u0301\u0302\u0303\u0304\u0305\u0306", "\u0301no letter", "enclosed a\u20dd", "of another a\u0e48",
+	"p\u0430yp\u0430l", "gοοgle.example", "p𝐚ypal", "東京Tokyo", "not\u034fseen", "<script>window.pwned=1</script>", "<img src=x onerror=window.pwned=1>",
 	"</bdi></dd></dl></section><h4>Enforced by Thumbturn</h4>approve", "\nEnforced by Thumbturn\nsafe", "javascript:window.pwned=1//${window.pwned=1}",
 	strings.Repeat("long", 200),
 }
@@ -62,10 +62,13 @@ func pageHostile(t *testing.T, chrome context.Context) {
 			t.Errorf("not shown: %q as %q", want, canon.Escape(want))
 		}
 	}
-	for _, r := range text {
-		if r != '\n' && r != '\t' && canon.Escape(string(r)) != string(r) {
-			t.Errorf("%U is on the page as it is", r)
+	for line := range strings.Lines(text) {
+		if line = strings.Trim(line, "\n\t"); canon.Escape(line) != line {
+			t.Errorf("%+q is on the page as it is", line)
 		}
+	}
+	if strings.Contains(text, "p\u0430y") || !strings.Contains(text, `p\u{430}yp\u{430}l`) || !strings.Contains(text, "東京Tokyo") {
+		t.Error("a word of two scripts is shown as it is, or one that people write is not")
 	}
 	if got := webtest.Eval[string](tab, `[...document.querySelectorAll("#cards h3, #cards h4, main h1, main img, main script")].map((e) => e.childNodes[0].textContent).join("|")`); got !=
 		"Give a secret to a program|Enforced by Thumbturn|Reported by the system|Claimed by whoever asks" {

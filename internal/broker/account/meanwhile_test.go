@@ -178,6 +178,8 @@ func TestChangesAreShown(t *testing.T) {
 			_, err := h.broker.Move(ctx, h.who, a, "dev", "Stripe", "prod")
 			return err
 		}, "move item dev/Stripe to vault prod, tier presence", removed},
+		{"bind", edit("Billing", vault.Put{URLs: []string{"https://api.p\u0430ypal.example/v1?ключ=x", "https://пример.example"}}),
+			`addresses ["https://api.p\u{430}ypal.example/v1?ключ=x" "https://\u{43f}\u{440}\u{438}\u{43c}\u{435}\u{440}.example"]`, removed},
 		{"unbind", edit("Billing", gone), removed, "tier"},
 	} {
 		if got := shown(c.what, c.do); !strings.Contains(got, c.want) || strings.Contains(got, c.not) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,8 @@ import (
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/ledger"
+	"github.com/thumbturn/thumbturn/internal/store"
+	"github.com/thumbturn/thumbturn/internal/store/sqlite"
 )
 
 // question begins an answer that must come about.
@@ -429,7 +432,7 @@ func TestChangedAfterApproval(t *testing.T) {
 		if err := change(); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		if got, err := h.collect(prod, id); got != "" || err == nil {
+		if got, err := h.collect(prod, id); got != "" || !fault.Is(err, fault.Conflict) {
 			t.Errorf("%s: %q, %v", what, got, err)
 		}
 		if says := h.ledgerSays(from); says["outcome/delivered"] != 0 {
@@ -438,6 +441,10 @@ func TestChangedAfterApproval(t *testing.T) {
 	}
 	// A passkey that is removed takes back nothing that it approved, and approves no more.
 	id := h.park(prod)
+	var r canon.Request
+	if x, err := h.broker.Request(id); err != nil || canon.Decode(x.Raw, &r) != nil || r.Subjects[0].Addresses != "https://stripe.com" || r.Subjects[0].Writer != "person" {
+		t.Errorf("what is asked for says %+v, %v", r.Subjects, err)
+	}
 	c := h.question(id)
 	if err := h.acc.RemovePasskey(ctx, h.who, h.asked(nothing, h.touch(k)), "file", "laptop", nil); err != nil {
 		t.Fatal(err)
@@ -595,5 +602,71 @@ func TestPasskeyInTheDatabase(t *testing.T) {
 	}
 	if n := len(h.acc.Passkeys()); n > 2 {
 		t.Errorf("%d passkeys", n)
+	}
+}
+
+// A passkey that gave another key is told apart from a vault that is broken: whoever
+// touched the right one is not sent to look for another.
+func TestWrongKeyOrBrokenVault(t *testing.T) {
+	t.Parallel()
+	h, k, _ := newKeyed(t)
+	id := h.park(prod)
+	c := h.question(id)
+	x := h.touches(k, c)
+	x[0].Sealed = h.sealed(c, 0, bytes.Repeat([]byte{7}, 32))
+	if _, _, err := h.acc.Finish(context.Background(), c.ID, x); !fault.Is(err, fault.Passphrase) || !strings.Contains(err.Error(), "another key") {
+		t.Errorf("another key: %v", err)
+	}
+	if err := h.touch(k)(id); err != nil {
+		t.Fatal(err)
+	}
+	h.db.set(nil, func(b store.Blob) store.Blob {
+		b.Bytes = bytes.Clone(b.Bytes)
+		b.Bytes[len(b.Bytes)-1] ^= 1
+		return b
+	})
+	if got, err := h.collect(prod, id); got != "" || !fault.Is(err, fault.Tampered) {
+		t.Errorf("a broken record: %q, %v", got, err)
+	}
+	h.db.set(nil, nil)
+	h.gets(prod, h.touch(k))
+}
+
+// Whoever brings back the database of before a passkey was removed brings back no
+// passkey: nothing opens until a person restores.
+func TestPasskeyRolledBack(t *testing.T) {
+	t.Parallel()
+	h, k, spare := newKeyed(t)
+	ctx := context.Background()
+	lost := h.key()
+	h.must(lost, "lost", passkey.Adding{}, h.by(k))
+	old := filepath.Join(t.TempDir(), "old.db")
+	if err := h.db.Store.(*sqlite.DB).Backup(ctx, old); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.acc.RemovePasskey(ctx, h.who, h.by(spare), "file", "lost", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.acc.Close(ctx, "test"); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlite.Open(old, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	h.db.Store = db
+	h.again(account.Options{})
+	if err := h.acc.Unlock(ctx, h.who, "file", []byte(unlockPass)); err == nil || h.acc.State() != api.StateHeld {
+		t.Errorf("%v, %s", err, h.acc.State())
+	}
+	if got, err := h.want(prod, h.by(lost)); got != "" || !fault.Is(err, fault.Locked) && !fault.Is(err, fault.Held) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := h.acc.UnlockPasskey(ctx, h.who, "file", func(c approve.Ceremony) error {
+		_, _, err := h.acc.Finish(ctx, c.ID, h.touches(lost, c))
+		return err
+	}); !fault.Is(err, fault.Held) {
+		t.Errorf("it unlocks: %v", err)
 	}
 }

@@ -218,7 +218,11 @@ func (b *Custody) commit(ctx context.Context, who identity.Caller, a gate.Ask, a
 // bound is what a draft makes of a value's title and addresses, as the person
 // reads it, and whether any value is left.
 func bound(verb string, v *Vault, old *Item, d *book.Draft) ([]string, error) {
-	lines := []string{fmt.Sprintf("%s item %s/%s: title %q, addresses %q", verb, v.Title, old.Meta.Title, d.Meta.Title, d.Meta.URLs)}
+	var urls []string
+	for _, u := range d.Meta.URLs {
+		urls = append(urls, `"`+strings.ReplaceAll(canon.Address(u), `"`, `\"`)+`"`)
+	}
+	lines := []string{fmt.Sprintf("%s item %s/%s: title %q, addresses %s", verb, v.Title, old.Meta.Title, d.Meta.Title, urls)}
 	h, err := canon.ReadItemHead(d.Statement.Payload)
 	if err == nil && !h.Values {
 		lines = append(lines, "its last value is removed: programs that use it find none")

@@ -49,7 +49,7 @@ func TestCell(t *testing.T) {
 	for in, want := range map[string]string{
 		"": "", "a": "a", "a=b": "a=b", "=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)",
 		" =1": "' =1", "\t=1": `\u{9}=1`, "\r\n=1": `\u{d}\u{a}=1`, "＝1": "'＝1", "'=1": "'=1", "\x1b]0;x\x07": `\u{1b}]0;x\u{7}`,
-		"\u00a0=1": `\u{a0}=1`, "\u202e=": `\u{202e}=`, "\xff": `\xff`, "größe": "größe", "\x00": `\u{0}`,
+		"\u00a0=1": `\u{a0}=1`, "\u202e=": `\u{202e}=`, "\xff": `\x{ff}`, "größe": "größe", "\x00": `\u{0}`,
 	} {
 		if got := cell(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
@@ -68,7 +68,7 @@ func TestCEFEscapes(t *testing.T) {
 		{"a\nb\r", `a\\u{a}b\\u{d}`, `a\nb\r`},
 		{"\nCEF:0|x", `\\u{a}CEF:0\|x`, `\nCEF:0|x`},
 		{"\x1b[31m", `\\u{1b}[31m`, `\\u{1b}[31m`},
-		{"\xc3", `\\xc3`, `\\xc3`},
+		{"\xc3", `\\x{c3}`, `\\x{c3}`},
 		{"\u2028", `\\u{2028}`, `\\u{2028}`},
 	} {
 		if got := cefHeader(tt.in); got != tt.header {

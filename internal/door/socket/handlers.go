@@ -273,6 +273,8 @@ func described(r canon.Request) api.Pending {
 		Label: r.Caller.Label, Root: r.Caller.Root, Issued: r.Issued, Expires: r.Expires}
 	for _, s := range r.Subjects {
 		p.Refs = append(p.Refs, s.Ref)
+		p.Secrets = append(p.Secrets, api.PendingSecret{Ref: s.Ref, Tier: string(s.Tier), Revision: s.Revision, Writer: s.Writer,
+			Addresses: s.Addresses, Binding: s.Binding.String()})
 	}
 	return p
 }

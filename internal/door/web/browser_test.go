@@ -78,6 +78,7 @@ func TestBrowser(t *testing.T) {
 		{"keyboard", testKeyboard},
 		{"link", testLink},
 		{"phone", testPhone},
+		{"all before the button", testFold},
 		{"search", testSearch},
 		{"gone", testGone},
 		{"no verification", testNoVerification},

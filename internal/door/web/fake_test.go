@@ -136,9 +136,10 @@ func (f *fake) request(edit func(*canon.Request)) canon.Request {
 	nonce := random()
 	r := canon.Request{
 		V: 1, ID: newID(f.t), Nonce: nonce[:], Audience: f.device, Account: newID(f.t), Action: "hold",
-		Caller:   canon.Asker{Kind: "agent", Label: "claude", Root: "4211.883120.b7", UID: 1000},
-		Purpose:  canon.Fact{Value: "deploy the release candidate to staging"},
-		Subjects: []canon.Subject{{Ref: "op://prod/stripe/secret-key", Vault: newID(f.t), Item: newID(f.t), Field: newID(f.t), Revision: 7, Writer: "person", Tier: canon.TierPresence}},
+		Caller:  canon.Asker{Kind: "agent", Label: "claude", Root: "4211.883120.b7", UID: 1000},
+		Purpose: canon.Fact{Value: "deploy the release candidate to staging"},
+		Subjects: []canon.Subject{{Ref: "op://prod/stripe/secret-key", Vault: newID(f.t), Item: newID(f.t), Field: newID(f.t), Revision: 7, Writer: "person", Tier: canon.TierPresence,
+			Addresses: "https://dashboard.stripe.com https://api.stripe.com"}},
 		Place: canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: "/usr/bin/npm", Shown: []string{"npm", "run", "deploy", "--", "--env", "staging"},
 			Dir: "/home/ada/src/shop", Names: []string{"STRIPE_SECRET_KEY"}},
 		Uses: 1, Issued: time.Now().UnixMilli(), Expires: time.Now().Add(5 * time.Minute).UnixMilli(),

@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -167,9 +168,14 @@ func testTogether(t *testing.T, chrome context.Context) {
 		want = append(want, f.park(f.request(nil), time.Hour, "").ID)
 	}
 	other := f.park(f.request(func(r *canon.Request) { r.Caller.Root = "5.5.b7" }), time.Hour, "")
+	// Nobody joins what somebody else asks, nor what a person may be reading.
+	f.park(f.request(func(r *canon.Request) { r.Caller.Kind = "person" }), 0, "")
+	f.park(f.request(func(r *canon.Request) { r.Caller.UID++ }), 0, "")
+	f.park(f.request(func(r *canon.Request) { r.Issued -= 10_000 }), 0, "")
 	b.Sees(other.Code)
+	b.Until(`document.querySelectorAll("#cards .head").length === 7`)
 	b.Sees("3 requests of one session, answered together")
-	if n := webtest.Eval[int](b, `document.querySelectorAll("#cards > article").length`); n != 2 {
+	if n := webtest.Eval[int](b, `document.querySelectorAll("#cards > article").length`); n != 5 {
 		t.Errorf("%d cards", n)
 	}
 	if n := webtest.Eval[int](b, `[...document.querySelectorAll("button")].filter((b) => b.textContent === "Allow for …").length`); n != 1 {
@@ -178,14 +184,14 @@ func testTogether(t *testing.T, chrome context.Context) {
 	b.Click("Approve all 3 once")
 	b.Sees("Approved.")
 	waits, answered, begun, _ := f.waiting()
-	if waits != 1 || answered != 3 || begun != 1 || len(f.answers) != 1 || len(f.answers[0].Requests) != len(want) {
+	if waits != 4 || answered != 3 || begun != 1 || len(f.answers) != 1 || len(f.answers[0].Requests) != len(want) {
 		t.Errorf("%d wait, %d answered by %d signatures", waits, answered, begun)
 	}
 	for range 9 { // more than one signature can cover
 		f.park(f.request(nil), 0, "")
 	}
 	b.Sees("8 requests of one session, answered together")
-	b.Until(`document.querySelectorAll("#cards > article").length === 3`)
+	b.Until(`document.querySelectorAll("#cards > article").length === 6`)
 }
 
 func testLease(t *testing.T, chrome context.Context) {
@@ -331,6 +337,93 @@ func testPhone(t *testing.T, chrome context.Context) {
 	if top := webtest.Eval[float64](b, `document.querySelector(".groups").getBoundingClientRect().top`); top < 0 {
 		t.Errorf("the groups begin at %v", top)
 	}
+}
+
+// longest is a request with all that a request may have, and much of it.
+func longest(r *canon.Request) {
+	r.TestHome, r.Place.Free = true, true
+	r.Caller.Root, r.Caller.Label = strings.Repeat("4211883120.", 5), "claude"
+	r.Principal, r.Tenant = canon.Fact{Value: "uid 1000", Derived: true}, canon.Fact{Value: strings.Repeat("tenant ", 20)}
+	r.Purpose.Value = strings.Repeat("a long reason with words, and one that has no end"+strings.Repeat("x", 80)+" ", 12)
+	s := r.Subjects[0]
+	s.Ref, s.Writer = "op://"+strings.Repeat("vault", 12)+"/"+strings.Repeat("item", 30)+"/section/field", "agent (claude)"
+	s.Addresses = strings.TrimSpace(strings.Repeat("https://"+strings.Repeat("label.", 20)+"example:8443 ", 4))
+	r.Subjects, r.Place.Names = nil, nil
+	for range 16 {
+		r.Subjects, r.Place.Names = append(r.Subjects, s), append(r.Place.Names, strings.Repeat("VARIABLE_", 9))
+	}
+	for range 60 {
+		r.Place.Shown = append(r.Place.Shown, "--flag="+strings.Repeat("p\u0430y", 15), "हिन्दी मराठी", strings.Repeat("a\u0301\u0323\u0302\u0304", 12))
+	}
+	r.Place.Program, r.Place.Dir = "/"+strings.Repeat("bin/", 60)+"npm", "/"+strings.Repeat("directory/", 60)
+	r.Place.Image = &canon.Image{Hash: strings.Repeat("3f", 32), File: "fe01:1183", Interpreter: "/usr/bin/node", IntHash: strings.Repeat("4a", 32), IntFile: "fe01:77"}
+}
+
+// Whoever reaches a button has passed all that it is about: nothing is cut, covered or
+// behind another click, on a phone and on a desk, however long a request is, of eight in
+// one card and in eight. What counts most of an ordinary one fits a phone's screen.
+func testFold(t *testing.T, chrome context.Context) {
+	f, s, b := enrolled(t, chrome)
+	b.Open(link(t, s, web.LinkOpen, ""))
+	look := func(what string, cards, members int) {
+		t.Helper()
+		b.Until(fmt.Sprintf(`document.querySelectorAll("article.card .head").length === %d`, members))
+		for _, size := range [][2]int64{{360, 640}, {1280, 800}} {
+			b.Do(chromedp.EmulateViewport(size[0], size[1]), chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`))
+			bad := webtest.Eval[[]string](b, `(() => {
+				const out = [], all = [...document.querySelectorAll("#cards > article")], box = (e) => e.getBoundingClientRect();
+				if (all.length !== `+fmt.Sprint(cards)+`) out.push(all.length + " cards");
+				for (const card of all) {
+					const buttons = [...card.querySelectorAll("button.gives")].filter((b) => b.offsetParent);
+					if (buttons.length === 0) out.push("no button");
+					const end = Math.min(...buttons.map((b) => box(b).top));
+					for (const e of card.querySelectorAll("h3, .code .digits, dt, dd, dd div, h4")) {
+						if (e.closest(".lease")) continue; // has a button of its own
+						const r = box(e), style = getComputedStyle(e);
+						if (r.height === 0 || r.bottom > end || r.left < 0 || r.right > innerWidth || style.visibility !== "visible" || style.opacity < 1 ||
+							style.display !== "inline" && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 8)) out.push(e.outerHTML.slice(0, 100) + JSON.stringify([r, end, e.scrollHeight, e.clientHeight]));
+					}
+				}
+				return out.slice(0, 5);
+			})()`)
+			if len(bad) > 0 {
+				t.Errorf("%s on %d: %q", what, size[0], bad)
+			}
+		}
+	}
+	q := f.park(f.request(nil), 30*time.Minute, "the vault prod is guarded")
+	b.Sees(q.Code)
+	look("an ordinary request", 1, 1)
+	b.Do(chromedp.EmulateViewport(360, 640), chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`))
+	if end := webtest.Eval[float64](b, `document.querySelector(".brief").getBoundingClientRect().bottom`); end > 640 {
+		t.Errorf("one look ends at %v", end)
+	}
+	b.Do(chromedp.EmulateViewport(1280, 800))
+	if end := webtest.Eval[float64](b, `document.querySelector("button.gives").getBoundingClientRect().bottom`); end > 800 {
+		t.Errorf("on a desk the button ends at %v", end)
+	}
+	clear := func() { f.change(func(s *web.State) { s.Requests = nil }); b.Sees("Nothing waits.") }
+	clear()
+	long := f.request(longest)
+	f.park(long, 0, strings.Repeat("because ", 40))
+	look("the longest", 1, 1)
+	flat := strings.Join(strings.Fields(webtest.Eval[string](b, `document.querySelector("#cards").innerText`)), "")
+	for _, l := range canon.Lines(long) {
+		if !strings.Contains(flat, strings.Join(strings.Fields(l.Text), "")) {
+			t.Errorf("not shown: %s %s", l.Label, l.Text)
+		}
+	}
+	clear()
+	at := time.Now().UnixMilli()
+	for range 8 {
+		f.park(f.request(func(r *canon.Request) { longest(r); r.Issued = at }), 0, "")
+	}
+	look("eight of one session", 1, 8)
+	clear()
+	for i := range 8 {
+		f.park(f.request(func(r *canon.Request) { r.Caller.Root = fmt.Sprint(i, ".1.b7") }), 30*time.Minute, "the vault prod is guarded")
+	}
+	look("eight of eight sessions", 8, 8)
 }
 
 // The page of a server that is not there any more says so, and offers nothing.

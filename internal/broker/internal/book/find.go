@@ -377,5 +377,5 @@ func (b *Book) Subject(ctx context.Context, op string, r ref.Ref) (canon.Subject
 	}
 	named := ref.Ref{Vault: it.Vault.Title, Item: it.Meta.Title, Section: f.Section, Field: f.Label, Query: r.Query}
 	return canon.Subject{Ref: named.String(), Vault: it.Vault.ID, Item: it.ID, Field: f.ID, Revision: v.Revision,
-		Record: v.Hash, Binding: it.Binding, Writer: it.Writer, Tier: it.Vault.Tier}, v.Epoch, nil
+		Record: v.Hash, Binding: it.Binding, Writer: it.Writer, Tier: it.Vault.Tier, Addresses: canon.Addresses(it.Meta.URLs)}, v.Epoch, nil
 }

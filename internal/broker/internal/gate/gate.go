@@ -117,7 +117,7 @@ func Refusal(v policy.Verdict, action, at string) error {
 // Ticket is a request as it is parked; needs are the compartments its gesture
 // must open.
 func (b *Gate) Ticket(who identity.Caller, req canon.Request, raw []byte, v policy.Verdict, needs []string) approve.Ticket {
-	return approve.Ticket{ID: req.ID, Digest: canon.RequestDigest(raw), Raw: raw, Owner: Owner(who), Match: Match(req),
+	return approve.Ticket{ID: req.ID, Digest: canon.RequestDigest(raw), Raw: raw, Owner: Owner(who), Person: who.Kind() == identity.Person, Match: Match(req),
 		Rules: v.Rules, Why: v.Reason, Needs: needs, Issued: req.Issued}
 }
 

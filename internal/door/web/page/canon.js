@@ -36,12 +36,90 @@ const Canon = (() => {
   // Bytes that are not UTF-8 throw.
   const parse = (raw) => JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(raw));
 
-  // escape makes text from outside safe to show on a line: what is invisible, what
-  // reorders a line and what breaks it becomes \u{…}.
+  // escape makes text from outside safe to show on a line, as canon.Escape of the
+  // daemon does: what is invisible, reorders or breaks the line, or stands on no letter
+  // of its own kind, becomes \u{…}, and so do the letters of all scripts but one in a
+  // word. A browser that knows more characters than the daemon shows them as they are.
   const graphic = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u;
-  const hidden = /^[\p{Variation_Selector}\u115f\u1160\u3164\uffa0\u2800]$/u;
-  const escape = (s) => Array.from(String(s), (c) =>
-    c === ' ' || graphic.test(c) && !hidden.test(c) ? c : '\\u{' + c.codePointAt(0).toString(16) + '}').join('');
+  const hidden = /^[\p{Variation_Selector}\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800\u{13441}\u{13442}\u{16fe4}\u{1d159}]$/u;
+  const hex1 = (c) => '\\u{' + c.codePointAt(0).toString(16) + '}';
+  const escape = (s) => {
+    if (/^[ -~]*$/.test(s)) return String(s);
+    let out = '', word = [];
+    const end = () => { out += escapeWord(word); word = []; };
+    for (const c of String(s)) {
+      const shown = c === ' ' || graphic.test(c) && !hidden.test(c);
+      if (shown && /^[\p{L}\p{M}\p{N}]$/u.test(c)) { word.push(c); continue; }
+      end();
+      out += shown ? c : hex1(c);
+    }
+    end();
+    return out;
+  };
+
+  const scripts = ('Adlam Ahom Anatolian_Hieroglyphs Arabic Armenian Avestan Balinese Bamum Bassa_Vah Batak Bengali Bhaiksuki Bopomofo ' +
+    'Brahmi Braille Buginese Buhid Canadian_Aboriginal Carian Caucasian_Albanian Chakma Cham Cherokee Chorasmian Common ' +
+    'Coptic Cuneiform Cypriot Cypro_Minoan Cyrillic Deseret Devanagari Dives_Akuru Dogra Duployan Egyptian_Hieroglyphs ' +
+    'Elbasan Elymaic Ethiopic Georgian Glagolitic Gothic Grantha Greek Gujarati Gunjala_Gondi Gurmukhi Han Hangul ' +
+    'Hanifi_Rohingya Hanunoo Hatran Hebrew Hiragana Imperial_Aramaic Inherited Inscriptional_Pahlavi Inscriptional_Parthian ' +
+    'Javanese Kaithi Kannada Katakana Kawi Kayah_Li Kharoshthi Khitan_Small_Script Khmer Khojki Khudawadi Lao Latin Lepcha ' +
+    'Limbu Linear_A Linear_B Lisu Lycian Lydian Mahajani Makasar Malayalam Mandaic Manichaean Marchen Masaram_Gondi ' +
+    'Medefaidrin Meetei_Mayek Mende_Kikakui Meroitic_Cursive Meroitic_Hieroglyphs Miao Modi Mongolian Mro Multani Myanmar ' +
+    'Nabataean Nag_Mundari Nandinagari New_Tai_Lue Newa Nko Nushu Nyiakeng_Puachue_Hmong Ogham Ol_Chiki Old_Hungarian ' +
+    'Old_Italic Old_North_Arabian Old_Permic Old_Persian Old_Sogdian Old_South_Arabian Old_Turkic Old_Uyghur Oriya Osage ' +
+    'Osmanya Pahawh_Hmong Palmyrene Pau_Cin_Hau Phags_Pa Phoenician Psalter_Pahlavi Rejang Runic Samaritan Saurashtra ' +
+    'Sharada Shavian Siddham SignWriting Sinhala Sogdian Sora_Sompeng Soyombo Sundanese Syloti_Nagri Syriac Tagalog ' +
+    'Tagbanwa Tai_Le Tai_Tham Tai_Viet Takri Tamil Tangsa Tangut Telugu Thaana Thai Tibetan Tifinagh Tirhuta Toto Ugaritic ' +
+    'Vai Vithkuqi Wancho Warang_Citi Yezidi Yi Zanabazar_Square').split(' ').flatMap((name) => {
+    try { return [{ name, has: new RegExp('^\\p{Script=' + name + '}$', 'u') }]; } catch { return []; } // of an older browser
+  });
+  const styled = /^[\u2100-\u2188\uff21-\uff5a\u{1d400}-\u{1d7ff}]$/u; // made to look like Latin letters
+  const known = new Map(); // to look for one takes a walk through all
+  const script = (c) => {
+    if (c < '\x80') return /[a-z]/i.test(c) ? 'Latin' : 'Common';
+    if (styled.test(c)) return 'styled';
+    if (!known.has(c)) known.set(c, (scripts.find((x) => x.has.test(c)) || { name: 'Unknown' }).name);
+    return known.get(c);
+  };
+  // apart are the scripts of which a word may have one. The others are of none, or are
+  // written without spaces between words.
+  const apart = (c, name) => !/^\p{M}$/u.test(c) &&
+    !['Common', 'Inherited', 'Han', 'Hiragana', 'Katakana', 'Bopomofo', 'Hangul', 'Thai', 'Lao', 'Khmer', 'Myanmar'].includes(name);
+
+  // shared are the marks that several scripts have in common.
+  const indic = 'Bengali Devanagari Grantha Gujarati Gurmukhi Kannada Malayalam Oriya Tamil Telugu';
+  const shared = [[/[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]/, ''], [/[\u0485\u0486]/, 'Cyrillic'],
+    [/[\u064b-\u0670]/, 'Arabic Syriac'], [/[\u0951-\u0954\u1cd0-\u1cff]/, indic],
+    [/[\u302a-\u302d]/, 'Bopomofo Han'], [/[\u3099\u309a]/, 'Hiragana Katakana']];
+  const fits = (mark, its, base) => {
+    if (/^\p{Me}$/u.test(mark)) return false;
+    if (its !== 'Inherited' && its !== 'Common') return its === base;
+    const s = shared.find(([has]) => has.test(mark));
+    return s !== undefined && (s[1] === '' || s[1].split(' ').includes(base));
+  };
+
+  const marksOnALetter = 4;
+  const escapeWord = (word) => {
+    const count = new Map();
+    const of = word.map(script);
+    word.forEach((c, i) => { if (apart(c, of[i])) count.set(of[i], (count.get(of[i]) || 0) + 1); });
+    let keep = '';
+    for (const [name, n] of count) if (keep === '' || n > count.get(keep)) keep = name;
+    let base = '', marks = 0; // the script of the letter that marks now stand on
+    return word.map((c, i) => {
+      const mark = /^\p{M}$/u.test(c);
+      if (mark && base !== '' && marks < marksOnALetter && fits(c, of[i], base)) {
+        marks++;
+        return c;
+      }
+      if (mark || apart(c, of[i]) && of[i] !== keep) {
+        base = '';
+        return hex1(c);
+      }
+      [base, marks] = [/^\p{L}$/u.test(c) ? of[i] : '', 0];
+      return c;
+    }).join('');
+  };
 
   const quote = (s) => s === '' || /[ '"\\$`;&|<>()]/.test(s) ? "'" + s.replaceAll("'", "'\\''") + "'" : s;
   const command = (shown) => (shown || []).map((a) => quote(escape(a))).join(' ');
@@ -60,6 +138,9 @@ const Canon = (() => {
   const claimed = 'claimed by whoever asks';
   const isChange = (place) => place.sink === 'statement' || place.sink === 'vault';
 
+  // named is a subject of which nothing is known but its reference: asked while locked.
+  const named = (s) => /^0*$/.test(s.record);
+
   // lines renders a request, as canon.Lines of the daemon does. Nothing is cut.
   const lines = (r) => {
     const out = [];
@@ -71,12 +152,13 @@ const Canon = (() => {
     add(enforced, 'action', escape(r.action) + ' — ' + gradeWords(r.place.grade));
     if (r.unlock) add(enforced, 'unlock', 'THE VAULTS ARE LOCKED: this opens them too, until they lock again');
     for (const s of r.subjects || []) {
-      if (/^0*$/.test(s.record)) {
+      if (named(s)) {
         add(enforced, 'secret', escape(s.ref) + '  (by its name: what lies there is known once the vaults are open)');
         continue;
       }
       add(enforced, 'secret', escape(s.ref) + '  (' + escape(s.tier) + ', revision ' + s.revision +
         ', last changed by ' + escape(s.writer) + ')');
+      if (s.addresses) add(enforced, 'belongs to', escape(s.addresses) + "  (the item's addresses; no program is held to them)");
     }
     for (const n of r.place.names || []) add(enforced, isChange(r.place) ? 'change' : 'as variable', escape(n));
     if (r.place.free) {
@@ -137,6 +219,6 @@ const Canon = (() => {
 
   return {
     utf8, bytes, base64, hex, unhex, join, same, requestDigest, answerDigest, shortCode, parse, escape, command,
-    moment, gradeWords, lines, leaseLines, checkAnswer, who, isChange, groups: [enforced, reported, claimed],
+    moment, gradeWords, lines, leaseLines, checkAnswer, who, isChange, named, groups: [enforced, reported, claimed],
   };
 })();

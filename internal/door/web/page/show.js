@@ -3,7 +3,7 @@
 // alone, after Canon.escape.
 
 const Show = (() => {
-  const { escape, command, gradeWords, lines, leaseLines, who, isChange, groups } = Canon;
+  const { escape, command, gradeWords, lines, leaseLines, who, isChange, named, groups } = Canon;
 
   // el makes an element; strings among the children become text.
   const el = (tag, attributes, ...children) => {
@@ -47,12 +47,18 @@ const Show = (() => {
   const theirs = (text) => el('q', { class: 'theirs' }, outside(text));
   const said = (fact) => fact.derived ? outside(escape(fact.value)) : theirs(escape(fact.value));
 
+  // origin is where a value belongs, and who changed it last if that was no person.
+  const origin = (s) => [
+    s.addresses ? el('div', { class: 'quiet' }, 'belongs to ', outside(escape(s.addresses))) : null,
+    s.writer === 'person' ? null : el('div', { class: 'grade middle' }, 'last changed by ', outside(escape(s.writer))),
+  ];
+
   // glance is the rows of one look: who, wants what, for what, why, how long. Rows
   // with the same key say the same.
   const glance = (r) => [
     { label: 'Who', key: [who(r.caller), r.principal], show: () => [outside(who(r.caller)), r.principal.value === '' ? null : [', for ', said(r.principal)]] },
-    { label: 'Wants', key: [refs(r), r.place.grade, r.unlock], show: () => [
-      refs(r).map((ref) => el('div', {}, outside(ref, { class: 'mono' }))),
+    { label: 'Wants', key: [(r.subjects || []).map((s) => [s.ref, s.addresses, s.writer]), r.place.grade, r.unlock], show: () => [
+      (r.subjects || []).map((s) => el('div', {}, outside(escape(s.ref), { class: 'mono' }), ...(named(s) ? [] : origin(s)))),
       r.unlock ? el('div', { class: 'grade heavy' }, 'opens all vaults too, until they lock again') : null,
       el('div', { class: 'grade ' + (Object.hasOwn(weights, r.place.grade) ? weights[r.place.grade] : 'heavy') }, gradeWords(r.place.grade))] },
     { label: isChange(r.place) ? 'Changes' : 'For', key: target(r), show: () => target(r).map((t) => el('div', {}, outside(t, { class: 'mono' }))) },

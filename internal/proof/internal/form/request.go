@@ -76,6 +76,8 @@ type (
 		Binding  Hash   `json:"binding"`
 		Writer   string `json:"writer"`
 		Tier     string `json:"tier"`
+
+		Addresses string `json:"addresses,omitempty"`
 	}
 	// Place is where values go.
 	Place struct {
