@@ -18,6 +18,7 @@ const (
 	OpWhoami     Op = "whoami"
 
 	OpVaultCreate Op = "vault.create"
+	OpVaultEdit   Op = "vault.edit"
 	OpVaultList   Op = "vault.list"
 	OpItemPut     Op = "item.put" // values, streams: one for each Field with Value, with Stream true, in order
 	OpItemGet     Op = "item.get"
@@ -256,6 +257,9 @@ type Vault struct {
 	Tier  string `json:"tier,omitempty"` // this and what follows: not in lists of items
 	Items int    `json:"items,omitempty"`
 	Epoch int64  `json:"epoch,omitempty"`
+	// MinApproval is the weakest gesture that opens it: unlock, presence-passphrase,
+	// pin or passkey.
+	MinApproval string `json:"min_approval,omitempty"`
 }
 
 // Ask is common to what may need a person: how to wait, and which earlier
@@ -267,11 +271,19 @@ type Ask struct {
 	Timeout int64  `json:"timeout_ms,omitempty"`
 }
 
-// VaultCreate makes a vault.
+// VaultCreate makes a vault. Without a MinApproval it is the tier's own.
 type VaultCreate struct {
 	Ask
-	Name string `json:"name"`
-	Tier string `json:"tier"`
+	Name        string `json:"name"`
+	Tier        string `json:"tier"`
+	MinApproval string `json:"min_approval,omitempty"`
+}
+
+// VaultEdit changes what a vault takes.
+type VaultEdit struct {
+	Ask
+	Vault       string `json:"vault"`
+	MinApproval string `json:"min_approval"`
 }
 
 // Field is a field of an item. In requests, Value says that a value frame
