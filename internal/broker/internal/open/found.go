@@ -235,8 +235,9 @@ type Gesture struct {
 	at     Place
 	share  lend
 	way    slot.Way
-	secret lend            // what was typed, to make slots for new compartments; nil where there is none
-	seeds  map[string]lend // by compartment
+	secret lend             // what was typed, to make slots for new compartments; nil where there is none
+	seeds  map[string]lend  // by compartment
+	epochs map[string]int64 // of the vaults then: their compartments have other keys later
 	free   []func()
 	once   sync.Once
 }
@@ -323,9 +324,20 @@ func (k *Keyring) typed(r Roster, w slot.Way, typed []byte, share Share, at Plac
 			return nil, err
 		}
 		g.free = append(g.free, freeSeed)
-		g.seeds[name] = seed
+		g.holds(name, seed)
 	}
 	return g, nil
+}
+
+// holds keeps what the gesture opened.
+func (g *Gesture) holds(compartment string, seed lend) {
+	if g.epochs == nil {
+		g.epochs = map[string]int64{}
+	}
+	g.seeds[compartment] = seed
+	if v, err := g.k.vault(compartment); err == nil {
+		g.epochs[compartment] = v.signed.Epoch
+	}
 }
 
 // noWay is what comes of what was typed where it opens nothing.

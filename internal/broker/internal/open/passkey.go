@@ -44,9 +44,11 @@ func (k *Keyring) Passkey(r Roster, t Touch, share Share, at Place, compartments
 		return g, err
 	}
 	for _, name := range compartments {
-		if g.seeds[name], err = open(name); err != nil {
+		seed, err := open(name)
+		if err != nil {
 			return nil, err
 		}
+		g.holds(name, seed)
 	}
 	return g, nil
 }

@@ -140,6 +140,9 @@ func (k *Keyring) opener(p Permit, r Record) (slot.Opener, error) {
 	if least := v.signed.MinApproval; !least.Admits(p.gesture.way.Kind) {
 		return nil, slot.TooWeak(r.Ref, least)
 	}
+	if p.gesture.epochs[r.Vault] != v.signed.Epoch {
+		return nil, fault.New(fault.Conflict, "open", r.Ref, "the vault's keys were changed since it was approved").WithHint("ask again")
+	}
 	compartment := slot.FromSeed(p.gesture.seeds[r.Vault])
 	return func(at sealed.Context, enc []byte, use func(*hpke.Recipient) error) error {
 		seed, free, err := k.ways.VaultSeed(at.Account, v.signed, r.Epoch, compartment)
