@@ -117,6 +117,13 @@ func (c *Client) VaultCreate(ctx context.Context, in api.VaultCreate, wait OnWai
 	return out, err
 }
 
+// VaultEdit changes what a vault takes.
+func (c *Client) VaultEdit(ctx context.Context, in api.VaultEdit, wait OnWaiting) (api.Vault, error) {
+	var out api.Vault
+	err := c.call(ctx, api.OpVaultEdit, in, nil, reply{into: &out, waiting: wait})
+	return out, err
+}
+
 // Vaults lists the vaults.
 func (c *Client) Vaults(ctx context.Context) ([]api.Vault, error) {
 	var out []api.Vault

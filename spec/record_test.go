@@ -353,7 +353,7 @@ func TestVectorHome(t *testing.T) {
 	}
 	got := map[string]string{}
 	for _, v := range h.vaults {
-		at := place{Type: "index-key", Account: h.genesis.Account, Vault: v.ID, Epoch: v.Epoch}
+		at := place{Type: "index-key", Account: h.genesis.Account, Vault: v.ID, Epoch: 1}
 		index, err := openValue(session, at, v.IndexKey)
 		if err != nil || canon.Hash(sha256.Sum256(append([]byte("thumbturn/index-key/v1\x00"), index...))) != v.IndexHash {
 			t.Fatalf("index key: %v", err)
@@ -367,7 +367,7 @@ func TestVectorHome(t *testing.T) {
 		if v.Tier == canon.TierPresence {
 			reader = h.compartment(t, v.ID, canon.SlotPresence, v.ID, []byte(h.Presence))
 		}
-		at.Type = "vault-seed"
+		at.Type, at.Epoch = "vault-seed", v.Epoch
 		key, err := openValue(reader, at, v.Seed)
 		if err != nil {
 			t.Fatalf("vault key: %v", err)

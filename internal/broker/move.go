@@ -51,7 +51,7 @@ func (b *Broker) Move(ctx context.Context, who identity.Caller, a Ask, from, ite
 	if len(fields) == 0 {
 		return nil, fault.New(fault.Usage, "item move", it.Meta.Title, "it holds no value; create it there instead")
 	}
-	place := canon.Place{Sink: "vault", Grade: canon.GradeUse, Names: []string{fmt.Sprintf("move item %s/%s to vault %s, tier %s", it.Vault.Title, it.Meta.Title, dest.Title, dest.Tier)}}
+	place := canon.Place{Sink: "vault", Grade: canon.GradeUse, Names: []string{fmt.Sprintf("move item %s/%s to vault %s, tier %s", it.Vault.Title, it.Meta.Title, dest.Title, canon.Guard(dest.Tier, dest.MinApproval))}}
 	r.to = sink.New(place, func(ctx context.Context, d sink.Delivery) error {
 		return b.moved(ctx, r.gesture, it, dest, fields, d)
 	}).Streaming()

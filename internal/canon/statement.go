@@ -251,7 +251,7 @@ type Vault struct {
 	ID          string   `json:"id"`
 	Epoch       int64    `json:"epoch"`
 	Tier        Tier     `json:"tier"`
-	MinApproval string   `json:"min_approval"` // weakest gesture that may open it: "unlock" or "presence-passphrase"
+	MinApproval Least    `json:"min_approval"`
 	Public      Bytes    `json:"public"`
 	Seed        Bytes    `json:"seed"`       // sealed to the session key (standard) or the compartment (presence)
 	IndexKey    Bytes    `json:"index_key"`  // sealed to the session key
@@ -260,6 +260,7 @@ type Vault struct {
 	NameTag     Hash     `json:"name_tag"`   // keyed hash of the folded name, for duplicates
 	Members     []Member `json:"members"`
 	Deleted     bool     `json:"deleted"`
+	Past        *Past    `json:"past,omitempty"` // there from the second epoch on
 }
 
 // State is what a revision of an item is.
@@ -274,8 +275,9 @@ const (
 )
 
 // FieldHash names one sealed value by the hash of its record, and the revision
-// of the item at which it was sealed (a value that an edit did not touch keeps
-// its record).
+// of the item and the epoch of the vault in which it was sealed (a value that an
+// edit did not touch keeps its record). The epoch may be above that of the manifest:
+// a proposal leaves the metadata as it was sealed.
 type FieldHash struct {
 	Field    string `json:"field"`
 	Revision int64  `json:"revision"`
@@ -340,7 +342,15 @@ type ItemHead struct {
 	Meta    Hash
 	Title   Hash
 	Binding Hash
-	Values  bool // the revision names at least one record
+	Values  bool  // the revision names at least one record
+	Newest  int64 // highest epoch of its records, those that wait too; 0 where there are none
+}
+
+// NeedsRoot reports whether going from one manifest to the next takes the root
+// key: title, binding, vault or state of an item that holds a value, and the
+// disappearance of its last value, or two unsigned steps would change a title.
+func (h ItemHead) NeedsRoot(next ItemHead) bool {
+	return h.Values && (!next.Values || h.Title != next.Title || h.Binding != next.Binding || h.Vault != next.Vault || h.State != next.State)
 }
 
 // ItemWriter reads the writer of an item manifest's payload, without decoding
@@ -382,6 +392,9 @@ func ReadItemHead(payload []byte) (ItemHead, error) {
 	var err error
 	if h.Epoch, err = strconv.ParseInt(epoch, 10, 64); err != nil || !ok {
 		return h, errors.New("canon: not an item manifest")
+	}
+	if h.Newest, err = newestEpoch(rest); err != nil {
+		return h, err
 	}
 	return h, errors.Join(h.Meta.UnmarshalText([]byte(meta)), h.Title.UnmarshalText([]byte(title)),
 		h.Binding.UnmarshalText([]byte(binding)))

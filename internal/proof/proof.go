@@ -122,7 +122,7 @@ func Since(r io.Reader, anchor []byte, o Options) (Report, error) {
 }
 
 func verify(r io.Reader, a *Head, o Options) (Report, error) {
-	v := &verifier{o: o, anchor: a, subjects: map[string]subject{}, vaults: map[string]int64{}, items: map[string]manifest{}, ended: map[string]bool{}}
+	v := &verifier{o: o, anchor: a, subjects: map[string]subject{}, vaults: map[string]vault{}, items: map[string]manifest{}, ended: map[string]bool{}}
 	if o.Approvals {
 		v.approvals = gesture.New(witness)
 	}
@@ -230,6 +230,7 @@ const (
 	domainLeaf      = "thumbturn/event/v1\x00"
 	domainSignature = "thumbturn/root-signature/v1\x00"
 	domainRoot      = "thumbturn/root/v1\x00"
+	domainVaultKey  = "thumbturn/vault-key/v1\x00"
 )
 
 func at(what string, n int64) string { return fmt.Sprintf("%s %d", what, n) }

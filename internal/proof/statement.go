@@ -152,6 +152,11 @@ type (
 		NameTag     hash     `json:"name_tag"`
 		Members     []member `json:"members"`
 		Deleted     bool     `json:"deleted"`
+		Past        *past    `json:"past,omitempty"`
+	}
+	past struct {
+		Publics []hash `json:"publics"`
+		Seeds   base   `json:"seeds"`
 	}
 	member struct {
 		Name        string `json:"name"`

@@ -45,6 +45,7 @@ func generate() []vector {
 	generateForgeries(add)
 	generateGrants(add)
 	generateDevices(add)
+	generateEpochs(add)
 	generateAnchors(add)
 	generateProofs(add)
 	generateApprovals(add)

@@ -42,7 +42,7 @@ type verifier struct {
 	account
 	tree      tree
 	subjects  map[string]subject
-	vaults    map[string]int64 // epoch by id
+	vaults    map[string]vault // the latest descriptor by id
 	items     map[string]manifest
 	ended     map[string]bool    // grants taken back, by id
 	approvals *gesture.Approvals // nil when they are not asked for
@@ -216,7 +216,11 @@ func (v *verifier) decision(s body, l statementLine, where string) error {
 		return fail(Format, where, "malformed "+s.Type)
 	}
 	if s.Type == typeVault {
-		v.vaults[d.ID] = d.Epoch
+		old, known := v.vaults[d.ID]
+		if why := d.follows(old, known); why != "" {
+			return fail(Parent, where, why)
+		}
+		v.vaults[d.ID] = d
 	}
 	return nil
 }
@@ -230,7 +234,7 @@ func (v *verifier) item(s body, l statementLine, where string) error {
 	if !ok {
 		return fail(Format, where, "malformed item manifest")
 	}
-	if epoch, known := v.vaults[p.Vault]; !known || p.Epoch > epoch {
+	if d, known := v.vaults[p.Vault]; !known || p.newest() > d.Epoch {
 		return fail(Parent, where, "the item's vault, or its epoch, is not known at this place")
 	}
 	if !signed && needsRoot(v.items[s.Subject], m) {
@@ -251,7 +255,7 @@ func (v *verifier) grant(s body, l statementLine, where string) error {
 	if !strict(s.Payload, &g) || g.V != 1 || g.ID != s.Subject {
 		return fail(Format, where, "malformed grant")
 	}
-	if epoch, known := v.vaults[g.Vault]; !known || g.Epoch > epoch {
+	if d, known := v.vaults[g.Vault]; !known || g.Epoch > d.Epoch {
 		return fail(Parent, where, "the grant's vault, or its epoch, is not known at this place")
 	}
 	if s.Version > 1 && (v.ended[g.ID] || !g.Revoked) {

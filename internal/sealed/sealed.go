@@ -66,12 +66,17 @@ const (
 	TypeVaultName  = "vault-name"
 	TypeGrant      = "grant" // what a grant pins
 	TypeVaultSeed  = "vault-seed"
+	TypeVaultPast  = "vault-past" // seeds of the epochs before
 	TypeIndexKey   = "index-key"
 	TypeLedgerSeed = "ledger-seed"
 	TypeEventKey   = "event-key"
 	TypeSeed       = "seed"  // a compartment's seed for a slot
 	TypeShare      = "share" // of one device, for another one
 )
+
+// IndexEpoch is the epoch in the contexts of a vault's index key and name: the index
+// key is made with the vault and stays.
+const IndexEpoch = 1
 
 // Context binds a ciphertext to its place. Unused parts stay zero.
 type Context struct {

@@ -286,7 +286,7 @@ func (a *Account) found(ctx context.Context, who identity.Caller, f *open.Accoun
 			return err
 		}
 		var vault canon.Vault
-		if vault, roster, err = f.Gesture.NewVault(roster, vid, v.name, v.tier); err != nil {
+		if vault, roster, err = f.Gesture.NewVault(roster, vid, v.name, v.tier, ""); err != nil {
 			return err
 		}
 		vaults = append(vaults, vault)

@@ -94,7 +94,7 @@ func (a *Account) inherit(ctx context.Context, who identity.Caller, c candidate,
 	if err := c.Book.Opened(); err != nil {
 		return err
 	}
-	root := r.Gesture.Root().Sign
+	root, before := r.Gesture.Root().Sign, gate.Signed(c.Book)
 	dev, err := c.Book.Sign(root, canon.TypeDevice, "device", a.heir(c))
 	list := []ledger.Signed{dev}
 	if err == nil {
@@ -112,7 +112,7 @@ func (a *Account) inherit(ctx context.Context, who identity.Caller, c candidate,
 	if err != nil {
 		return err
 	}
-	return a.takeOver(ctx, who, c, "recovered", list, out)
+	return a.takeOver(ctx, who, c, "recovered", list, open.Lowered(before, r.Vaults), out)
 }
 
 // heir is this device as the one that goes on with a copy.
@@ -157,11 +157,12 @@ func (a *Account) accepted(ctx context.Context, who identity.Caller, c candidate
 		}
 		return err
 	}
-	return a.takeOver(ctx, who, c, "moved here", []ledger.Signed{{Statement: s, Sig: m.Sig}}, out)
+	return a.takeOver(ctx, who, c, "moved here", []ledger.Signed{{Statement: s, Sig: m.Sig}}, "", out)
 }
 
-// takeOver writes the statements by which this device goes on with a copy.
-func (a *Account) takeOver(ctx context.Context, who identity.Caller, c candidate, how string, list []ledger.Signed, out *Replacement) error {
+// takeOver writes the statements by which this device goes on with a copy. The event
+// says how that came, and what else came with it.
+func (a *Account) takeOver(ctx context.Context, who identity.Caller, c candidate, how string, list []ledger.Signed, and string, out *Replacement) error {
 	from, err := ledger.Owner(ctx, c.Book.Store)
 	if err != nil {
 		return err
@@ -169,6 +170,6 @@ func (a *Account) takeOver(ctx context.Context, who identity.Caller, c candidate
 	out.From = "device " + from.Device
 	out.To = fmt.Sprintf("device %s, %d statements, %d events", a.o.Device.ID(), c.Head.Statements, c.Head.Events)
 	_, err = c.Book.Write(ctx, ledger.Entry{Statements: list, Events: []canon.Event{{Type: canon.EventWrite, Action: "device",
-		Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: how + " from " + out.From + " to " + out.To}}})
+		Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: how + " from " + out.From + " to " + out.To + and}}})
 	return err
 }

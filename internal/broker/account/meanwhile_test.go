@@ -51,11 +51,11 @@ func TestNameTakenMeanwhile(t *testing.T) {
 
 	ctx := context.Background()
 	second := func(approve.Ticket) {
-		if _, err := h.broker.CreateVault(ctx, h.who, h.asked(nothing, h.approve), "team", canon.TierStandard); err != nil {
+		if _, err := h.broker.CreateVault(ctx, h.who, h.asked(nothing, h.approve), "team", canon.TierStandard, ""); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, err := h.broker.CreateVault(ctx, h.who, h.asked(second, h.approve), "Team", canon.TierStandard); !fault.Is(err, fault.Conflict) {
+	if _, err := h.broker.CreateVault(ctx, h.who, h.asked(second, h.approve), "Team", canon.TierStandard, ""); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a second vault of one name: %v", err)
 	}
 	if l, err := h.broker.Vaults(h.who); err != nil || len(l) != 3 {

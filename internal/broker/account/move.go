@@ -40,6 +40,10 @@ func (a *Account) Move(ctx context.Context, who identity.Caller, ask broker.Ask,
 	if err := a.human(opMove, who, source, a.TestHome()); err != nil {
 		return err
 	}
+	if r := a.book.Roster(); a.gate.Stranded(r, r.RemovePIN()) != nil {
+		return fault.New(fault.Denied, opMove, to.ID, "a vault takes a PIN, and this one's stays with this computer's TPM").
+			WithHint("add a passkey first, or let it take less: thumbturn vault edit --min-approval")
+	}
 	g, err := a.gate.Personal(ctx, a.book, gate.Personal{Who: who, Ask: ask, Act: opMove, Lines: []string{"the ledger goes over to device " + to.ID}, Presence: presence, Needs: []string{"account"}})
 	if err != nil {
 		return err

@@ -451,7 +451,7 @@ func TestPasskeysAndVaults(t *testing.T) {
 	t.Parallel()
 	h, k, spare := keyed(newPersonsHome(t))
 	ctx := context.Background()
-	if _, err := h.broker.CreateVault(ctx, h.who, h.by(k), "team", canon.TierPresence); err != nil {
+	if _, err := h.broker.CreateVault(ctx, h.who, h.by(k), "team", canon.TierPresence, ""); err != nil {
 		t.Fatal(err)
 	}
 	_, err := h.broker.Put(ctx, h.who, vault.Put{Mode: vault.Create, Vault: "team", Item: "Stripe", Changes: []vault.Change{{

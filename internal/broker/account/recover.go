@@ -9,6 +9,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/slot"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
@@ -56,7 +57,7 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 		return nil, err
 	}
 	e := ledger.Entry{Events: []canon.Event{{Type: canon.EventUnlock, Action: "recover", Outcome: "done",
-		Kind: string(who.Kind()), Root: who.Root().String(), Reason: "recovery code used: new code, share, presence keys and passphrases"}}}
+		Kind: string(who.Kind()), Root: who.Root().String(), Reason: "recovery code used: new code, share, vault keys and passphrases" + open.Lowered(vaults, r.Vaults)}}}
 	s, err := a.book.Sign(r.Gesture.Root().Sign, canon.TypeRoster, "roster", r.Roster)
 	e.Statements = append(e.Statements, s)
 	for _, v := range r.Vaults {
@@ -89,7 +90,8 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 }
 
 // Passphrase replaces the unlock or the presence passphrase. old is the one that
-// is replaced; the presence passphrase signs the change either way.
+// is replaced; the presence passphrase signs the change either way. With a new presence
+// passphrase the vaults that it opens get new keys; the session's key stays.
 func (a *Account) Passphrase(ctx context.Context, who identity.Caller, ask broker.Ask, source, which string, presence, old, next []byte) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -119,7 +121,9 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, ask broke
 		if bytes.Equal(next, presence) {
 			return unchanged("passphrase change", which)
 		}
-		needs = roster.Guarded()
+		if needs = roster.Open(canon.SlotPresence); roster.HasPassphrase() {
+			needs = roster.Changes(slot.Way{Kind: canon.SlotPresence})
+		}
 		if eq, err := a.book.Keys.SameAsUnlock(roster, next, a.o.Device.LendShare); err != nil || eq {
 			return same()
 		}
@@ -137,13 +141,14 @@ func (a *Account) Passphrase(ctx context.Context, who identity.Caller, ask broke
 	} else {
 		out, err = g.Rekey(roster, map[canon.SlotKind][]byte{canon.SlotUnlock: unlock, canon.SlotPresence: newPresence})
 	}
-	var s ledger.Signed
+	var list []ledger.Signed
+	told := ""
 	if err == nil {
-		s, err = a.book.SignRoster(g.Root().Sign, roster, out)
+		list, told, err = a.gate.Changed(g, roster, out)
 	}
 	if err == nil {
-		_, err = a.book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite,
-			Action: "passphrase", Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: which + " passphrase changed, input: " + source}}})
+		_, err = a.book.Write(ctx, ledger.Entry{Statements: list, Events: []canon.Event{{Type: canon.EventWrite,
+			Action: "passphrase", Outcome: "written", Kind: string(who.Kind()), Root: who.Root().String(), Reason: which + " passphrase changed, input: " + source + told}}})
 	}
 	return err
 }

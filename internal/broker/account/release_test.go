@@ -770,11 +770,11 @@ func TestMove(t *testing.T) {
 		return err
 	}
 	ask := broker.Ask{Waiting: func(t approve.Ticket) (func(), error) { go func() { _ = h.yes(t.ID) }(); return func() {}, nil }}
-	if _, err := h.broker.CreateVault(ctx, h.who, ask, "team", canon.TierPresence); err != nil {
+	if _, err := h.broker.CreateVault(ctx, h.who, ask, "team", canon.TierPresence, ""); err != nil {
 		t.Fatal(err)
 	}
 	// What was approved for one vault is not good for another.
-	if _, err := h.broker.CreateVault(ctx, h.who, ask, "other", canon.TierStandard); err != nil {
+	if _, err := h.broker.CreateVault(ctx, h.who, ask, "other", canon.TierStandard, ""); err != nil {
 		t.Fatal(err)
 	}
 	_, err := h.broker.Move(ctx, h.who, broker.Ask{NoWait: true}, "dev", "Stripe", "team")

@@ -98,7 +98,7 @@ func (r *Registrar) AddPasskey(ctx context.Context, who identity.Caller, ask gat
 			return "", err
 		}
 	}
-	g, err := r.Gate.Personal(ctx, r.Gate.Book, gate.Personal{Who: who, Ask: ask, Act: opAdd, Lines: []string{"a new passkey, " + name + ", may approve everything"}, Presence: in.Presence, Needs: roster.Guarded()})
+	g, err := r.Gate.Personal(ctx, r.Gate.Book, gate.Personal{Who: who, Ask: ask, Act: opAdd, Lines: []string{"a new passkey, " + name + ", may approve everything"}, Presence: in.Presence, Needs: roster.Open(canon.SlotPasskey)})
 	if err != nil {
 		return "", err
 	}
@@ -293,12 +293,12 @@ func (r *Registrar) enrolled(ctx context.Context, c approve.Ceremony, e *Enrolme
 	if made.PRF && e.roster.HasPassphrase() && (e.ends || keys > 1) {
 		roster, out.PassphraseEnded = open.Roster{Roster: roster}.EndPassphrase(), true
 	}
-	s, err := r.Gate.Book.SignRoster(e.gesture.Root().Sign, e.roster, roster)
+	list, told, err := r.Gate.Changed(e.gesture, e.roster, roster)
 	if err != nil {
 		return Enrolled{}, err
 	}
-	_, err = r.Gate.Book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite, Action: opAdd, Outcome: "written",
-		Kind: "page", Reason: said(out)}}})
+	_, err = r.Gate.Book.Write(ctx, ledger.Entry{Statements: list, Events: []canon.Event{{Type: canon.EventWrite, Action: opAdd, Outcome: "written",
+		Kind: "page", Reason: said(out) + told}}})
 	if err == nil {
 		e.result = out
 		r.Gate.Desk.Wake()
@@ -353,7 +353,7 @@ func (r *Registrar) Passkeys() []Passkey {
 	var out []Passkey
 	for _, x := range roster.Authenticators {
 		p := Passkey{Authenticator: x}
-		for _, name := range roster.Opens(x) {
+		for _, name := range roster.Opens(slot.Passkey(x.RPID, x.Credential)) {
 			if v, err := r.Gate.Book.Vault("passkey list", name); err == nil {
 				name = v.Title
 			} else if canon.IsID(name) {
@@ -367,7 +367,8 @@ func (r *Registrar) Passkeys() []Passkey {
 }
 
 // RemovePasskey takes a passkey away, by its id or name: its slots go, and each
-// presence vault's key moves to a fresh compartment. The last way to approve stays.
+// presence vault that it opened gets new keys. The last way to approve stays, and the
+// last that a vault takes.
 func (r *Registrar) RemovePasskey(ctx context.Context, who identity.Caller, ask gate.Ask, source, name string, presence []byte) error {
 	r.Gate.Acts.Lock()
 	defer r.Gate.Acts.Unlock()
@@ -388,27 +389,21 @@ func (r *Registrar) RemovePasskey(ctx context.Context, who identity.Caller, ask 
 		return fault.New(fault.Denied, opRemove, name, "it is the last way to approve anything").
 			WithHint("add another passkey first, or a presence passphrase: thumbturn passphrase change --presence")
 	}
-	g, err := r.Gate.Personal(ctx, r.Gate.Book, gate.Personal{Who: who, Ask: ask, Act: opRemove, Lines: []string{"the passkey " + gone.Name + " approves nothing any more"}, Presence: presence, Needs: roster.Guarded()})
+	next := roster.RemovePasskey(gone)
+	if err := r.Gate.Stranded(roster, next); err != nil {
+		return err
+	}
+	g, err := r.Gate.Personal(ctx, r.Gate.Book, gate.Personal{Who: who, Ask: ask, Act: opRemove, Lines: []string{"the passkey " + gone.Name + " approves nothing any more"}, Presence: presence, Needs: roster.Changes(slot.Passkey(gone.RPID, gone.Credential))})
 	if err != nil {
 		return err
 	}
 	defer g.Close()
-	next, vaults, err := g.Rotate(open.Roster{Roster: roster.RemovePasskey(gone), Version: roster.Version}, gate.Signed(r.Gate.Book))
+	list, told, err := r.Gate.Changed(g, roster, next)
 	if err != nil {
 		return err
 	}
-	s, err := r.Gate.Book.SignRoster(g.Root().Sign, roster, next)
-	e := ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{{Type: canon.EventWrite, Action: opRemove, Outcome: "written",
-		Kind: string(who.Kind()), Root: who.Root().String(), Reason: "passkey " + gone.Name + " (" + gone.ID + ") removed, keys of presence vaults moved"}}}
-	for _, v := range vaults {
-		if err == nil {
-			s, err = r.Gate.Book.Sign(g.Root().Sign, canon.TypeVault, v.ID, v)
-			e.Statements = append(e.Statements, s)
-		}
-	}
-	if err == nil {
-		_, err = r.Gate.Book.Write(ctx, e)
-	}
+	_, err = r.Gate.Book.Write(ctx, ledger.Entry{Statements: list, Events: []canon.Event{{Type: canon.EventWrite, Action: opRemove, Outcome: "written",
+		Kind: string(who.Kind()), Root: who.Root().String(), Reason: "passkey " + gone.Name + " (" + gone.ID + ") removed" + told}}})
 	r.Gate.Desk.Wake()
 	return err
 }

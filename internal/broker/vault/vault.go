@@ -265,40 +265,6 @@ func (b *Custody) Vaults(who identity.Caller) ([]Vault, error) {
 	return b.g.Book.Vaults(), nil
 }
 
-// CreateVault makes a vault, after a gesture.
-func (b *Custody) CreateVault(ctx context.Context, who identity.Caller, a gate.Ask, name string, tier canon.Tier) (*Vault, error) {
-	if err := b.g.Listing(who); err != nil {
-		return nil, err
-	}
-	if tier != canon.TierStandard && tier != canon.TierPresence {
-		return nil, fault.New(fault.Usage, "vault create", name, "the tier is standard or presence")
-	}
-	if v, err := b.g.Book.Vault("vault create", name); err == nil {
-		return nil, fault.New(fault.Exists, "vault create", v.Title, "there is a vault of that name")
-	}
-	lines := []string{fmt.Sprintf("create vault %q, tier %s", name, tier)}
-	req, g, err := b.g.Gesture(ctx, who, a, gate.Act{Action: "vault-create", Lines: lines, Change: []string{name, string(tier)}})
-	if err != nil {
-		return nil, b.g.Refused(who, "vault-create", err)
-	}
-	defer g.Close()
-	b.create.Lock()
-	defer b.create.Unlock()
-	if _, err := b.g.Book.Vault("vault create", name); !fault.Is(err, fault.NotFound) { // while it waited
-		return nil, b.g.Refused(who, "vault-create", fault.New(fault.Conflict, "vault create", name, "a vault of that name was made meanwhile"))
-	}
-	e, err := b.g.Book.NewVault(g, b.g.Rand, name, tier)
-	if err != nil {
-		return nil, err
-	}
-	e.Events = []canon.Event{gate.Did(who, canon.EventWrite, "vault-create", "written", "", "", "")}
-	e.Consume = []string{req.ID}
-	if _, err := b.g.Book.Write(ctx, e); err != nil {
-		return nil, err
-	}
-	return b.g.Book.Vault("vault create", name)
-}
-
 // ApplyPolicy makes a text the policy in force, after a gesture.
 func (b *Custody) ApplyPolicy(ctx context.Context, who identity.Caller, a gate.Ask, text string) error {
 	set, err := policy.Load("policy", text)

@@ -11,6 +11,7 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/slot"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
@@ -39,8 +40,9 @@ func (k *Keeper) may(op string, who identity.Caller, source string) error {
 	return k.Human(op, who, source)
 }
 
-// SetPIN makes a PIN of this device's TPM open all that takes a gesture. One that was
-// set before opens nothing any more. presence is what was typed for it, see
+// SetPIN makes a PIN of this device's TPM open all that takes a gesture, but for vaults
+// that take more. One that was set before opens nothing any more, and what it opened
+// gets new keys. presence is what was typed for it, see
 // gate.Personal.
 //
 // The TPM's blob is on the disk before the statement that names it, and that of the
@@ -61,7 +63,7 @@ func (k *Keeper) SetPIN(ctx context.Context, who identity.Caller, ask gate.Ask, 
 		return err
 	}
 	roster := k.Gate.Book.Roster()
-	g, err := k.Gate.Personal(ctx, k.Gate.Book, gate.Personal{Who: who, Ask: ask, Act: opSet, Lines: []string{"a new PIN of this device may approve everything"}, Presence: presence, Needs: roster.Guarded()})
+	g, err := k.Gate.Personal(ctx, k.Gate.Book, gate.Personal{Who: who, Ask: ask, Act: opSet, Lines: []string{"a new PIN of this device may approve everything"}, Presence: presence, Needs: roster.Open(canon.SlotPIN)})
 	if err != nil {
 		return err
 	}
@@ -81,9 +83,9 @@ func (k *Keeper) SetPIN(ctx context.Context, who identity.Caller, ask gate.Ask, 
 	if _, ok := roster.PINSlot(); ok {
 		how = "PIN of this device's TPM replaced, input: "
 	}
-	s, err := k.Gate.Book.SignRoster(g.Root().Sign, roster, next)
+	list, told, err := k.Gate.Changed(g, roster, next)
 	if err == nil {
-		_, err = k.Gate.Book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{did(who, opSet, how+source)}})
+		_, err = k.Gate.Book.Write(ctx, ledger.Entry{Statements: list, Events: []canon.Event{did(who, opSet, how+source+told)}})
 	}
 	if err != nil { // which of the blobs counts, the next unlock tells
 		return err
@@ -100,13 +102,14 @@ func (k *Keeper) sealed(g *open.Gesture, roster open.Roster, pin []byte) (canon.
 	if _, err := io.ReadFull(k.Gate.Rand, secret); err != nil {
 		return canon.Roster{}, fault.Wrap(fault.Unavailable, opSet, "", err)
 	}
-	next, err := g.AddPIN(open.Roster{Roster: roster.RemovePIN(), Version: roster.Version}, secret)
+	next, err := g.AddPIN(roster.With(roster.RemovePIN()), secret)
 	if err != nil {
 		return next, err
 	}
-	then := open.Roster{Roster: next, Version: roster.Version + 1}
+	then := roster.With(next)
+	then.Version++
 	blob, err := k.Gate.Chip.Sealed(secret, pin, func(again []byte) error {
-		test, err := k.Gate.Book.Keys.PIN(then, again, k.Gate.Book.Share, k.Gate.Book.Place(), roster.Guarded())
+		test, err := k.Gate.Book.Keys.PIN(then, again, k.Gate.Book.Share, k.Gate.Book.Place(), roster.Open(canon.SlotPIN))
 		test.Close()
 		return err
 	})
@@ -117,8 +120,9 @@ func (k *Keeper) sealed(g *open.Gesture, roster open.Roster, pin []byte) (canon.
 	return next, err
 }
 
-// RemovePIN takes the PIN away: its slots go, each presence vault's key moves to a
-// fresh compartment, and the TPM's blob is forgotten. The last way to approve stays.
+// RemovePIN takes the PIN away: its slots go, each presence vault that it opened gets
+// new keys, and the TPM's blob is forgotten. The last way to approve stays, and the last
+// that a vault takes.
 func (k *Keeper) RemovePIN(ctx context.Context, who identity.Caller, ask gate.Ask, source string, presence []byte) error {
 	k.Gate.Acts.Lock()
 	defer k.Gate.Acts.Unlock()
@@ -133,7 +137,11 @@ func (k *Keeper) RemovePIN(ctx context.Context, who identity.Caller, ask gate.As
 		return fault.New(fault.Denied, opRemove, "", "it is the last way to approve anything").
 			WithHint("add a passkey first, or a presence passphrase: thumbturn passphrase change --presence")
 	}
-	g, err := k.Gate.Personal(ctx, k.Gate.Book, gate.Personal{Who: who, Ask: ask, Act: opRemove, Lines: []string{"the PIN approves nothing any more"}, Presence: presence, Needs: roster.Guarded()})
+	next := roster.RemovePIN()
+	if err := k.Gate.Stranded(roster, next); err != nil {
+		return err
+	}
+	g, err := k.Gate.Personal(ctx, k.Gate.Book, gate.Personal{Who: who, Ask: ask, Act: opRemove, Lines: []string{"the PIN approves nothing any more"}, Presence: presence, Needs: roster.Changes(slot.PIN())})
 	if err != nil {
 		return err
 	}
@@ -141,22 +149,11 @@ func (k *Keeper) RemovePIN(ctx context.Context, who identity.Caller, ask gate.As
 	if roster.Version != k.Gate.Book.Roster().Version {
 		return changed(opRemove)
 	}
-	next, vaults, err := g.Rotate(open.Roster{Roster: roster.RemovePIN(), Version: roster.Version}, gate.Signed(k.Gate.Book))
+	list, told, err := k.Gate.Changed(g, roster, next)
 	if err != nil {
 		return err
 	}
-	s, err := k.Gate.Book.SignRoster(g.Root().Sign, roster, next)
-	e := ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{did(who, opRemove, "PIN removed, keys of presence vaults moved, input: "+source)}}
-	for _, v := range vaults {
-		if err == nil {
-			s, err = k.Gate.Book.Sign(g.Root().Sign, canon.TypeVault, v.ID, v)
-			e.Statements = append(e.Statements, s)
-		}
-	}
-	if err == nil {
-		_, err = k.Gate.Book.Write(ctx, e)
-	}
-	if err != nil {
+	if _, err := k.Gate.Book.Write(ctx, ledger.Entry{Statements: list, Events: []canon.Event{did(who, opRemove, "PIN removed, input: "+source+told)}}); err != nil {
 		return err
 	}
 	k.Settle()
@@ -187,8 +184,8 @@ func (k *Keeper) PIN() PIN {
 }
 
 // RenewRecovery replaces the recovery code, by a gesture. It returns the closure that
-// lends the new one, once; the old one is of no use any more. Passphrases and share
-// stay.
+// lends the new one, once; the old one is of no use any more, and presence vaults get
+// new keys. Passphrases and share stay.
 func (k *Keeper) RenewRecovery(ctx context.Context, who identity.Caller, ask gate.Ask, source string, presence []byte) (func(func([]byte) error) error, error) {
 	const op = "recovery rotate"
 	k.Gate.Acts.Lock()
@@ -206,9 +203,9 @@ func (k *Keeper) RenewRecovery(ctx context.Context, who identity.Caller, ask gat
 	if err != nil {
 		return nil, err
 	}
-	s, err := k.Gate.Book.SignRoster(g.Root().Sign, old, roster)
+	list, told, err := k.Gate.Changed(g, old, roster)
 	if err == nil {
-		_, err = k.Gate.Book.Write(ctx, ledger.Entry{Statements: []ledger.Signed{s}, Events: []canon.Event{did(who, op, "new recovery code, input: "+source)}})
+		_, err = k.Gate.Book.Write(ctx, ledger.Entry{Statements: list, Events: []canon.Event{did(who, op, "new recovery code, input: "+source+told)}})
 	}
 	if err != nil {
 		_ = code(func([]byte) error { return nil }) // nobody sees it: it is wiped

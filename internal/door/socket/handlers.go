@@ -38,6 +38,7 @@ func handlers() map[api.Op]handler {
 		api.OpPassphrase:  {open, 3, done[api.Passphrase]((*call).passphrase)},
 		api.OpRecovery:    {open, 1, with[api.Auth]((*call).recovery)},
 		api.OpVaultCreate: {open, 0, tell[api.VaultCreate]((*call).vaultCreate)},
+		api.OpVaultEdit:   {open, 0, tell[api.VaultEdit]((*call).vaultEdit)},
 		api.OpVaultList:   {open, 0, (*call).vaultList},
 		api.OpItemPut:     {open, -1, tell[api.ItemPut]((*call).itemPut)},
 		api.OpItemGet:     {open, 0, tell[api.ItemGet]((*call).itemGet)},

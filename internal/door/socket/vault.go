@@ -12,7 +12,7 @@ import (
 )
 
 func vaultOf(v *vault.Vault) api.Vault {
-	return api.Vault{ID: v.ID, Name: v.Title, Tier: string(v.Tier), Items: v.Items, Epoch: v.Epoch}
+	return api.Vault{ID: v.ID, Name: v.Title, Tier: string(v.Tier), Items: v.Items, Epoch: v.Epoch, MinApproval: string(v.MinApproval)}
 }
 
 func itemOf(it *vault.Item, fields bool) api.Item {
@@ -41,7 +41,16 @@ func itemOf(it *vault.Item, fields bool) api.Item {
 func (c *call) vaultCreate(in api.VaultCreate) (api.Vault, error) {
 	a, ctx, stop := c.ask(in.Ask)
 	defer stop()
-	v, err := c.s.Broker.CreateVault(ctx, c.who, a, in.Name, canon.Tier(in.Tier))
+	return vaultMade(c.s.Broker.CreateVault(ctx, c.who, a, in.Name, canon.Tier(in.Tier), canon.Least(in.MinApproval)))
+}
+
+func (c *call) vaultEdit(in api.VaultEdit) (api.Vault, error) {
+	a, ctx, stop := c.ask(in.Ask)
+	defer stop()
+	return vaultMade(c.s.Broker.EditVault(ctx, c.who, a, in.Vault, canon.Least(in.MinApproval)))
+}
+
+func vaultMade(v *vault.Vault, err error) (api.Vault, error) {
 	if err != nil {
 		return api.Vault{}, err
 	}

@@ -37,6 +37,7 @@ type Book struct {
 	Clock  approve.Clock
 	Rand   io.Reader
 
+	turn    sync.RWMutex // held to write what is sealed to a vault's key, and alone to change that
 	mu      sync.RWMutex
 	genesis canon.Genesis
 	roster  open.Roster
@@ -151,17 +152,9 @@ func (b *Book) take(n int64, s ledger.Signed, body []byte) error {
 		if err := canon.Decode(s.Payload, &r); err != nil {
 			return bad(s.Subject, "malformed roster")
 		}
-		b.roster = open.Roster{Roster: r, Version: s.Version, Page: b.roster.Page}
+		b.roster = open.Roster{Roster: r, Version: s.Version, Page: b.roster.Page, Least: b.roster.Least}
 	case canon.TypeVault:
-		var v canon.Vault
-		if err := canon.Decode(s.Payload, &v); err != nil || v.ID != s.Subject {
-			return bad(s.Subject, "malformed vault descriptor")
-		}
-		items := 0
-		if old := b.vaults[v.ID]; old != nil {
-			items = old.Items
-		}
-		b.vaults[v.ID] = &Vault{Vault: v, Version: s.Version, Items: items}
+		return b.takeVault(s)
 	case canon.TypePolicy:
 		var p canon.Policy
 		if err := canon.Decode(s.Payload, &p); err != nil {
@@ -187,6 +180,25 @@ func (b *Book) take(n int64, s ledger.Signed, body []byte) error {
 	return nil
 }
 
+// takeVault applies a descriptor, if its keys go on from those before.
+func (b *Book) takeVault(s ledger.Signed) error {
+	var v canon.Vault
+	if err := canon.Decode(s.Payload, &v); err != nil || v.ID != s.Subject {
+		return bad(s.Subject, "malformed vault descriptor")
+	}
+	next := &Vault{Vault: v, Version: s.Version}
+	var before *canon.Vault
+	if old := b.vaults[v.ID]; old != nil {
+		next.Items, before = old.Items, &old.Vault
+	}
+	if err := v.Follows(before); err != nil {
+		return bad(s.Subject, err.Error())
+	}
+	b.vaults[v.ID] = next
+	b.roster = b.roster.Takes(v)
+	return nil
+}
+
 func (b *Book) takeGenesis(s ledger.Signed, body []byte) error {
 	if s.Type != canon.TypeGenesis || canon.Decode(s.Payload, &b.genesis) != nil || s.Subject != b.genesis.Account || len(b.genesis.Root) != ed25519.PublicKeySize {
 		return bad("0", "the first statement is no genesis")
@@ -205,11 +217,11 @@ func (b *Book) takeItem(s ledger.Signed, signed bool) error {
 		return bad(s.Subject, "malformed manifest")
 	}
 	v := b.vaults[h.Vault]
-	if v == nil || h.Epoch > v.Epoch {
-		return bad(s.Subject, "the item's vault is unknown")
+	if v == nil || h.Epoch > v.Epoch || h.Newest > v.Epoch {
+		return bad(s.Subject, "the item's vault, or its epoch, is unknown")
 	}
 	old := b.items[s.Subject]
-	if old != nil && NeedsRoot(old.head, h) && !signed {
+	if old != nil && old.head.NeedsRoot(h) && !signed {
 		return bad(s.Subject, "title, binding or state changed without a gesture")
 	}
 	if old != nil {
@@ -221,13 +233,6 @@ func (b *Book) takeItem(s ledger.Signed, signed bool) error {
 		b.title(e)
 	}
 	return nil
-}
-
-// NeedsRoot reports whether going from one manifest to the next takes the root
-// key: title, binding, vault or state of an item that holds a value, and the
-// disappearance of its last value, or two unsigned steps would change a title.
-func NeedsRoot(old, new canon.ItemHead) bool {
-	return old.Values && (!new.Values || old.Title != new.Title || old.Binding != new.Binding || old.Vault != new.Vault || old.State != new.State)
 }
 
 func (b *Book) title(e *entry) {
@@ -274,7 +279,7 @@ func (b *Book) openVault(v *Vault) error {
 	if err := b.Keys.AddVault(v.Vault, b.genesis.Account); err != nil {
 		return err
 	}
-	ctx := sealed.Context{Type: sealed.TypeVaultName, Account: b.genesis.Account, Vault: v.ID, Epoch: v.Epoch}
+	ctx := sealed.Context{Type: sealed.TypeVaultName, Account: b.genesis.Account, Vault: v.ID, Epoch: sealed.IndexEpoch}
 	name, err := b.Keys.Meta(ctx, v.Name)
 	v.Title = string(name)
 	return err
@@ -336,6 +341,14 @@ func (b *Book) Close() {
 // Write appends signed statements with blobs and events, and applies them to
 // the book once they are durable.
 func (b *Book) Write(ctx context.Context, e ledger.Entry) (ledger.Receipt, error) {
+	if slices.ContainsFunc(e.Statements, func(s ledger.Signed) bool { return s.Type == canon.TypeVault }) {
+		b.turn.Lock()
+		defer b.turn.Unlock()
+	}
+	return b.write(ctx, e)
+}
+
+func (b *Book) write(ctx context.Context, e ledger.Entry) (ledger.Receipt, error) {
 	r, err := b.Ledger.Append(ctx, e)
 	if err != nil {
 		return r, err

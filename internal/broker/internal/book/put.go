@@ -2,11 +2,9 @@ package book
 
 import (
 	"context"
-	"io"
 	"sort"
 	"strings"
 
-	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/pieces"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -49,6 +47,7 @@ type Draft struct {
 	Blobs     []store.Blob
 	Root      bool
 
+	to      *Vault // that values were sealed for, as it was then; nil where there are none
 	intakes []*pieces.Intake
 }
 
@@ -122,7 +121,7 @@ func (b *Book) needsRoot(d *Draft, m canon.Item) error {
 		return nil
 	}
 	h, err := canon.ReadItemHead(canon.Encode(m))
-	d.Root = NeedsRoot(old.head, h)
+	d.Root = old.head.NeedsRoot(h)
 	return err
 }
 
@@ -245,7 +244,7 @@ func (b *Book) record(ctx context.Context, d *Draft, it *Item, field string, c C
 		return canon.FieldHash{}, err
 	}
 	bl, h := blob(store.Record, it.Vault.ID, it.ID, ct)
-	d.Blobs = append(d.Blobs, bl)
+	d.Blobs, d.to = append(d.Blobs, bl), it.Vault
 	return canon.FieldHash{Field: field, Revision: rev, Epoch: it.Vault.Epoch, Hash: h}, nil
 }
 
@@ -333,34 +332,17 @@ func (d *Draft) Discard(ctx context.Context) {
 	}
 }
 
-// Commit writes a draft.
+// Commit writes a draft, if the vault's key is still the one that it was sealed to: a
+// value that waited for a person is not the last that a removed passkey opens.
 func (b *Book) Commit(ctx context.Context, d *Draft, sig []byte, ev canon.Event, consume ...string) (ledger.Receipt, error) {
 	e := d.Entry(sig, ev)
 	e.Consume = consume
-	return b.Write(ctx, e)
-}
-
-// NewVault lays out a new vault: its descriptor, and the roster where it brings a
-// compartment of its own.
-func (b *Book) NewVault(g *open.Gesture, rand io.Reader, name string, tier canon.Tier) (ledger.Entry, error) {
-	id, err := canon.NewID(rand)
-	if err != nil {
-		return ledger.Entry{}, err
-	}
-	old := b.Roster()
-	v, roster, err := g.NewVault(old.Roster, id, name, tier)
-	if err != nil {
-		return ledger.Entry{}, err
-	}
-	var e ledger.Entry
-	if len(roster.Compartments) != len(old.Compartments) {
-		s, err := b.SignRoster(g.Root().Sign, old, roster)
-		if err != nil {
-			return e, err
+	b.turn.RLock()
+	defer b.turn.RUnlock()
+	if d.to != nil {
+		if v, err := b.Vault("item", d.to.ID); err != nil || v.Epoch != d.to.Epoch {
+			return ledger.Receipt{}, fault.New(fault.Conflict, "item", d.ID, "the vault's key was changed meanwhile").WithHint("do it again")
 		}
-		e.Statements = append(e.Statements, s)
 	}
-	s, err := b.Sign(g.Root().Sign, canon.TypeVault, id, v)
-	e.Statements = append(e.Statements, s)
-	return e, err
+	return b.write(ctx, e)
 }

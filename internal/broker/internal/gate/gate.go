@@ -329,6 +329,7 @@ type Act struct {
 	Vault  *book.Vault
 	Lines  []string
 	Change []string
+	Needs  []string // vaults that the gesture must open too
 }
 
 // Gesture asks a person for an administrative act and returns the opened
@@ -351,7 +352,7 @@ func (b *Gate) Gesture(ctx context.Context, who identity.Caller, a Ask, act Act)
 	if err := Refusal(v, act.Action, ""); err != nil {
 		return req, nil, err
 	}
-	req, g, err := b.obtain(ctx, who, a, req, v, []string{"account"})
+	req, g, err := b.obtain(ctx, who, a, req, v, append([]string{"account"}, act.Needs...))
 	if err == nil {
 		if err = b.Unchanged(req); err != nil {
 			g.Close()

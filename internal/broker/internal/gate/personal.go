@@ -86,6 +86,9 @@ const matched = "a finger matched too, as the system's own service says"
 // it. The caller holds Acts, which is given back while a finger is awaited: a lock
 // does not wait for it.
 func (b *Gate) typed(ctx context.Context, of *book.Book, kind canon.SlotKind, secret []byte, needs []string, tell func(string)) (g *open.Gesture, note string, err error) {
+	if err := enough(of, kind, needs); err != nil {
+		return nil, "", err
+	}
 	err = b.Slowly(func() (err error) {
 		g, err = b.opened(of, kind, secret, needs)
 		return err

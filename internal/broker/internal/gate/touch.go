@@ -116,6 +116,15 @@ func (b *Gate) Answer(ctx context.Context, c approve.Ceremony, touches []Touched
 	if b.Unlocks(c) { // by a passkey that gives no key, nothing opens
 		return true, b.unlocked(ctx, c, about, touch, signed)
 	}
+	for _, t := range about.tickets {
+		kind := canon.SlotPasskey
+		if !a.PRF { // a passphrase or a PIN completes it
+			kind = canon.SlotPIN
+		}
+		if err := enough(b.Book, kind, t.Needs); err != nil {
+			return false, err
+		}
+	}
 	if !a.PRF {
 		return false, b.signed(about, approve.Signed{Assertion: signed, Lease: about.lease})
 	}

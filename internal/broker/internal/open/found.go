@@ -136,11 +136,14 @@ func (k *Keyring) slots(s seedSet, unlock, presence []byte, share lend, at Place
 }
 
 // NewVault makes the keys of a vault. A presence vault gets a compartment of its
-// own: a presence slot under its own salt, and the recovery slot. The returned
-// roster lists it; for a standard vault it is the one given.
-func (g *Gesture) NewVault(r canon.Roster, id, name string, tier canon.Tier) (canon.Vault, canon.Roster, error) {
+// own, for the ways that least admits and the recovery slot; no least is the tier's
+// default. The returned roster lists it; for a standard vault it is the one given.
+func (g *Gesture) NewVault(r canon.Roster, id, name string, tier canon.Tier, least canon.Least) (v canon.Vault, _ canon.Roster, err error) {
 	k := g.k
-	v := canon.Vault{V: 1, ID: id, Epoch: 1, Tier: tier, MinApproval: "unlock"}
+	v = canon.Vault{V: 1, ID: id, Epoch: 1, Tier: tier}
+	if v.MinApproval, err = least.For(tier); err != nil {
+		return v, r, fault.New(fault.Usage, "vault create", name, err.Error())
+	}
 	seed, free, err := k.ways.Fresh()
 	if err != nil {
 		return v, r, err
@@ -160,9 +163,8 @@ func (g *Gesture) NewVault(r canon.Roster, id, name string, tier canon.Tier) (ca
 	}
 	reader, ctx := session.Public, sealed.Context{Type: sealed.TypeVaultSeed, Account: g.at.Account, Vault: id, Epoch: 1}
 	if tier == canon.TierPresence {
-		v.MinApproval = "presence-passphrase"
 		var c canon.Compartment
-		if c, r, err = g.newCompartment(r, id); err != nil {
+		if c, r, err = g.newCompartment(r, id, v.MinApproval); err != nil {
 			return v, r, err
 		}
 		reader = c.Public
@@ -184,52 +186,44 @@ func (g *Gesture) NewVault(r canon.Roster, id, name string, tier canon.Tier) (ca
 		return v, r, err
 	}
 	v.NameTag = vk.tag("vault-name", name)
-	nctx := sealed.Context{Type: sealed.TypeVaultName, Account: g.at.Account, Vault: id, Epoch: 1}
+	nctx := sealed.Context{Type: sealed.TypeVaultName, Account: g.at.Account, Vault: id, Epoch: sealed.IndexEpoch}
 	v.Name, err = sealed.Meta(vk.indexSeal, nctx, []byte(name))
 	return v, r, err
 }
 
 // newCompartment adds a compartment to the roster. A gesture by what is
 // typed makes a slot of its own for it; whatever else opens the account reaches
-// it by the public key of its slot there, and so does the recovery code.
-func (g *Gesture) newCompartment(r canon.Roster, name string) (canon.Compartment, canon.Roster, error) {
-	var c canon.Compartment
+// it by the public key of its slot there, and so does the recovery code. What a
+// vault's least does not admit does not.
+func (g *Gesture) newCompartment(r canon.Roster, name string, least canon.Least) (canon.Compartment, canon.Roster, error) {
+	out := r
+	if g.secret != nil && least.Admits(g.way.Kind) {
+		err := g.secret(func(p []byte) error {
+			made, err := g.k.ways.New(g.way, name, p, g.share, g.at)
+			out.Slots = append(slices.Clone(r.Slots), made)
+			return err
+		})
+		if err != nil {
+			return canon.Compartment{}, r, err
+		}
+	}
+	c, err := g.compartment(name, Roster{Roster: out}.Readers(name, least))
+	out.Compartments = append(slices.Clone(r.Compartments), c)
+	return c, out, err
+}
+
+// compartment makes one for slots, with a key of its own.
+func (g *Gesture) compartment(name string, slots []canon.Slot) (canon.Compartment, error) {
 	seed, free, err := g.k.ways.Fresh()
 	if err != nil {
-		return c, r, err
+		return canon.Compartment{}, err
 	}
 	defer free()
 	pub, err := slot.KEMPublic(seed)
 	if err != nil {
-		return c, r, err
+		return canon.Compartment{}, err
 	}
-	rec, _, ok := Roster{Roster: r}.Find(canon.SlotRecovery, "recovery")
-	if !ok {
-		return c, r, slot.Tampered("roster", "recovery")
-	}
-	out, reached := r, []canon.Slot{}
-	out.Slots = slices.Clone(r.Slots)
-	if g.secret != nil {
-		var made canon.Slot
-		err = g.secret(func(p []byte) error {
-			made, err = g.k.ways.New(g.way, name, p, g.share, g.at)
-			return err
-		})
-		if err != nil {
-			return c, r, err
-		}
-		out.Slots, reached = append(out.Slots, made), append(reached, made)
-	}
-	for _, s := range r.Slots {
-		if h, err := slot.Header(s); err == nil && h.Compartment == "account" && (g.secret == nil || !g.way.Is(h)) {
-			reached = append(reached, s)
-		}
-	}
-	if c, err = slot.CompartmentFor(g.at.Account, name, pub, seed, append(reached, rec)...); err != nil {
-		return c, r, err
-	}
-	out.Compartments = append(slices.Clone(r.Compartments), c)
-	return c, out, nil
+	return slot.CompartmentFor(g.at.Account, name, pub, seed, slots...)
 }
 
 // Gesture is a person's for one request, by the presence passphrase, a PIN or a passkey: it
@@ -241,8 +235,9 @@ type Gesture struct {
 	at     Place
 	share  lend
 	way    slot.Way
-	secret lend            // what was typed, to make slots for new compartments; nil where there is none
-	seeds  map[string]lend // by compartment
+	secret lend             // what was typed, to make slots for new compartments; nil where there is none
+	seeds  map[string]lend  // by compartment
+	epochs map[string]int64 // of the vaults then: their compartments have other keys later
 	free   []func()
 	once   sync.Once
 }
@@ -329,15 +324,28 @@ func (k *Keyring) typed(r Roster, w slot.Way, typed []byte, share Share, at Plac
 			return nil, err
 		}
 		g.free = append(g.free, freeSeed)
-		g.seeds[name] = seed
+		g.holds(name, seed)
 	}
 	return g, nil
+}
+
+// holds keeps what the gesture opened.
+func (g *Gesture) holds(compartment string, seed lend) {
+	if g.epochs == nil {
+		g.epochs = map[string]int64{}
+	}
+	g.seeds[compartment] = seed
+	if v, err := g.k.vault(compartment); err == nil {
+		g.epochs[compartment] = v.signed.Epoch
+	}
 }
 
 // noWay is what comes of what was typed where it opens nothing.
 func noWay(r Roster, w slot.Way, name string) error {
 	_, pin := r.PINSlot()
 	switch {
+	case !r.Admits(w.Kind, name):
+		return slot.TooWeak(name, r.Least[name])
 	case w.Kind == canon.SlotPIN && !pin:
 		return fault.New(fault.Denied, "approve", "", "no PIN is set").WithHint("`thumbturn pin set` sets one")
 	case w.Kind == canon.SlotPresence && !r.HasPassphrase() && r.Passkeys():

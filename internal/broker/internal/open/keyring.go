@@ -60,9 +60,8 @@ type Keyring struct {
 // vaultKeys are the opened keys of one vault. value is nil for a presence
 // vault: its key opens only inside a Gesture.
 type vaultKeys struct {
-	epoch     int64
+	signed    canon.Vault
 	value     slot.Opener
-	seedBytes []byte // of a presence vault: its seed, sealed to its compartment
 	indexSeal sealed.MetaSeal
 	indexOpen func(aad, ct []byte) ([]byte, error)
 	tag       func(label, text string) canon.Hash
@@ -163,11 +162,8 @@ func (k *Keyring) AddVault(v canon.Vault, account string) error {
 	if k.session == nil {
 		return ErrLocked
 	}
-	vk := &vaultKeys{epoch: v.Epoch}
-	if v.Tier == canon.TierPresence {
-		vk.seedBytes = v.Seed
-	}
-	ctx := sealed.Context{Type: sealed.TypeIndexKey, Account: account, Vault: v.ID, Epoch: v.Epoch}
+	vk := &vaultKeys{signed: v}
+	ctx := sealed.Context{Type: sealed.TypeIndexKey, Account: account, Vault: v.ID, Epoch: sealed.IndexEpoch}
 	err := k.session.Whole(ctx, v.IndexKey, func(key []byte) error {
 		if len(key) != 32 || IndexHash(key) != v.IndexHash {
 			return slot.ErrCipher
@@ -178,7 +174,7 @@ func (k *Keyring) AddVault(v canon.Vault, account string) error {
 		return slot.Tampered("index key of vault", v.ID)
 	}
 	if v.Tier == canon.TierStandard {
-		ctx.Type = sealed.TypeVaultSeed
+		ctx.Type, ctx.Epoch = sealed.TypeVaultSeed, v.Epoch
 		err := k.session.Whole(ctx, v.Seed, func(seed []byte) error {
 			o, public, err := builtOpener(seed)
 			if err != nil || string(public) != string(v.Public) {

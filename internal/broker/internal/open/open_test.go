@@ -62,7 +62,7 @@ func found(t *testing.T) *world {
 	r := f.Roster
 	for _, tier := range []canon.Tier{canon.TierStandard, canon.TierPresence} {
 		id, _ := canon.NewID(rand.Reader)
-		v, next, err := f.Gesture.NewVault(r, id, "name "+string(tier), tier)
+		v, next, err := f.Gesture.NewVault(r, id, "name "+string(tier), tier, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,12 +178,12 @@ func TestGestureOpensWhatIsNamed(t *testing.T) {
 func (w *world) record(tier canon.Tier, text []byte) Record {
 	v := w.vaults[tier]
 	s := canon.Subject{Ref: "op://v/i/f", Vault: v.ID, Item: "i", Field: "f", Revision: 1, Tier: tier}
-	ct, err := sealed.Value(v.Public, sealed.Context{Type: sealed.TypeValue, Account: w.g.Account, Vault: v.ID, Epoch: 1, Item: "i", Field: "f", Revision: 1}, text)
+	ct, err := sealed.Value(v.Public, sealed.Context{Type: sealed.TypeValue, Account: w.g.Account, Vault: v.ID, Epoch: v.Epoch, Item: "i", Field: "f", Revision: 1}, text)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	s.Record = sha(ct)
-	return Record{Subject: s, Epoch: 1, Bytes: ct}
+	return Record{Subject: s, Epoch: v.Epoch, Bytes: ct}
 }
 
 func (w *world) raw(rs ...Record) []byte {

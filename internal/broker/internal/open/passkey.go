@@ -6,7 +6,6 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/internal/slot"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
-	"github.com/thumbturn/thumbturn/internal/sealed"
 )
 
 // Passkey opens the named compartments with a passkey, as Gesture does with the
@@ -45,9 +44,11 @@ func (k *Keyring) Passkey(r Roster, t Touch, share Share, at Place, compartments
 		return g, err
 	}
 	for _, name := range compartments {
-		if g.seeds[name], err = open(name); err != nil {
+		seed, err := open(name)
+		if err != nil {
 			return nil, err
 		}
+		g.holds(name, seed)
 	}
 	return g, nil
 }
@@ -82,7 +83,7 @@ func (g *Gesture) AddPasskey(r Roster, a canon.Authenticator, t Touch) (canon.Ro
 		return out, err
 	}
 	defer frees.All()
-	return g.addWay(Roster{Roster: out, Version: r.Version}, slot.Passkey(a.RPID, a.Credential), func(name string) (lend, error) {
+	return g.addWay(r.With(out), slot.Passkey(a.RPID, a.Credential), func(name string) (lend, error) {
 		if prf[name] == nil {
 			return nil, slot.ErrNoPRF
 		}
@@ -90,11 +91,16 @@ func (g *Gesture) AddPasskey(r Roster, a canon.Authenticator, t Touch) (canon.Ro
 	})
 }
 
-// addWay makes a slot of a way for each compartment, under a secret for each.
+// addWay makes a slot of a way for each compartment that it may open, under a secret
+// for each.
 func (g *Gesture) addWay(r Roster, w slot.Way, secret func(compartment string) (lend, error)) (canon.Roster, error) {
 	out := r.Roster
 	out.Slots, out.Compartments = slices.Clone(out.Slots), nil
 	for _, c := range r.Compartments {
+		if !r.Admits(w.Kind, c.Name) {
+			out.Compartments = append(out.Compartments, c)
+			continue
+		}
 		seed, ok := g.seeds[c.Name]
 		if c.Name == "session" {
 			seed, ok = g.k.sessionSeed()
@@ -165,63 +171,50 @@ func (k *Keyring) Confirm(r Roster, t Touch, share Share, at Place) error {
 	return nil
 }
 
-// Rotate gives every presence vault's compartment a fresh key, for the slots that
-// the roster still has, and seals the vault's seed to it: by the database as it is
-// from now on, what was removed opens nothing. The vault's own key stays: whoever
-// kept an older copy of the database, the share and what was removed has it still.
-// The roster is that without it.
-func (g *Gesture) Rotate(r Roster, vaults []canon.Vault) (canon.Roster, []canon.Vault, error) {
-	out := r.Roster
-	out.Compartments = slices.Clone(out.Compartments)
+// Rotate gives a fresh compartment and a fresh key of its own to every presence vault
+// of which next leaves something out, or replaces it, that opened it by the roster
+// before. What was left out opens nothing of the database as it is from now on, and
+// nothing that is written from now on by any copy of it: by an older copy, with the
+// share, it opens what was written before. The gesture must have opened these vaults.
+func (g *Gesture) Rotate(before Roster, next canon.Roster, vaults []canon.Vault) (canon.Roster, []canon.Vault, error) {
+	lost := before.Lost(next)
 	var moved []canon.Vault
 	for _, v := range vaults {
-		at := slices.IndexFunc(out.Compartments, func(c canon.Compartment) bool { return c.Name == v.ID })
-		if v.Tier != canon.TierPresence || v.Deleted || at < 0 {
+		if v.Tier != canon.TierPresence || v.Deleted || !slices.Contains(lost, v.ID) {
 			continue
 		}
-		var slots []canon.Slot
-		for _, s := range r.Slots {
-			h, err := slot.Header(s)
-			if err == nil && slices.ContainsFunc(out.Compartments[at].Seeds, func(x canon.Sealed) bool { return x.To == h.ID }) {
-				slots = append(slots, s)
-			}
+		var err error
+		if v, next, err = g.rotated(v, next); err != nil {
+			return next, nil, err
 		}
-		v, c, err := g.rotated(v, slots)
-		if err != nil {
-			return out, nil, err
-		}
-		out.Compartments[at], moved = c, append(moved, v)
+		moved = append(moved, v)
 	}
-	return out, moved, nil
+	return next, moved, nil
+}
+
+// Retake makes least the weakest that may open a presence vault, which the gesture must
+// have opened: with new keys, so that what is too weak now is left with none.
+func (g *Gesture) Retake(r Roster, v canon.Vault, least canon.Least) (canon.Roster, canon.Vault, error) {
+	v.MinApproval = least
+	v, next, err := g.rotated(v, r.Weed(v.ID, least))
+	return next, v, err
 }
 
 // rotated is Rotate for one vault.
-func (g *Gesture) rotated(v canon.Vault, slots []canon.Slot) (canon.Vault, canon.Compartment, error) {
-	var c canon.Compartment
+func (g *Gesture) rotated(v canon.Vault, r canon.Roster) (canon.Vault, canon.Roster, error) {
 	old, ok := g.seeds[v.ID]
-	if !ok {
-		return v, c, fault.New(fault.Denied, "passkey remove", v.ID, "the gesture did not open this vault")
+	at := slices.IndexFunc(r.Compartments, func(c canon.Compartment) bool { return c.Name == v.ID })
+	if !ok || at < 0 {
+		return v, r, fault.New(fault.Denied, "rotate", v.ID, "the gesture did not open this vault")
 	}
-	ctx := sealed.Context{Type: sealed.TypeVaultSeed, Account: g.at.Account, Vault: v.ID, Epoch: v.Epoch}
-	vs, freeVS, err := g.k.ways.SeedAt(slot.FromSeed(old), ctx, v.Seed)
+	c, err := g.compartment(v.ID, Roster{Roster: r}.Readers(v.ID, v.MinApproval))
 	if err != nil {
-		return v, c, slot.Tampered("key of vault", v.ID)
+		return v, r, err
 	}
-	defer freeVS()
-	seed, free, err := g.k.ways.Fresh()
-	if err != nil {
-		return v, c, err
-	}
-	defer free()
-	pub, err := slot.KEMPublic(seed)
-	if err != nil {
-		return v, c, err
-	}
-	if c, err = slot.CompartmentFor(g.at.Account, v.ID, pub, seed, slots...); err != nil {
-		return v, c, err
-	}
-	v.Seed, err = slot.SealTo(c.Public, ctx, vs)
-	return v, c, err
+	r.Compartments = slices.Clone(r.Compartments)
+	r.Compartments[at] = c
+	v, err = g.k.ways.NewEpoch(g.at.Account, v, slot.FromSeed(old), c.Public)
+	return v, r, err
 }
 
 // CheckRecovery checks that a recovery code is the one in force, and opens nothing.

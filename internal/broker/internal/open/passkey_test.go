@@ -308,13 +308,12 @@ func TestRemoveAndRotate(t *testing.T) {
 	w.enrol(g, q)
 	vault := w.vaults[canon.TierPresence]
 	old := w.roster
-	without := Roster{Roster: old.RemovePasskey(a), Version: old.Version}
-	r, moved, err := g.Rotate(without, []canon.Vault{w.vaults[canon.TierStandard], vault, {ID: "gone", Tier: canon.TierPresence, Deleted: true}})
+	r, moved, err := g.Rotate(old, old.RemovePasskey(a), []canon.Vault{w.vaults[canon.TierStandard], vault, {ID: "gone", Tier: canon.TierPresence, Deleted: true}})
 	if err != nil || len(moved) != 1 || moved[0].ID != vault.ID {
 		t.Fatalf("%v, %v", moved, err)
 	}
-	if bytes.Equal(moved[0].Seed, vault.Seed) || !bytes.Equal(moved[0].Public, vault.Public) {
-		t.Error("not what Rotate does")
+	if v := moved[0]; bytes.Equal(v.Seed, vault.Seed) || bytes.Equal(v.Public, vault.Public) || v.Epoch != 2 || v.Follows(&vault) != nil {
+		t.Errorf("not what Rotate does: epoch %d, %v", v.Epoch, v.Follows(&vault))
 	}
 	w.roster = Roster{Roster: r, Version: old.Version + 1}
 	c, _ := w.roster.Compartment(vault.ID)
@@ -352,7 +351,7 @@ func TestRemoveAndRotate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer half.Close()
-	if _, _, err := half.Rotate(w.roster, moved); !fault.Is(err, fault.Denied) {
+	if _, _, err := half.Rotate(w.roster, ended.Roster, moved); !fault.Is(err, fault.Denied) {
 		t.Errorf("by a gesture that did not open the vault: %v", err)
 	}
 	// A vault of later is reached by the ways there are, whichever makes it.
@@ -362,7 +361,7 @@ func TestRemoveAndRotate(t *testing.T) {
 	}
 	defer byQ.Close()
 	id, _ := canon.NewID(rand.Reader)
-	_, later, err := byQ.NewVault(ended.Roster, id, "later", canon.TierPresence)
+	_, later, err := byQ.NewVault(ended.Roster, id, "later", canon.TierPresence, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,23 +118,36 @@ func (k *Keyring) Open(_ context.Context, p Permit, r Record, use func(text []by
 	return err
 }
 
-// slot.Opener picks the key: the vault's own while unlocked for a standard vault; for
-// a presence vault the seed, opened with the gesture and forgotten again.
+// opener picks the key: the vault's own while unlocked for a standard vault; for
+// a presence vault the seed of the epoch in which the value was sealed, opened with the
+// gesture and forgotten again. A gesture weaker than the vault takes opens nothing,
+// whatever its compartment was sealed to.
 func (k *Keyring) opener(p Permit, r Record) (slot.Opener, error) {
 	v, err := k.vault(r.Vault)
 	if err != nil {
 		return nil, err
 	}
-	if v.value != nil && r.Tier == canon.TierStandard {
+	if v.value != nil && r.Tier == canon.TierStandard && v.signed.Tier == canon.TierStandard {
+		if v.signed.MinApproval != canon.LeastUnlock {
+			return nil, slot.TooWeak(r.Ref, v.signed.MinApproval)
+		}
+		if v.signed.Epoch != r.Epoch {
+			return nil, slot.Tampered("the record", r.Ref)
+		}
 		return v.value, nil
 	}
-	if p.gesture == nil || p.gesture.seeds[r.Vault] == nil || v.seedBytes == nil {
+	if p.gesture == nil || p.gesture.seeds[r.Vault] == nil || v.signed.Tier != canon.TierPresence {
 		return nil, fault.New(fault.Denied, "open", r.Ref, "a guarded vault opens only with a gesture")
+	}
+	if least := v.signed.MinApproval; !least.Admits(p.gesture.way.Kind) {
+		return nil, slot.TooWeak(r.Ref, least)
+	}
+	if p.gesture.epochs[r.Vault] != v.signed.Epoch {
+		return nil, fault.New(fault.Conflict, "open", r.Ref, "the vault's keys were changed since it was approved").WithHint("ask again")
 	}
 	compartment := slot.FromSeed(p.gesture.seeds[r.Vault])
 	return func(at sealed.Context, enc []byte, use func(*hpke.Recipient) error) error {
-		sctx := sealed.Context{Type: sealed.TypeVaultSeed, Account: at.Account, Vault: r.Vault, Epoch: v.epoch}
-		seed, free, err := k.ways.SeedAt(compartment, sctx, v.seedBytes)
+		seed, free, err := k.ways.VaultSeed(at.Account, v.signed, r.Epoch, compartment)
 		if err != nil {
 			return err
 		}

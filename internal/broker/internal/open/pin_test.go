@@ -61,7 +61,7 @@ func TestPINAlone(t *testing.T) {
 		t.Error(err)
 	}
 	id, _ := canon.NewID(rand.Reader)
-	_, later, err := p.NewVault(alone.Roster, id, "later", canon.TierPresence)
+	_, later, err := p.NewVault(alone.Roster, id, "later", canon.TierPresence, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestPINAlone(t *testing.T) {
 
 // opensNot rotates the keys of what a PIN opened, and tries it once more.
 func (w *world) opensNot(g *Gesture, r Roster) error {
-	out, _, err := g.Rotate(Roster{Roster: r.RemovePIN(), Version: r.Version}, []canon.Vault{w.vaults[canon.TierPresence]})
+	out, _, err := g.Rotate(r, r.RemovePIN(), []canon.Vault{w.vaults[canon.TierPresence]})
 	if err != nil {
 		return err
 	}

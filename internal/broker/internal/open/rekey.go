@@ -160,7 +160,7 @@ func (k *Keyring) Recover(r Roster, vaults []canon.Vault, code, unlock, presence
 	}
 	out := &Recovered{Gesture: g, Recovery: newCode.once}
 	for _, v := range vaults {
-		if v.Tier == canon.TierPresence {
+		if v.Tier == canon.TierPresence && !v.Deleted {
 			if v, roster, err = g.repeat(r, roster, v, h.ID, way); err != nil {
 				g.Close()
 				return nil, err
@@ -173,24 +173,35 @@ func (k *Keyring) Recover(r Roster, vaults []canon.Vault, code, unlock, presence
 	return out, nil
 }
 
-// repeat gives a presence vault a new presence key: opens its seed by the old
-// compartment and seals it to a new one.
+// Lowered says which vaults take less after a recovery than before: what they took is
+// there no more.
+func Lowered(before, after []canon.Vault) (said string) {
+	for _, v := range after {
+		for _, old := range before {
+			if old.ID == v.ID && old.MinApproval != v.MinApproval {
+				said += "; vault " + v.ID + " opens by " + v.MinApproval.Said() + " from now on"
+			}
+		}
+	}
+	return said
+}
+
+// repeat gives a presence vault a new compartment and a new key of its own: opens
+// what it had by the old compartment and seals it to the new one. Only what was typed
+// is left to open it, so that is what it takes from now on.
 func (g *Gesture) repeat(old Roster, roster canon.Roster, v canon.Vault, slotID string, way lend) (canon.Vault, canon.Roster, error) {
 	seed, free, err := g.k.ways.CompartmentSeed(old, v.ID, slotID, way, g.at.Account)
 	if err != nil {
 		return v, roster, err
 	}
 	defer free()
-	ctx := sealed.Context{Type: sealed.TypeVaultSeed, Account: g.at.Account, Vault: v.ID, Epoch: v.Epoch}
-	vs, freeVS, err := g.k.ways.SeedAt(slot.FromSeed(seed), ctx, v.Seed)
-	if err != nil {
-		return v, roster, slot.Tampered("key of vault", v.ID)
+	if !v.MinApproval.Admits(g.way.Kind) {
+		v.MinApproval = canon.LeastPresence
 	}
-	defer freeVS()
-	c, roster, err := g.newCompartment(roster, v.ID)
+	c, roster, err := g.newCompartment(roster, v.ID, v.MinApproval)
 	if err != nil {
 		return v, roster, err
 	}
-	v.Seed, err = slot.SealTo(c.Public, ctx, vs)
+	v, err = g.k.ways.NewEpoch(g.at.Account, v, slot.FromSeed(seed), c.Public)
 	return v, roster, err
 }

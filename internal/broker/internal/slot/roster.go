@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/sealed"
 )
 
@@ -33,6 +34,17 @@ type Roster struct {
 	canon.Roster
 	Version int64
 	Page    string // origin of the page that its passkeys are for; a setting of its own
+	Least   Least  // what presence vaults take, by id; their descriptors say it
+}
+
+// Least is the weakest way that may open each presence vault.
+type Least map[string]canon.Least
+
+// Admits reports whether ways of a kind may open a compartment: any that opens the
+// account may, but where a vault takes more.
+func (r Roster) Admits(kind canon.SlotKind, compartment string) bool {
+	least, ok := r.Least[compartment]
+	return !ok || least.Admits(kind)
 }
 
 // Way is what opens slots: a kind of secret, and which passkey where it is one.
@@ -54,6 +66,31 @@ func (w Way) Is(h canon.SlotHeader) bool {
 
 // WayOf is the way of a slot.
 func WayOf(h canon.SlotHeader) Way { return Way{h.Kind, h.RPID, h.Credential} }
+
+// With is a roster as the one before it, of which only what is signed changes.
+func (r Roster) With(next canon.Roster) Roster {
+	r.Roster = next
+	return r
+}
+
+// Takes is a roster that knows what a vault takes.
+func (r Roster) Takes(v canon.Vault) Roster {
+	if v.Tier == canon.TierPresence {
+		known := r.Least
+		r.Least = Least{v.ID: v.MinApproval}
+		for id, least := range known {
+			if id != v.ID {
+				r.Least[id] = least
+			}
+		}
+	}
+	return r
+}
+
+// TooWeak is the refusal of a way that a vault does not take.
+func TooWeak(at string, least canon.Least) error {
+	return fault.New(fault.Denied, "approve", at, "this vault takes more than that").WithHint("it opens by " + least.Said())
+}
 
 // Slot returns the first slot of a Way for a compartment.
 func (r Roster) Slot(w Way, compartment string) (canon.Slot, canon.SlotHeader, bool) {
@@ -130,6 +167,9 @@ func (r Roster) UnlockPlan() [][]string {
 
 // Reach finds the slot by which a Way opens a compartment.
 func (r Roster) Reach(w Way, name string) (canon.Slot, canon.SlotHeader, bool) {
+	if !r.Admits(w.Kind, name) {
+		return canon.Slot{}, canon.SlotHeader{}, false
+	}
 	if s, h, ok := r.Slot(w, name); ok {
 		return s, h, true
 	}
@@ -153,6 +193,58 @@ func (r Roster) Everything() []string {
 // Guarded names what takes a gesture to open: all but the session's compartment.
 func (r Roster) Guarded() []string {
 	return slices.DeleteFunc(r.Everything(), func(name string) bool { return name == "session" })
+}
+
+// Open names what takes a gesture to open, as far as ways of a kind may open it.
+func (r Roster) Open(kind canon.SlotKind) []string {
+	return slices.DeleteFunc(r.Guarded(), func(name string) bool { return !r.Admits(kind, name) })
+}
+
+// Lost names the compartments of which a slot that opened them here does not any more
+// in the roster that comes next.
+func (r Roster) Lost(next canon.Roster) []string {
+	var lost []string
+	for _, c := range r.Compartments {
+		then, _ := Roster{Roster: next}.Compartment(c.Name)
+		if slices.ContainsFunc(c.Seeds, func(x canon.Sealed) bool {
+			return !slices.ContainsFunc(then.Seeds, func(y canon.Sealed) bool { return x.To == y.To })
+		}) {
+			lost = append(lost, c.Name)
+		}
+	}
+	return lost
+}
+
+// Readers are the slots to which a presence vault's compartment is sealed: of each way
+// that its least admits the slot for it, where it has one of its own, or else that of
+// the account; and that of the recovery code.
+func (r Roster) Readers(name string, least canon.Least) []canon.Slot {
+	var out []canon.Slot
+	for _, s := range r.Slots {
+		h, err := Header(s)
+		switch {
+		case err != nil:
+		case h.Kind == canon.SlotRecovery:
+			out = append(out, s)
+		case h.Compartment == "account" && least.Admits(h.Kind):
+			if own, _, ok := r.Slot(WayOf(h), name); ok {
+				s = own
+			}
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Weed takes the slots that a vault's least does not admit, and that are for its
+// compartment alone, out of a roster.
+func (r Roster) Weed(name string, least canon.Least) canon.Roster {
+	out := r.Roster
+	out.Slots = slices.DeleteFunc(slices.Clone(out.Slots), func(s canon.Slot) bool {
+		h, err := Header(s)
+		return err == nil && h.Compartment == name && !least.Admits(h.Kind)
+	})
+	return out
 }
 
 // RemovePasskey takes a passkey and its slots out of a roster.
@@ -212,13 +304,23 @@ func (r Roster) drop(w Way) canon.Roster {
 	return out
 }
 
-// Opens lists the compartments that a passkey opens.
-func (r Roster) Opens(a canon.Authenticator) []string {
+// Opens lists the compartments that a way opens.
+func (r Roster) Opens(w Way) []string {
 	var out []string
 	for _, c := range r.Compartments {
-		if _, _, ok := r.Reach(Passkey(a.RPID, a.Credential), c.Name); ok {
+		if _, _, ok := r.Reach(w, c.Name); ok {
 			out = append(out, c.Name)
 		}
 	}
 	return out
+}
+
+// Changes names what a gesture must open to take a way away or replace it: the account,
+// to sign, and what the way opens, whose keys change.
+func (r Roster) Changes(w Way) []string {
+	needs := slices.DeleteFunc(r.Lost(r.drop(w)), func(name string) bool { return name == "session" })
+	if !slices.Contains(needs, "account") {
+		needs = append(needs, "account")
+	}
+	return needs
 }

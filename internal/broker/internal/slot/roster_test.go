@@ -158,10 +158,10 @@ func TestReach(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, h.Compartment, ok)
 		}
 	}
-	if diff := cmp.Diff([]string{"session", "account", "v", "later"}, m.r.Opens(p)); diff != "" {
+	if diff := cmp.Diff([]string{"session", "account", "v", "later"}, m.r.Opens(way(p))); diff != "" {
 		t.Error(diff)
 	}
-	if got := m.r.Opens(badge); got != nil {
+	if got := m.r.Opens(way(badge)); got != nil {
 		t.Errorf("one that signs opens %v", got)
 	}
 	if diff := cmp.Diff([]string{"account", "v", "later", "typed"}, m.r.Guarded()); diff != "" {
@@ -199,7 +199,7 @@ func TestTakeOut(t *testing.T) {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
-	if r.Opens(p) != nil || len(r.Authenticators) != 2 || !r.Passkeys() {
+	if r.Opens(way(p)) != nil || len(r.Authenticators) != 2 || !r.Passkeys() {
 		t.Errorf("%v", r.Authenticators)
 	}
 	r = Roster{Roster: r.RemovePasskey(q)}
