@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/approve/approvetest"
 	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/account"
@@ -21,6 +22,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/passkey"
 	"github.com/thumbturn/thumbturn/internal/broker/vault"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/sealed"
 	"github.com/thumbturn/thumbturn/internal/store"
@@ -383,4 +385,74 @@ func pinEnds(end func(*home) error) func(t *testing.T) (*home, func(string) erro
 			return scene{slot.PIN(), always(string(secret)), func() error { return end(h) }, func() func(string) error { return h.yes }}
 		}
 	}
+}
+
+// What else there is to do with values goes on over a change of keys: a removal that
+// fails changes nothing, what waited for a person is sealed anew or not written, and
+// old values come back from the history and go to other vaults.
+func TestRestAcrossEpochs(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	h := newPersonsHome(t)
+	k := h.key()
+	h.must(k, "laptop", typed(), broker.Ask{})
+	remove := func() error {
+		return h.acc.RemovePasskey(ctx, h.who, broker.Ask{}, "file", "laptop", []byte(presencePass))
+	}
+	before := h.loot()
+
+	full := fault.New(fault.Unavailable, "commit", "", "disk full")
+	h.db.set(func(b store.Batch) error { return when(len(b.Statements) > 0, full) }, nil)
+	if err := remove(); !fault.Is(err, fault.Unavailable) {
+		t.Fatalf("%v", err)
+	}
+	h.db.set(nil, nil)
+	if now := h.loot(); now.roster.Version != before.roster.Version || !cmp.Equal(now.vaults, before.vaults) {
+		t.Error("a removal that failed changed something")
+	}
+	h.reading("after a failure", prod, canary, h.touch(k))
+	h.reading("after a failure", prod, canary, h.yes)
+
+	// A new title and value wait for a person, who meanwhile removes the passkey.
+	edit := vault.Put{Mode: vault.Edit, Vault: "prod", Item: "Stripe", Title: "Stripe 2", Changes: []vault.Change{concealed("credential", later)}}
+	edit.Ask = h.asked(func(approve.Ticket) {
+		if err := remove(); err != nil {
+			t.Error(err)
+		}
+	}, h.yes)
+	h.clock.move(time.Minute, time.Minute)
+	if _, err := h.broker.Put(ctx, h.who, edit); !fault.Is(err, fault.Conflict) {
+		t.Errorf("sealed to the key of before: %v", err)
+	}
+	for id, v := range h.loot().vaults {
+		if want := before.vaults[id].Epoch; v.Tier == canon.TierPresence && v.Epoch != want+1 {
+			t.Errorf("epoch %d", v.Epoch)
+		}
+	}
+	h.put("prod", "Stripe", concealed("credential", later))
+	h.reading("rewritten", prod, later, h.yes)
+	h.clock.move(time.Minute, time.Minute)
+	all, err := h.broker.History(ctx, h.who, "prod", "Stripe")
+	if err != nil || len(all) != 2 || all[0].Records[0].Epoch != 1 || all[1].Records[0].Epoch != 2 {
+		t.Fatalf("history: %+v, %v", all, err)
+	}
+	if _, err := h.broker.Revert(ctx, h.who, h.asked(nothing, h.yes), "prod", "Stripe", 1); err != nil {
+		t.Fatal(err)
+	}
+	h.reading("reverted", prod, canary, h.yes)
+	h.put("prod", "Stripe", concealed("second", later))
+	h.clock.move(time.Minute, time.Minute)
+	if _, err := h.broker.Move(ctx, h.who, h.asked(nothing, h.yes), "prod", "Stripe", "dev"); !fault.Is(err, fault.Exists) {
+		t.Errorf("%v", err)
+	}
+	if _, err := h.broker.CreateVault(ctx, h.who, h.asked(nothing, h.yes), "team", canon.TierPresence, ""); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.move(time.Minute, time.Minute)
+	if _, err := h.broker.Move(ctx, h.who, h.asked(nothing, h.yes), "prod", "Stripe", "team"); err != nil {
+		t.Fatal(err)
+	}
+	h.reading("moved", "op://team/Stripe/credential", canary, h.yes)
+	h.reading("moved", "op://team/Stripe/second", later, h.yes)
+	h.verifies(-1)
 }

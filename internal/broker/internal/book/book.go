@@ -37,8 +37,7 @@ type Book struct {
 	Clock  approve.Clock
 	Rand   io.Reader
 
-	turn    sync.RWMutex // held to write what is sealed to a vault's key, and alone to change that
-	mu      sync.RWMutex
+	locks
 	genesis canon.Genesis
 	roster  open.Roster
 	vaults  map[string]*Vault
@@ -47,6 +46,11 @@ type Book struct {
 	grants  map[string]leave
 	titles  map[string]map[canon.Hash][]string // by vault: title tag to item ids
 	opened  map[string]*Item                   // lately opened, by id; good while the version is the latest
+}
+
+type locks struct {
+	turn sync.RWMutex // held to write what is sealed to a vault's key, and alone to change that; before mu
+	mu   sync.RWMutex
 }
 
 // Vault is a vault with its name opened.
@@ -194,8 +198,7 @@ func (b *Book) takeVault(s ledger.Signed) error {
 	if err := v.Follows(before); err != nil {
 		return bad(s.Subject, err.Error())
 	}
-	b.vaults[v.ID] = next
-	b.roster = b.roster.Takes(v)
+	b.vaults[v.ID], b.roster = next, b.roster.Takes(v)
 	return nil
 }
 

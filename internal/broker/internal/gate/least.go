@@ -15,8 +15,12 @@ import (
 // anything, and while the request goes on waiting for a better one. The keyring
 // refuses it too.
 func enough(of *book.Book, kind canon.SlotKind, needs []string) error {
-	if kind == "" {
+	switch kind {
+	case "":
 		kind = canon.SlotPresence
+	case canon.SlotPresence, canon.SlotPIN, canon.SlotPasskey:
+	default:
+		return nil // no gesture at all, which is refused as that
 	}
 	r := of.Roster()
 	for _, name := range needs {

@@ -16,7 +16,7 @@ import (
 // long seals a text in pieces, kept in a map.
 func (w *world) long(tier canon.Tier, text []byte) (Record, map[canon.Hash][]byte) {
 	v, pieces := w.vaults[tier], map[canon.Hash][]byte{}
-	at := sealed.Context{Type: sealed.TypeValue, Account: w.g.Account, Vault: v.ID, Epoch: 1, Item: "i", Field: "f", Revision: 1}
+	at := sealed.Context{Type: sealed.TypeValue, Account: w.g.Account, Vault: v.ID, Epoch: v.Epoch, Item: "i", Field: "f", Revision: 1}
 	list, err := sealed.Long(v.Public, at, sealed.Text{Size: int64(len(text)), Each: func(use func([]byte) error) error {
 		for c := range slices.Chunk(text, sealed.ChunkSize) {
 			if err := use(c); err != nil {
@@ -29,7 +29,7 @@ func (w *world) long(tier canon.Tier, text []byte) (Record, map[canon.Hash][]byt
 		w.t.Fatal(err)
 	}
 	r := Record{Subject: canon.Subject{Ref: "op://v/i/f", Vault: v.ID, Item: "i", Field: "f", Revision: 1, Tier: tier, Record: sha(list)},
-		Epoch: 1, Bytes: list, Piece: func(_ context.Context, name canon.Hash) ([]byte, error) { return pieces[name], nil }}
+		Epoch: v.Epoch, Bytes: list, Piece: func(_ context.Context, name canon.Hash) ([]byte, error) { return pieces[name], nil }}
 	return r, pieces
 }
 
