@@ -136,7 +136,7 @@ func TestUnlockedAndAskedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.who = h.as(personPID)
-	if _, err := h.broker.CreateVault(ctx, h.who, h.by(k), "vip", canon.TierPresence); err != nil { // now there are two
+	if _, err := h.broker.CreateVault(ctx, h.who, h.by(k), "vip", canon.TierPresence, ""); err != nil { // now there are two
 		t.Fatal(err)
 	}
 	h.shut()
