@@ -57,8 +57,20 @@ func makeRequests() []requestVector {
 		r.Action, r.Subjects, r.Change = "policy-apply", nil, canon.Hash{9}
 		r.Place = canon.Place{Sink: "statement", Grade: canon.GradeNone, Names: []string{"+ permit <all>"}}
 	})
+	task := func(before canon.Hash, diff ...string) func(*canon.Request) {
+		return func(r *canon.Request) {
+			r.Project = &canon.Project{File: "/home/ada/café/.thumbturn.toml", Task: "list", Hash: canon.ProjectDigest([]byte("[env]\n")), Before: before, Diff: diff}
+		}
+	}
+	edit("task of a project's file", "ok", task(canon.Hash{}))
+	edit("task of a file that was approved before", "ok", task(canon.ProjectDigest([]byte("[env]\n"))))
+	edit("task of a file that changed", "ok", task(canon.ProjectDigest([]byte("[env]\nA = 1\n")), "@ line 1", "| [env]", "- A = 1", "+ \u202e<x>", "| "))
 	cases := map[string]func(*canon.Request){
-		"version": func(r *canon.Request) { r.V = 2 }, "id": func(r *canon.Request) { r.ID = "7" },
+		"change of a file that is not shown": task(canon.Hash{7}), "change of a file without one before": task(canon.Hash{}, "+ a"),
+		"no file":    func(r *canon.Request) { task(canon.Hash{})(r); r.Project.File = "" },
+		"no task":    func(r *canon.Request) { task(canon.Hash{})(r); r.Project.Task = "" },
+		"no content": func(r *canon.Request) { task(canon.Hash{})(r); r.Project.Hash = canon.Hash{} },
+		"version":    func(r *canon.Request) { r.V = 2 }, "id": func(r *canon.Request) { r.ID = "7" },
 		"nonce": func(r *canon.Request) { r.Nonce = r.Nonce[:31] }, "nobody": func(r *canon.Request) { r.Caller.Kind = "" },
 		"no action": func(r *canon.Request) { r.Action = "" }, "no grade": func(r *canon.Request) { r.Place.Grade = "" },
 		"no life": func(r *canon.Request) { r.Expires = r.Issued }, "no use": func(r *canon.Request) { r.Uses = 0 },
@@ -70,7 +82,14 @@ func makeRequests() []requestVector {
 	good := string(canon.Encode(example()))
 	exact := example()
 	exact.Place.Image = &canon.Image{Hash: "h"}
+	asked := example()
+	task(canon.Hash{})(&asked)
+	file := string(canon.Encode(asked))
 	texts := map[string]string{
+		"file of null":           strings.Replace(good, `,"uses"`, `,"project":null,"uses"`, 1),
+		"file with no change":    strings.Replace(file, `},"uses"`, `,"diff":[]},"uses"`, 1),
+		"file without a member":  strings.Replace(file, `"task":"list",`, "", 1),
+		"file at another place":  strings.Replace(good, `,"change"`, file[strings.Index(file, `,"project"`):strings.Index(file, `,"uses"`)]+`,"change"`, 1),
 		"image without a member": strings.Replace(string(canon.Encode(exact)), `,"interpreter_file":""`, "", 1),
 		"image of null":          strings.Replace(good, `"names":["GITHUB_TOKEN"]`, `"names":["GITHUB_TOKEN"],"image":null`, 1),
 		"white space":            strings.Replace(good, ":", ": ", 1), "line break at the end": good + "\n", "two messages": good + good, "empty": "",

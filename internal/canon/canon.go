@@ -77,6 +77,7 @@ const (
 	DomainPolicy    = "thumbturn/policy/v1\x00"
 	DomainRoot      = "thumbturn/root/v1\x00"
 	DomainDevice    = "thumbturn/device/v1\x00"
+	DomainProject   = "thumbturn/project/v1\x00"
 )
 
 // Digest returns SHA-256(domain || parts...). Use Tuple for more than one part

@@ -19,6 +19,9 @@ const (
 	Claimed  Group = "claimed by whoever asks"
 )
 
+// FileChange labels the lines of what changed in a project's file.
+const FileChange = "file change"
+
 // Line is one line of a displayed request.
 type Line struct {
 	Group Group
@@ -52,6 +55,10 @@ func Lines(r Request) []Line {
 	if r.Place.Free {
 		add(Enforced, "arguments", "those of the command, AND ANY BEHIND THEM: whoever asks chooses them at each use")
 	}
+	if p := r.Project; p != nil {
+		add(Enforced, "task", Escape(p.Task)+": arguments, secrets and variables are in the project's file under this name")
+		add(Enforced, "file", p.words())
+	}
 	add(Enforced, "uses", fmt.Sprint(r.Uses))
 	add(Enforced, "until", time.UnixMilli(r.Expires).UTC().Format(time.RFC3339))
 	who := r.Caller.Kind
@@ -74,6 +81,9 @@ func Lines(r Request) []Line {
 		add(Reported, "command", strings.Join(quoted, " "))
 	}
 	add(Reported, "directory", Escape(r.Place.Dir))
+	if r.Project != nil {
+		add(Reported, "file at", Escape(r.Project.File))
+	}
 	for _, f := range []struct {
 		label string
 		fact  Fact
@@ -83,6 +93,11 @@ func Lines(r Request) []Line {
 			g = Reported
 		}
 		add(g, f.label, Escape(f.fact.Value))
+	}
+	if r.Project != nil { // written by whoever can write to the project
+		for _, d := range r.Project.Diff {
+			add(Claimed, FileChange, Escape(d))
+		}
 	}
 	return out
 }

@@ -173,9 +173,10 @@ func Approve(ctx context.Context, o Options, ids ...string) error {
 	o.Console.WarnHome()
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
 		leases := make([]*api.Lease, len(ids))
+		seen := "" // of a file's change
 		for i, id := range ids {
 			var err error
-			if leases[i], err = o.shown(ctx, s, id); err != nil {
+			if leases[i], err = o.shown(ctx, s, id, &seen); err != nil {
 				return err
 			}
 		}
@@ -200,8 +201,9 @@ func Approve(ctx context.Context, o Options, ids ...string) error {
 	})
 }
 
-// shown shows one request, with the lease that is to come with it.
-func (o Options) shown(ctx context.Context, s *sdk.Client, id string) (lease *api.Lease, err error) {
+// shown shows one request, with the lease that is to come with it. The change of a
+// project's file that was just seen is not shown once more.
+func (o Options) shown(ctx context.Context, s *sdk.Client, id string, seen *string) (lease *api.Lease, err error) {
 	p, err := s.Request(ctx, id)
 	if err != nil {
 		return nil, err
@@ -219,8 +221,25 @@ func (o Options) shown(ctx context.Context, s *sdk.Client, id string) (lease *ap
 		}
 		lines = withLease(lines, *lease)
 	}
-	show(o.Console.Err, lines, code)
+	show(o.Console.Err, once(lines, seen), code)
 	return lease, nil
+}
+
+// once replaces the change of a project's file by a word where it is the one that was
+// seen.
+func once(lines []canon.Line, seen *string) []canon.Line {
+	all := ""
+	for _, l := range lines {
+		if l.Label == canon.FileChange {
+			all += l.Text + "\n"
+		}
+	}
+	if all == "" || all != *seen {
+		*seen = all
+		return lines
+	}
+	lines = slices.DeleteFunc(lines, func(l canon.Line) bool { return l.Label == canon.FileChange })
+	return append(lines, canon.Line{Group: canon.Claimed, Label: canon.FileChange, Text: "the same as of the request above"})
 }
 
 // typed is what a person types to approve: the PIN where one is set, else the presence
