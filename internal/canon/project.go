@@ -37,5 +37,5 @@ func (p *Project) words() string {
 	case p.Hidden():
 		return s + "CHANGED since " + ShortCode(p.Before) + " was approved in this session, by more than can be shown"
 	}
-	return s + "CHANGED since " + ShortCode(p.Before) + " was approved in this session; the whole change stands below"
+	return s + "CHANGED since " + ShortCode(p.Before) + " was approved in this session; all that changed is shown"
 }

@@ -158,7 +158,7 @@ func (k *Keeper) versions(ctx context.Context, subjects []canon.Subject) (out []
 // Task returns the lease that covers a request, nil without one. One for values
 // or bindings that are current no longer, or of another policy, ends here.
 func (k *Keeper) Task(ctx context.Context, who identity.Caller, req canon.Request) *Lease {
-	if !Leasable(who, req) {
+	if req.Project = nil; !Leasable(who, req) {
 		return nil
 	}
 	k.mu.Lock()

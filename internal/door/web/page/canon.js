@@ -67,7 +67,7 @@ const Canon = (() => {
     if (p.before === none) return s + 'none was approved before in this session';
     if (!fileChanged(p)) return s + 'the same was approved before in this session, which gives this task nothing now';
     return s + 'CHANGED since ' + fileCode(p.before) + ' was approved in this session' +
-      ((p.diff || []).length === 0 ? ', by more than can be shown' : '; the whole change stands below');
+      ((p.diff || []).length === 0 ? ', by more than can be shown' : '; all that changed is shown');
   };
   const isChange = (place) => place.sink === 'statement' || place.sink === 'vault';
 
