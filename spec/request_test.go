@@ -293,6 +293,25 @@ func TestVectorEscape(t *testing.T) {
 	}
 }
 
+type projectVector struct {
+	Text   canon.Bytes `json:"text"`
+	Digest canon.Hash  `json:"digest"`
+}
+
+func TestVectorProject(t *testing.T) {
+	for _, v := range vectors(t, "request/project.json", func() []projectVector {
+		var out []projectVector
+		for _, s := range []string{"", "[env]\n", "[env]\r\n"} {
+			out = append(out, projectVector{[]byte(s), canon.ProjectDigest([]byte(s))})
+		}
+		return out
+	}) {
+		if d := sha256.Sum256(append([]byte("thumbturn/project/v1\x00"), v.Text...)); canon.Hash(d) != v.Digest {
+			t.Errorf("%q: %x", v.Text, d)
+		}
+	}
+}
+
 type argvVector struct {
 	Argv   []string   `json:"argv"`
 	Digest canon.Hash `json:"digest"`

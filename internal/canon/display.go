@@ -56,7 +56,7 @@ func Lines(r Request) []Line {
 		add(Enforced, "arguments", "those of the command, AND ANY BEHIND THEM: whoever asks chooses them at each use")
 	}
 	if p := r.Project; p != nil {
-		add(Enforced, "task", Escape(p.Task)+": arguments, secrets and variables are in the project's file under this name")
+		add(Enforced, "task", "\""+Escape(p.Task)+"\": arguments, secrets and variables are in the project's file under this name")
 		add(Enforced, "file", p.words())
 	}
 	add(Enforced, "uses", fmt.Sprint(r.Uses))

@@ -33,7 +33,7 @@ func (p *Project) words() string {
 	case p.Before == Hash{}:
 		return s + "none was approved before in this session"
 	case !p.Changed():
-		return s + "the same was approved before in this session, which gives this task nothing now"
+		return s + "as approved before in this session, which gives this task nothing now"
 	case p.Hidden():
 		return s + "CHANGED since " + ShortCode(p.Before) + " was approved in this session, by more than can be shown"
 	}

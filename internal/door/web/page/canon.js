@@ -65,7 +65,7 @@ const Canon = (() => {
   const fileWords = (p) => {
     const s = fileCode(p.hash) + '  (digest ' + escape(p.hash) + '), ';
     if (p.before === none) return s + 'none was approved before in this session';
-    if (!fileChanged(p)) return s + 'the same was approved before in this session, which gives this task nothing now';
+    if (!fileChanged(p)) return s + 'as approved before in this session, which gives this task nothing now';
     return s + 'CHANGED since ' + fileCode(p.before) + ' was approved in this session' +
       ((p.diff || []).length === 0 ? ', by more than can be shown' : '; all that changed is shown');
   };
@@ -89,7 +89,7 @@ const Canon = (() => {
       add(enforced, 'arguments', 'those of the command, AND ANY BEHIND THEM: whoever asks chooses them at each use');
     }
     if (r.project) {
-      add(enforced, 'task', escape(r.project.task) + ": arguments, secrets and variables are in the project's file under this name");
+      add(enforced, 'task', '"' + escape(r.project.task) + "\": arguments, secrets and variables are in the project's file under this name");
       add(enforced, 'file', fileWords(r.project));
     }
     add(enforced, 'uses', String(r.uses));
