@@ -24,7 +24,7 @@
 //	floor 1   internal/{policy,sealed,canon,proof,agent,project,
 //	          foreign,archive}                                          pure: no I/O, no clock, no goroutine
 //	floor 0   ref  api  internal/{fault,mask,dotenv,atomicfile,term,
-//	          digest,recipe,strict,local}                               import nothing of ours
+//	          digest,escape,recipe,strict,local}                        import nothing of ours
 //
 // Of all programs only thumbturnd links the code that can decrypt.
 package thumbturn

@@ -48,7 +48,7 @@ type floor struct {
 }
 
 var floors = []floor{
-	{"0", []string{".", "ref", "api", "internal/fault", "internal/mask", "internal/dotenv", "internal/atomicfile", "internal/digest", "internal/recipe", "internal/local",
+	{"0", []string{".", "ref", "api", "internal/fault", "internal/mask", "internal/dotenv", "internal/atomicfile", "internal/digest", "internal/escape", "internal/recipe", "internal/local",
 		"internal/term", "internal/strict", "internal/ptytest", "internal/term/ptytest"},
 		nil, "words import nothing of ours"},
 	{"1", []string{"internal/policy", "internal/sealed", "internal/canon", "internal/proof", "internal/proof/internal/*", "internal/agent", "internal/project", "internal/foreign", "internal/archive"},

@@ -402,6 +402,15 @@ type Want struct {
 	Stream  bool     `json:"stream,omitempty"` // reveal of one reference: a value over MaxValue may come as a stream
 	// Reserve asks for a lease and delivers nothing: the reply has no values.
 	Reserve bool `json:"reserve,omitempty"`
+	// Project, with Reserve, says which project's file names what is asked for.
+	Project *Project `json:"project,omitempty"`
+}
+
+// Project is a project's file, and a task of it.
+type Project struct {
+	File string `json:"file"` // its path
+	Task string `json:"task"`
+	Text []byte `json:"text"` // all of it: 64 KiB at most
 }
 
 // Send asks, with More, for the parts of a request's next stream: the daemon has

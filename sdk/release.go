@@ -41,7 +41,7 @@ func (c *Client) Release(ctx context.Context, want api.Want, onWaiting func(api.
 func (c *Client) secret(ctx context.Context, want api.Want) (ask api.Want, known [][]byte, err error) {
 	known = make([][]byte, len(want.Refs))
 	ask = want
-	ask.Refs, ask.Names = nil, nil
+	ask.Refs = nil
 	for i, name := range want.Refs {
 		r, err := ref.Parse(name)
 		if err == nil && about(r.Query) {
@@ -51,9 +51,6 @@ func (c *Client) secret(ctx context.Context, want api.Want) (ask api.Want, known
 			continue
 		}
 		ask.Refs = append(ask.Refs, name) // what is no reference, the daemon refuses
-		if i < len(want.Names) {
-			ask.Names = append(ask.Names, want.Names[i])
-		}
 	}
 	return ask, known, nil
 }

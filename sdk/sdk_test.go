@@ -105,7 +105,7 @@ func TestRelease(t *testing.T) {
 			{Body: api.Released{Request: "r1", Receipt: 7}, Values: [][]byte{[]byte("one"), {}}},
 		}
 	})
-	want := api.Want{Sink: "reveal", Refs: []string{"op://a/b/c", "op://a/b/d"}}
+	want := api.Want{Sink: "handoff", Refs: []string{"op://a/b/c", "op://a/b/d"}, Names: []string{"A", "B", "C"}} // one value in two of them
 	var heard []api.Waiting
 	rel, values, err := dial(t, s).Release(t.Context(), want, func(w api.Waiting) { heard = append(heard, w) })
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/escape"
 )
 
 type requestVector struct {
@@ -51,7 +52,7 @@ func makeRequests() []requestVector {
 		r.Place.Image = &canon.Image{Hash: strings.Repeat("ab", 32), File: "2049:77", Interpreter: "/bin/\x1bsh", IntHash: strings.Repeat("cd", 32), IntFile: "2049:78"}
 	})
 	edit("values that belong somewhere", "ok", func(r *canon.Request) {
-		r.Subjects[0].Addresses = canon.Addresses([]string{"https://me@api.example:8443/v1?x=y", "https://p\u0430ypal.example", "xn--n3h.example", "https://api.example:8443"})
+		r.Subjects[0].Addresses = escape.Addresses([]string{"https://me@api.example:8443/v1?x=y", "https://p\u0430ypal.example", "xn--n3h.example", "https://api.example:8443"})
 		r.Subjects = append(r.Subjects, r.Subjects[0])
 		r.Subjects[1].Ref, r.Subjects[1].Addresses, r.Subjects[1].Writer = "op://dev/github/key", "", "agent (claude)"
 		r.Place.Shown, r.Place.Dir = []string{"p\u0430ypal", "cafe\u0301", "a\u0301\u0302\u0303\u0304\u0305"}, "/home/\u0430da"
@@ -65,8 +66,20 @@ func makeRequests() []requestVector {
 	})
 	edit("hold, asked while locked", "ok", func(r *canon.Request) { r.Unlock = true; *r = r.ByName() })
 	edit("the same, when its name was resolved", "ok", func(r *canon.Request) { r.Unlock = true })
+	task := func(before canon.Hash, diff ...string) func(*canon.Request) {
+		return func(r *canon.Request) {
+			r.Project = &canon.Project{File: "/home/ada/café/.thumbturn.toml", Task: "list", Hash: canon.ProjectDigest([]byte("[env]\n")), Before: before, Diff: diff}
+		}
+	}
+	edit("task of a project's file", "ok", task(canon.Hash{}))
+	edit("task of a file that was approved before", "ok", task(canon.ProjectDigest([]byte("[env]\n"))))
+	edit("task of a file that changed", "ok", task(canon.ProjectDigest([]byte("[env]\nA = 1\n")), "@ line 1", "| [env]", "- A = 1", "+ \u202e<x>", "| "))
 	cases := map[string]func(*canon.Request){
-		"version": func(r *canon.Request) { r.V = 2 }, "id": func(r *canon.Request) { r.ID = "7" },
+		"change of a file that is not shown": task(canon.Hash{7}), "change of a file without one before": task(canon.Hash{}, "+ a"),
+		"no file":    func(r *canon.Request) { task(canon.Hash{})(r); r.Project.File = "" },
+		"no task":    func(r *canon.Request) { task(canon.Hash{})(r); r.Project.Task = "" },
+		"no content": func(r *canon.Request) { task(canon.Hash{})(r); r.Project.Hash = canon.Hash{} },
+		"version":    func(r *canon.Request) { r.V = 2 }, "id": func(r *canon.Request) { r.ID = "7" },
 		"nonce": func(r *canon.Request) { r.Nonce = r.Nonce[:31] }, "nobody": func(r *canon.Request) { r.Caller.Kind = "" },
 		"no action": func(r *canon.Request) { r.Action = "" }, "no grade": func(r *canon.Request) { r.Place.Grade = "" },
 		"no life": func(r *canon.Request) { r.Expires = r.Issued }, "no use": func(r *canon.Request) { r.Uses = 0 },
@@ -78,7 +91,14 @@ func makeRequests() []requestVector {
 	good := string(canon.Encode(example()))
 	exact := example()
 	exact.Place.Image = &canon.Image{Hash: "h"}
+	asked := example()
+	task(canon.Hash{})(&asked)
+	file := string(canon.Encode(asked))
 	texts := map[string]string{
+		"file of null":           strings.Replace(good, `,"uses"`, `,"project":null,"uses"`, 1),
+		"file with no change":    strings.Replace(file, `},"uses"`, `,"diff":[]},"uses"`, 1),
+		"file without a member":  strings.Replace(file, `"task":"list",`, "", 1),
+		"file at another place":  strings.Replace(good, `,"change"`, file[strings.Index(file, `,"project"`):strings.Index(file, `,"uses"`)]+`,"change"`, 1),
 		"image without a member": strings.Replace(string(canon.Encode(exact)), `,"interpreter_file":""`, "", 1),
 		"image of null":          strings.Replace(good, `"names":["GITHUB_TOKEN"]`, `"names":["GITHUB_TOKEN"],"image":null`, 1),
 		"white space":            strings.Replace(good, ":", ": ", 1), "line break at the end": good + "\n", "two messages": good + good, "empty": "",
@@ -280,6 +300,25 @@ func TestVectorEscape(t *testing.T) {
 	}) {
 		if got := canon.Escape(string(v.Text)); got != v.Want {
 			t.Errorf("%q: got %s, want %s", v.Text, got, v.Want)
+		}
+	}
+}
+
+type projectVector struct {
+	Text   canon.Bytes `json:"text"`
+	Digest canon.Hash  `json:"digest"`
+}
+
+func TestVectorProject(t *testing.T) {
+	for _, v := range vectors(t, "request/project.json", func() []projectVector {
+		var out []projectVector
+		for _, s := range []string{"", "[env]\n", "[env]\r\n"} {
+			out = append(out, projectVector{[]byte(s), canon.ProjectDigest([]byte(s))})
+		}
+		return out
+	}) {
+		if d := sha256.Sum256(append([]byte("thumbturn/project/v1\x00"), v.Text...)); canon.Hash(d) != v.Digest {
+			t.Errorf("%q: %x", v.Text, d)
 		}
 	}
 }

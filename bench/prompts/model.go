@@ -146,7 +146,7 @@ func (m *model) request(l line) canon.Request {
 	r := canon.Request{Action: l.Do, Uses: 1, Caller: canon.Asker{Kind: "agent", Label: "claude", Root: m.t.top(l.Who).Name}}
 	if l.Do == doRun {
 		p := program(l)
-		r.Action, r.Place = "hold", canon.Place{Free: l.free, Sink: "handoff", Grade: canon.GradeHold, Program: p.Path, Shown: l.Argv, Dir: l.Dir, Names: variables(l.Refs),
+		r.Action, r.Place = "hold", canon.Place{Free: l.free, Sink: "handoff", Grade: canon.GradeHold, Program: p.Path, Shown: l.Argv, Dir: l.Dir, Names: home.Variables(l.Refs),
 			Image: &canon.Image{Hash: p.Hash, File: p.File, Interpreter: p.Interpreter, IntHash: p.IntHash, IntFile: p.IntFile}}
 	}
 	for _, x := range l.Refs {

@@ -140,7 +140,7 @@ func (p *play) ask(ctx context.Context, x waiting) error {
 		to := reveal.To(server, api.Program{}, nil, false)
 		if l.Do == doRun {
 			prog := program(l)
-			to = handoff.To(server, prog, broker.ShownArgs(prog.Argv), variables(l.Refs))
+			to = handoff.To(server, prog, broker.ShownArgs(prog.Argv), home.Variables(l.Refs))
 		}
 		w := broker.Want{Ask: a}
 		for _, x := range l.Refs {
@@ -151,6 +151,7 @@ func (p *play) ask(ctx context.Context, x waiting) error {
 			w.Refs = append(w.Refs, r)
 		}
 		if x.reserve {
+			w.File = p.t.file(l)
 			got, err := p.h.Broker.Reserve(ctx, who, w, to)
 			if err == nil && got.Request.ID != "" {
 				p.saw[x.n].Given++
@@ -187,13 +188,4 @@ const sum2sh = "0000000000000000000000000000000000000000000000000000000000005511
 func sum(text string) string {
 	h := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(h[:])
-}
-
-// variables are the names under which a program gets references.
-func variables(refs []string) []string {
-	names := make([]string, len(refs))
-	for i, x := range refs {
-		names[i] = strings.ToUpper(strings.NewReplacer("op://", "", "/", "_", "-", "_").Replace(x))
-	}
-	return names
 }

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"path"
 	"slices"
 
+	"github.com/thumbturn/thumbturn/bench/prompts/home"
+	"github.com/thumbturn/thumbturn/internal/broker/lease"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/project"
 	"github.com/thumbturn/thumbturn/ref"
 )
 
@@ -73,6 +78,18 @@ func (t *trace) job(l line, project bool) line {
 	}
 	l.Argv, l.Task = x.Argv, x.Name
 	return l
+}
+
+// file is the project's file of a directory, where a task of it is asked for.
+func (t *trace) file(l line) *lease.File {
+	var text []byte
+	for _, x := range t.Tasks {
+		text = fmt.Appendf(text, "[tasks.%s]\nargv = %s\nargs = %q\n", x.Name, canon.Encode(x.Argv), cmp.Or(x.Args, "none"))
+		for i, name := range home.Variables(x.Refs) {
+			text = fmt.Appendf(text, "env.%s = %q\n", name, x.Refs[i])
+		}
+	}
+	return &lease.File{Path: path.Join(l.Dir, project.FileName), Task: l.Task, Text: text}
 }
 
 // jobs are the tasks for which a line asks.

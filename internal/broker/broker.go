@@ -69,7 +69,8 @@ func New(g *gate.Gate, l *latch.Latch) *Broker {
 type Want struct {
 	Ask
 	Refs  []ref.Ref
-	Agent bool // the place is a program known to be an agent
+	Agent bool        // the place is a program known to be an agent
+	File  *lease.File // that names the task; nil for what is none, and for all deliveries
 }
 
 // Receipt is the place of a release in the ledger.
@@ -251,6 +252,9 @@ func (b *Broker) describe(ctx context.Context, r *release) error {
 		return err
 	}
 	req.Subjects, req.Place, req.Change = r.subjects, r.to.Place(), r.request.Change
+	if req.Project, err = b.leases.Project(r.who, r.want.File, r.want.Refs, req.Place); err != nil {
+		return err
+	}
 	r.request, r.raw = req, canon.Encode(req)
 	if r.want.Request != "" {
 		t, proof, opened, err := b.g.Desk.Take(r.want.Request, gate.Owner(r.who), gate.Match(req))

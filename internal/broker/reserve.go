@@ -3,9 +3,8 @@ package broker
 import (
 	"context"
 
+	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/broker/lease"
-	"github.com/thumbturn/thumbturn/internal/canon"
-	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/policy"
 )
@@ -23,8 +22,7 @@ func (b *Broker) Reserve(ctx context.Context, who identity.Caller, want Want, to
 	return l, nil
 }
 
-func (b *Broker) reserve(ctx context.Context, r *release) (lease.Listed, error) {
-	var none lease.Listed
+func (b *Broker) reserve(ctx context.Context, r *release) (none lease.Listed, err error) {
 	if err := b.resolve(ctx, r); err != nil {
 		return none, err
 	}
@@ -35,13 +33,13 @@ func (b *Broker) reserve(ctx context.Context, r *release) (lease.Listed, error) 
 	if err := b.decide(ctx, r); err != nil {
 		return none, err
 	}
-	switch {
-	case r.proof.Covers(r.digest):
-	case r.verdict.Decision == policy.Allow:
-		return none, nil
-	case r.verdict.Lease <= 0 || !lease.Leasable(r.who, r.request):
-		return none, fault.New(fault.Denied, "reserve", canon.Refs(r.subjects), "this can have no lease").
-			WithHint("a policy may give one to an agent's `thumbturn run` in standard vaults: see docs/agents.md")
+	if !r.proof.Covers(r.digest) {
+		if r.verdict.Decision == policy.Allow {
+			return none, nil
+		}
+		if err := lease.May(r.who, r.request, r.verdict.Lease); err != nil {
+			return none, err
+		}
 	}
 	if err := b.human(ctx, r); err != nil {
 		return none, err
@@ -52,12 +50,10 @@ func (b *Broker) reserve(ctx context.Context, r *release) (lease.Listed, error) 
 	if err := b.g.Desk.Fresh(r.proof); err != nil {
 		return none, err
 	}
-	given, ok := r.proof.Lease(r.digest)
+	done, ok := b.latch.Out() // a lease that is given while a lock begins ends with it
 	if !ok {
-		return none, fault.New(fault.Denied, "reserve", canon.Refs(r.subjects), "it was approved without a lease: nothing was given").
-			WithHint("on the page: Allow for …; at a terminal: thumbturn approve --lease 30m")
+		return none, open.ErrLocked
 	}
-	b.leases.OpenTask(ctx, r.who, r.request, given)
-	wall, _ := given.End()
-	return lease.Listed{Request: r.request, Until: wall, Left: given.Uses}, nil
+	defer done()
+	return b.leases.Give(ctx, r.who, r.request, r.want.File, r.proof, r.digest)
 }

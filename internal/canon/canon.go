@@ -78,6 +78,7 @@ const (
 	DomainRoot      = "thumbturn/root/v1\x00"
 	DomainDevice    = "thumbturn/device/v1\x00"
 	DomainVaultKey  = "thumbturn/vault-key/v1\x00"
+	DomainProject   = "thumbturn/project/v1\x00"
 )
 
 // Digest returns SHA-256(domain || parts...). Use Tuple for more than one part

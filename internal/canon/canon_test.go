@@ -26,7 +26,7 @@ func TestTupleIsInjective(t *testing.T) {
 }
 
 func TestDomainsEndInNUL(t *testing.T) {
-	for _, d := range []string{DomainRequest, DomainStatement, DomainLink, DomainLeaf, DomainSignature, DomainHello, DomainArgv, DomainPolicy, DomainRoot} {
+	for _, d := range []string{DomainRequest, DomainStatement, DomainLink, DomainLeaf, DomainSignature, DomainHello, DomainArgv, DomainPolicy, DomainRoot, DomainDevice, DomainProject} {
 		if !strings.HasSuffix(d, "\x00") || strings.Count(d, "\x00") != 1 {
 			t.Errorf("domain %q must end in its only NUL", d)
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/thumbturn/thumbturn/internal/escape"
 )
 
 // Group tells who vouches for a line of a displayed request.
@@ -16,6 +18,9 @@ const (
 	Reported Group = "reported by the system; programs of your user can imitate it"
 	Claimed  Group = "claimed by whoever asks"
 )
+
+// FileChange labels the lines of what changed in a project's file.
+const FileChange = "file change"
 
 // Line is one line of a displayed request.
 type Line struct {
@@ -41,14 +46,7 @@ func Lines(r Request) []Line {
 		add(Enforced, "unlock", "THE VAULTS ARE LOCKED: this opens them too, until they lock again")
 	}
 	for _, s := range r.Subjects {
-		if s.Record == (Hash{}) {
-			add(Enforced, "secret", Escape(s.Ref)+"  (by its name: what lies there is known once the vaults are open)")
-			continue
-		}
-		add(Enforced, "secret", Escape(s.Ref)+"  ("+string(s.Tier)+", revision "+fmt.Sprint(s.Revision)+", last changed by "+Escape(s.Writer)+")")
-		if s.Addresses != "" {
-			add(Enforced, "belongs to", Escape(s.Addresses)+"  (the item's addresses; no program is held to them)")
-		}
+		out = append(out, secretLines(s)...)
 	}
 	for _, n := range r.Place.Names {
 		label := "as variable"
@@ -59,6 +57,10 @@ func Lines(r Request) []Line {
 	}
 	if r.Place.Free {
 		add(Enforced, "arguments", "those of the command, AND ANY BEHIND THEM: whoever asks chooses them at each use")
+	}
+	if p := r.Project; p != nil {
+		add(Enforced, "task", "\""+Escape(p.Task)+"\": arguments, secrets and variables are in the project's file under this name")
+		add(Enforced, "file", p.words())
 	}
 	add(Enforced, "uses", fmt.Sprint(r.Uses))
 	add(Enforced, "until", time.UnixMilli(r.Expires).UTC().Format(time.RFC3339))
@@ -82,6 +84,14 @@ func Lines(r Request) []Line {
 		add(Reported, "command", strings.Join(quoted, " "))
 	}
 	add(Reported, "directory", Escape(r.Place.Dir))
+	if r.Project != nil {
+		add(Reported, "file at", Escape(r.Project.File))
+	}
+	return append(out, factLines(r)...)
+}
+
+// factLines are those of what somebody says of the request, or the system.
+func factLines(r Request) (out []Line) {
 	for _, f := range []struct {
 		label string
 		fact  Fact
@@ -90,7 +100,26 @@ func Lines(r Request) []Line {
 		if f.fact.Derived {
 			g = Reported
 		}
-		add(g, f.label, Escape(f.fact.Value))
+		if f.fact.Value != "" {
+			out = append(out, Line{g, f.label, Escape(f.fact.Value)})
+		}
+	}
+	if r.Project != nil { // written by whoever can write to the project
+		for _, d := range r.Project.Diff {
+			out = append(out, Line{Claimed, FileChange, Escape(d)})
+		}
+	}
+	return out
+}
+
+// secretLines are those of one value.
+func secretLines(s Subject) []Line {
+	if s.Record == (Hash{}) {
+		return []Line{{Enforced, "secret", Escape(s.Ref) + "  (by its name: what lies there is known once the vaults are open)"}}
+	}
+	out := []Line{{Enforced, "secret", Escape(s.Ref) + "  (" + string(s.Tier) + ", revision " + fmt.Sprint(s.Revision) + ", last changed by " + Escape(s.Writer) + ")"}}
+	if s.Addresses != "" {
+		out = append(out, Line{Enforced, "belongs to", Escape(s.Addresses) + "  (the item's addresses; no program is held to them)"})
 	}
 	return out
 }
@@ -133,3 +162,10 @@ func quoteArg(s string) string {
 	}
 	return s
 }
+
+// Escape makes text from outside safe to show on a line of its own: see package escape.
+func Escape(s string) string { return escape.Text(s) }
+
+// Addresses are the places that a value with these URLs belongs to, as a request names
+// them: see package escape.
+func Addresses(urls []string) string { return escape.Addresses(urls) }

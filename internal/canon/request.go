@@ -106,6 +106,7 @@ type Request struct {
 	Subjects  []Subject `json:"subjects"`
 	Place     Place     `json:"place"`
 	Change    Hash      `json:"change"` // digest of an administrative act's content
+	Project   *Project  `json:"project,omitempty"`
 	Uses      int       `json:"uses"`
 	Policy    Hash      `json:"policy"`
 	Head      string    `json:"head"` // the ledger's signed head text
@@ -145,6 +146,8 @@ func (r Request) Check() error {
 		return errors.New("canon: a request needs caller, action and grade")
 	case r.Expires <= r.Issued || r.Uses < 1:
 		return errors.New("canon: a request needs a life and at least one use")
+	case r.Project != nil && !r.Project.whole():
+		return errors.New("canon: a request of a project's file needs the file, its task, and all of what changed")
 	}
 	return nil
 }

@@ -156,6 +156,8 @@ func forge() {
 		}
 		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 		op = "reveal"
+	case "file": // of a project, with what is no question for a lease
+		op, want.Project = "handoff", &api.Project{File: "/.thumbturn.toml", Task: "a"}
 	case "version":
 		head = api.Header{V: 99, Op: api.OpHello}
 	}
@@ -202,6 +204,7 @@ func TestForgedClient(t *testing.T) {
 		{"reveal", true, `"kind":"denied"`},
 		{"handoff", true, `"kind":"pending"`},
 		{"reveal", false, `"kind":"pending"`},
+		{"file", true, "goes with reserve"},
 		{"exec", true, `"error"`},
 		{"exec", false, `"error"`},
 		{"version", true, `"kind":"protocol"`},

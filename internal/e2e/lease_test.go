@@ -135,6 +135,7 @@ task = "push"
 	h.approve(strings.TrimSpace(r.Out))
 	h.ok("policy", "apply", "--request", strings.TrimSpace(r.Out), draft)
 
+	var saw string // by the person
 	given := func(n int) string {
 		t.Helper()
 		done := make(chan result, 1)
@@ -154,13 +155,24 @@ task = "push"
 		if len(ids) != n {
 			t.Fatalf("%d requests wait, not %d", len(ids), n)
 		}
-		h.ok(append([]string{"approve", "--lease", "10m", "--passphrase-file", h.file("presence")}, ids...)...)
-		r := <-done
+		r := h.person(append([]string{"approve", "--lease", "10m", "--passphrase-file", h.file("presence")}, ids...)...)
+		wantCode(t, r, 0)
+		saw = r.Err
+		r = <-done
 		wantCode(t, r, 0)
 		return r.Out
 	}
-	if out := given(2); strings.Count(out, "leased") != 2 || !strings.Contains(out, "100 uses") {
+	code := func() string {
+		t.Helper()
+		_, rest, _ := strings.Cut(run("project", "show").Out, "\nfile ")
+		return strings.Fields(rest)[0]
+	}
+	first := code()
+	if out := given(2); strings.Count(out, "leased") != 2 || !strings.Contains(out, "100 uses") || !strings.Contains(out, first) {
 		t.Errorf("%s", out)
+	}
+	if strings.Count(saw, first) != 2 || strings.Count(saw, "none was approved before") != 2 || strings.Contains(saw, "file change") {
+		t.Errorf("%s", saw)
 	}
 	for _, x := range []struct {
 		args []string
@@ -182,6 +194,27 @@ task = "push"
 	file(`, "more"`)
 	if out := given(1); !strings.Contains(out, "test: allowed already") || !strings.Contains(out, "push: leased") {
 		t.Errorf("after a change: %s", out)
+	}
+	for _, want := range []string{code(), "CHANGED since " + first, `file change: - argv = ["/bin/sh", "-c", "echo pushed"]`, `file change: + argv = ["/bin/sh", "-c", "echo pushed", "more"]`} {
+		if !strings.Contains(saw, want) {
+			t.Errorf("no %q in %s", want, saw)
+		}
+	}
+	file(`, "more"]` + strings.Repeat("\n# more", 200) + "\n#")
+	if r := run("project", "ask"); r.Code != 0 || strings.Count(r.Out, "allowed already") != 2 {
+		t.Errorf("a long change beside what is leased: %v", r)
+	}
+	file(`, "most"]` + strings.Repeat("\n# more", 200) + "\n#")
+	if r := run("project", "ask"); r.Code != 3 || !strings.Contains(r.Err, "more of the project's file changed") {
+		t.Errorf("a long change: %v", r)
+	}
+	file(`, "$PASSWORD"`)
+	h.set("op://dev/db/other", canary)
+	for _, more := range [][]string{{"PGPASSWORD=op://dev/db/password"}, {"PASSWORD=op://dev/db/other"}} {
+		r := h.heard(agent.run(command{Argv: []string{program("thumbturn"), "project", "ask"}, Dir: dir, Env: more}))
+		if r.Code != 1 || !strings.Contains(r.Err, "is it from the environment?") {
+			t.Errorf("%v: %v", more, r)
+		}
 	}
 	h.ok("audit", "verify", "--approvals")
 }

@@ -56,6 +56,23 @@ func forgeries() []forgery {
 	add("request-changed-answer-too", "assertion", "challenge", one(scene{raw: raw("/usr/bin/psql", "/usr/bin/nc"), evidence: func(e *evidence) {
 		e.Assertion.Answer = canon.Encode(canon.Answer{V: 1, Audience: "0123456789abcdefghjkmnpqrc", Requests: []canon.Hash{e.Digest}})
 	}}))
+	// A change of the project's file that was shown and signed, and one that was not.
+	file := func(r *canon.Request) {
+		r.Project = &canon.Project{File: "/home/ada/.thumbturn.toml", Task: "db", Hash: sum("file"), Before: sum("before"), Diff: []string{"@ line 1", "- a", "+ <b>"}}
+	}
+	add("request-file", "ok", "", one(scene{request: file}))
+	add("request-file-changed-after-display", "approval", "answer is to another request", one(scene{request: file, raw: raw(sum("file").String(), sum("other").String())}))
+	add("request-file-change-dropped", "approval", "not that of its digest", one(scene{request: file, event: func(e *canon.Event) { e.Raw = raw(`"- a",`, "")(e.Raw) }}))
+	add("request-file-added-after-display", "approval", "answer is to another request", one(scene{raw: func(b []byte) []byte {
+		var r canon.Request
+		if err := canon.Decode(b, &r); err != nil {
+			panic(err)
+		}
+		file(&r)
+		return canon.Encode(r)
+	}}))
+	add("request-file-unknown-member", "format", "request is not in canonical", one(scene{request: file, raw: raw(`"task"`, `"more":1,"task"`)}))
+	add("request-file-of-null", "format", "request is not in canonical", one(scene{raw: raw(`,"uses"`, `,"project":null,"uses"`)}))
 	add("request-missing", "approval", "request is missing", one(scene{event: func(e *canon.Event) { e.Raw = nil }}))
 	add("digest-missing", "approval", "request is missing", one(scene{event: func(e *canon.Event) { e.Digest = nil }}))
 	add("intent-without-request", "approval", "request is missing", func(l *log) { l.write(canon.Event{V: 1, Type: canon.EventIntent, Request: requestID(1)}) })

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/thumbturn/thumbturn/internal/identity"
@@ -141,3 +142,12 @@ func (c *cast) Pulse(pid int) (identity.Pulse, error) {
 
 // Digest implements identity.Source.
 func (c *cast) Digest(context.Context, int, identity.Exe) (string, error) { return "hash", nil }
+
+// Variables are the names under which a program gets references.
+func Variables(refs []string) []string {
+	names := make([]string, len(refs))
+	for i, x := range refs {
+		names[i] = strings.ToUpper(strings.NewReplacer("op://", "", "/", "_", "-", "_").Replace(x))
+	}
+	return names
+}

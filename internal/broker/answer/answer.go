@@ -55,8 +55,14 @@ func (d *Desk) Leases(ctx context.Context) []lease.Listed { return d.leases.List
 // Requests lists what waits for a person and what was answered lately.
 func (d *Desk) Requests() []approve.Ticket { return d.g.Desk.List() }
 
-// Request returns one request.
-func (d *Desk) Request(id string) (approve.Ticket, error) { return d.g.Desk.Get(id) }
+// Request returns one request; while locked only one that waits for the vaults.
+func (d *Desk) Request(id string) (approve.Ticket, error) {
+	t, err := d.g.Desk.Get(id)
+	if err == nil && !t.Unlock && !d.g.Book.Keys.Unlocked() && d.g.Book.Ledger.Held() == "" {
+		return approve.Ticket{}, open.ErrLocked
+	}
+	return t, err
+}
 
 // MayRead refuses whoever may not list names: the ledger names everything.
 func (d *Desk) MayRead(who identity.Caller) error { return d.g.Listing(who) }

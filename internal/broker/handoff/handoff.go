@@ -15,7 +15,7 @@ import (
 )
 
 // To returns the sink that answers on conn. names are the variables the values
-// go into, one for each reference; shown is the command as it may be displayed.
+// go into; shown is the command as it may be displayed.
 func To(conn *local.Conn, p api.Program, shown, names []string) sink.Sink {
 	place := canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: p.Path,
 		Argv: canon.ArgvDigest(p.Argv), Shown: shown, Dir: p.Dir, Names: names, Free: p.Free}

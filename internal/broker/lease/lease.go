@@ -2,7 +2,9 @@
 // ten minutes in which a person's terminal may read standard vaults, and an
 // agent's task that may run again. A lease is an id, an end and a number. It
 // holds no key and no value; it lives in memory, so that a lock ends it; every
-// use passes Release, and is in the ledger before a value opens.
+// use passes Release, and is in the ledger before a value opens. Beside the leases
+// it keeps the projects' files that were approved with them: what a person is shown
+// of the next version of one is the difference.
 package lease
 
 import (
@@ -31,7 +33,7 @@ type Lease struct {
 	owner   string // key of the session root
 	root    identity.Root
 	request canon.Request // that a person approved
-	task    canon.Hash    // gate.Match of it; zero for the reveal window
+	task    canon.Hash    // see taskOf; zero for the reveal window
 	items   []int64       // versions of the task's items: a value that changed and changed back is another one
 	wall    time.Time
 	boot    time.Duration
@@ -46,7 +48,8 @@ type Keeper struct {
 	g  *gate.Gate
 	mu sync.Mutex
 
-	live map[string]*Lease // by id
+	live  map[string]*Lease // by id
+	files []approved        // the oldest first
 }
 
 // New returns a keeper without leases.
@@ -54,12 +57,12 @@ func New(g *gate.Gate) *Keeper { return &Keeper{g: g, live: map[string]*Lease{}}
 
 // Leasable reports whether a request is of the one kind that a task's lease is
 // for: an agent's run of an exact program, not itself an agent, in standard
-// vaults.
+// vaults, of whose project's file nothing changed unseen.
 func Leasable(who identity.Caller, r canon.Request) bool {
 	p := r.Place
 	return who.Kind() == identity.Agent && r.Action == "hold" && p.Sink == "handoff" && p.Grade == canon.GradeHold &&
 		filepath.IsAbs(p.Program) && filepath.IsAbs(p.Dir) && p.Image.Exact() &&
-		len(r.Subjects) > 0 && len(canon.PresenceVaults(r.Subjects)) == 0
+		len(r.Subjects) > 0 && len(canon.PresenceVaults(r.Subjects)) == 0 && !r.Project.Hidden()
 }
 
 // lasts reports whether a lease lives: on both clocks, so that neither a clock
@@ -126,14 +129,22 @@ func (k *Keeper) Window(who identity.Caller) *Lease {
 }
 
 // OpenTask gives an agent's session the lease that came with the approval of a
-// request. Its id is the request's.
-func (k *Keeper) OpenTask(ctx context.Context, who identity.Caller, req canon.Request, given approve.Lease) {
+// request, if it can have one still. Its id is the request's.
+func (k *Keeper) OpenTask(ctx context.Context, who identity.Caller, req canon.Request, given approve.Lease) bool {
 	items, ok := k.versions(ctx, req.Subjects)
-	if ok && Leasable(who, req) {
-		l := &Lease{id: req.ID, owner: gate.Owner(who), root: who.Root(), request: req, task: gate.Match(req), items: items, left: given.Uses}
+	if ok = ok && Leasable(who, req); ok {
+		l := &Lease{id: req.ID, owner: gate.Owner(who), root: who.Root(), request: req, task: taskOf(req), items: items, left: given.Uses}
 		l.wall, l.boot = given.End()
 		k.open(l)
 	}
+	return ok
+}
+
+// taskOf is what a lease's request and those under it have in common. Which file named
+// the task is not part of it: the file can change, and the task be the same.
+func taskOf(r canon.Request) canon.Hash {
+	r.Project = nil
+	return gate.Match(r)
 }
 
 // versions are those of the subjects' items, in their order.
@@ -151,11 +162,11 @@ func (k *Keeper) versions(ctx context.Context, subjects []canon.Subject) (out []
 // Task returns the lease that covers a request, nil without one. One for values
 // or bindings that are current no longer, or of another policy, ends here.
 func (k *Keeper) Task(ctx context.Context, who identity.Caller, req canon.Request) *Lease {
-	if !Leasable(who, req) {
+	if req.Project = nil; !Leasable(who, req) {
 		return nil
 	}
 	k.mu.Lock()
-	l := k.find(gate.Owner(who), gate.Match(req))
+	l := k.find(gate.Owner(who), taskOf(req))
 	k.mu.Unlock()
 	if l != nil && !(same(l.request.Subjects, req.Subjects) && k.current(ctx, l)) {
 		k.End(l.id)
@@ -241,11 +252,12 @@ func (k *Keeper) Stop(ctx context.Context, id string, ev canon.Event) (ended boo
 	return true, err
 }
 
-// EndAll ends every lease: at lock.
+// EndAll ends every lease, and forgets what was approved with it: at lock.
 func (k *Keeper) EndAll() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	clear(k.live)
+	k.files = nil
 }
 
 // Listed is a live lease as it is shown.

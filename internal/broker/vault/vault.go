@@ -15,6 +15,7 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/internal/gate"
 	"github.com/thumbturn/thumbturn/internal/broker/internal/open"
 	"github.com/thumbturn/thumbturn/internal/canon"
+	"github.com/thumbturn/thumbturn/internal/escape"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
 	"github.com/thumbturn/thumbturn/internal/ledger"
@@ -220,7 +221,7 @@ func (b *Custody) commit(ctx context.Context, who identity.Caller, a gate.Ask, a
 func bound(verb string, v *Vault, old *Item, d *book.Draft) ([]string, error) {
 	var urls []string
 	for _, u := range d.Meta.URLs {
-		urls = append(urls, `"`+strings.ReplaceAll(canon.Address(u), `"`, `\"`)+`"`)
+		urls = append(urls, `"`+strings.ReplaceAll(escape.Address(u), `"`, `\"`)+`"`)
 	}
 	lines := []string{fmt.Sprintf("%s item %s/%s: title %q, addresses %s", verb, v.Title, old.Meta.Title, d.Meta.Title, urls)}
 	h, err := canon.ReadItemHead(d.Statement.Payload)

@@ -31,7 +31,12 @@ their work. The person sees all of them as one question and gives a time and a
 number of uses; "thumbturn run --task" in the same session then asks nobody. What
 has a lease is not asked for again: after a change of the file, only what changed.
 
-Where the policy gives no lease, this is refused. Nothing is delivered by it.`,
+The file goes to the daemon, which refuses what the file does not say, and shows
+the file's digest: its short form is what this command and "thumbturn project show"
+print. Where the session had another version approved, the difference is shown too.
+
+Where the policy gives no lease, this is refused, and so is a change that is too
+long to be shown whole. Nothing is delivered by it.`,
 		Example: "  thumbturn project ask\n  thumbturn project ask test deploy",
 		RunE:    func(cmd *cobra.Command, args []string) error { return Ask(cmd.Context(), o, args) },
 	}
@@ -42,6 +47,7 @@ Where the policy gives no lease, this is refused. Nothing is delivered by it.`,
 // asked is what became of one task.
 type asked struct {
 	Task  string `json:"task"`
+	File  string `json:"file"`  // short code of the project's file
 	State string `json:"state"` // leased, allowed already, or why not
 	Until int64  `json:"until,omitempty"`
 	Uses  int    `json:"uses,omitempty"`
@@ -50,11 +56,11 @@ type asked struct {
 
 // Ask asks for leases on tasks, all at once.
 func Ask(ctx context.Context, o Options, tasks []string) error {
+	found, err := o.sound()
+	if err != nil {
+		return err
+	}
 	if len(tasks) == 0 {
-		found, err := o.sound()
-		if err != nil {
-			return err
-		}
 		for _, n := range found.Needs {
 			if n.Task != "" && !slices.Contains(tasks, n.Task) {
 				tasks = append(tasks, n.Task)
@@ -80,7 +86,8 @@ func Ask(ctx context.Context, o Options, tasks []string) error {
 		if w.Purpose == "" {
 			w.Purpose = "task " + name
 		}
-		w.Reserve, wants[i] = true, w
+		w.Reserve, w.Project = true, &api.Project{File: found.Path, Task: name, Text: found.Text}
+		wants[i] = w
 	}
 	out := make([]asked, len(tasks))
 	var all sync.WaitGroup
@@ -89,7 +96,7 @@ func Ask(ctx context.Context, o Options, tasks []string) error {
 		all.Go(func() { out[i] = o.reserve(ctx, name, wants[i], &told, len(tasks)) })
 	}
 	all.Wait()
-	if err := o.Console.Print(out, func(w io.Writer) { printAsked(w, out) }); err != nil {
+	if err := o.Console.Print(out, func(w io.Writer) { printAsked(w, found.Path, out) }); err != nil {
 		return err
 	}
 	for _, a := range out {
@@ -110,11 +117,11 @@ func (o Options) sound() (finder.Found, error) {
 
 // reserve asks for one lease, on a connection of its own.
 func (o Options) reserve(ctx context.Context, name string, want api.Want, told *sync.Once, n int) asked {
-	a := asked{Task: name}
+	a := asked{Task: name, File: canon.ShortCode(canon.ProjectDigest(want.Project.Text))}
 	a.err = o.Console.Session(ctx, func(s *sdk.Client) error {
 		r, err := s.Reserve(ctx, want, func(w api.Waiting) {
 			told.Do(func() {
-				o.Console.Say("waiting for a person to allow %d tasks", n)
+				o.Console.Say("waiting for a person to allow %d tasks of the project's file (code %s)", n, a.File)
 				if w.URL != "" {
 					o.Console.Say("hint: on the page, as one question: %s", canon.Escape(w.URL))
 				}
@@ -133,8 +140,11 @@ func (o Options) reserve(ctx context.Context, name string, want api.Want, told *
 	return a
 }
 
-func printAsked(w io.Writer, all []asked) {
-	for _, a := range all {
+func printAsked(w io.Writer, path string, all []asked) {
+	for i, a := range all {
+		if i == 0 {
+			fmt.Fprintf(w, "%s  %s\n", canon.Escape(path), a.File)
+		}
 		line := canon.Escape(a.Task) + ": " + canon.Escape(a.State)
 		if a.Until > 0 {
 			line += fmt.Sprintf(" until %s, %d uses", time.UnixMilli(a.Until).UTC().Format(time.RFC3339), a.Uses)

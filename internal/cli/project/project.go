@@ -152,11 +152,13 @@ func Show(o Options, args []string) error {
 // shown is a file as JSON: values that are plain text are left out, since they
 // may be what should have been a reference.
 type shown struct {
-	Path  string     `json:"path"`
-	Refs  []string   `json:"refs"` // all of the file, once
-	Env   []variable `json:"env"`
-	Tasks []task     `json:"tasks"`
-	Needs []need     `json:"needs"` // of agents
+	Path   string     `json:"path"`
+	Code   string     `json:"code"` // short form of the digest
+	Digest canon.Hash `json:"digest"`
+	Refs   []string   `json:"refs"` // all of the file, once
+	Env    []variable `json:"env"`
+	Tasks  []task     `json:"tasks"`
+	Needs  []need     `json:"needs"` // of agents
 }
 
 type variable struct {
@@ -181,7 +183,8 @@ type need struct {
 }
 
 func describe(f finder.Found) shown {
-	out := shown{Path: f.Path, Refs: spelled(f.Refs()), Env: described(f.Env), Tasks: []task{}, Needs: []need{}}
+	d := canon.ProjectDigest(f.Text)
+	out := shown{Path: f.Path, Code: canon.ShortCode(d), Digest: d, Refs: spelled(f.Refs()), Env: described(f.Env), Tasks: []task{}, Needs: []need{}}
 	for _, t := range f.Tasks {
 		out.Tasks = append(out.Tasks, task{t.Name, t.Argv, t.Free, filepath.Join(f.Dir, filepath.FromSlash(t.Dir)), t.Purpose, described(t.Env)})
 	}
@@ -219,6 +222,7 @@ func (s shown) print(w io.Writer) {
 		}
 	}
 	line("", s.Path)
+	line("file ", s.Code+"  (digest "+s.Digest.String()+")")
 	if len(s.Env) > 0 {
 		line("\nvariables, with thumbturn run --project", "")
 		env("  ", s.Env)

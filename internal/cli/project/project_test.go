@@ -4,6 +4,7 @@ package project
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 )
 
@@ -66,8 +68,13 @@ func place(t *testing.T) string {
 
 func TestShow(t *testing.T) {
 	dir := place(t)
+	stamped := func(want, text string) string {
+		d := canon.Hash(sha256.Sum256([]byte("thumbturn/project/v1\x00" + text)))
+		return strings.NewReplacer("CODE", canon.ShortCode(d), "DIGEST", d.String()).Replace(want)
+	}
 	code, out, errs := project(t, dir, example, "show")
 	want := `DIR/.thumbturn.toml
+file CODE  (digest DIGEST)
 
 variables, with thumbturn run --project
   TOKEN  op://dev/github/token
@@ -87,12 +94,14 @@ agents will need, for task test
   op://dev/db/url
   purpose    tests
 `
-	if diff := cmp.Diff(want, out); diff != "" || code != 0 || errs != "" {
+	if diff := cmp.Diff(stamped(want, example), out); diff != "" || code != 0 || errs != "" {
 		t.Errorf("%d %q\n%s", code, errs, diff)
 	}
 	code, out, _ = project(t, dir, "", "show", "json")
 	wantJSON := `{
   "path": "DIR/.thumbturn.toml",
+  "code": "CODE",
+  "digest": "DIGEST",
   "refs": [
     "op://dev/github/token",
     "op://dev/web/user name",
@@ -100,11 +109,11 @@ agents will need, for task test
     "op://dev/db/url"
   ],
   "env": [`
-	if code != 0 || !strings.HasPrefix(out, wantJSON) || strings.Contains(out, "hunter2") {
+	if code != 0 || !strings.HasPrefix(out, stamped(wantJSON, example)) || strings.Contains(out, "hunter2") {
 		t.Errorf("%d %s", code, out)
 	}
-	if code, out, _ := project(t, dir, "# nothing\n", "show", "json"); code != 0 || out !=
-		"{\n  \"path\": \"DIR/.thumbturn.toml\",\n  \"refs\": [],\n  \"env\": [],\n  \"tasks\": [],\n  \"needs\": []\n}\n" {
+	if code, out, _ := project(t, dir, "# nothing\n", "show", "json"); code != 0 || out != stamped(
+		"{\n  \"path\": \"DIR/.thumbturn.toml\",\n  \"code\": \"CODE\",\n  \"digest\": \"DIGEST\",\n  \"refs\": [],\n  \"env\": [],\n  \"tasks\": [],\n  \"needs\": []\n}\n", "# nothing\n") {
 		t.Errorf("%d %s", code, out)
 	}
 }

@@ -174,10 +174,11 @@ func Approve(ctx context.Context, o Options, ids ...string) error {
 	return o.Console.Session(ctx, func(s *sdk.Client) error {
 		leases := make([]*api.Lease, len(ids))
 		locked := false
+		seen := "" // of a file's change
 		for i, id := range ids {
 			p, err := s.Request(ctx, id)
 			if err == nil {
-				leases[i], err = o.shown(p, id)
+				leases[i], err = o.shown(p, id, &seen)
 			}
 			if err != nil {
 				return err
@@ -212,8 +213,9 @@ func Approve(ctx context.Context, o Options, ids ...string) error {
 	})
 }
 
-// shown shows one request, with the lease that is to come with it.
-func (o Options) shown(p api.Pending, id string) (lease *api.Lease, err error) {
+// shown shows one request, with the lease that is to come with it. The change of a
+// project's file that was just seen is not shown once more.
+func (o Options) shown(p api.Pending, id string, seen *string) (lease *api.Lease, err error) {
 	if p.State != "pending" {
 		return nil, fault.New(fault.Conflict, "approve", id, "the request is "+canon.Escape(p.State)+" already")
 	}
@@ -227,8 +229,25 @@ func (o Options) shown(p api.Pending, id string) (lease *api.Lease, err error) {
 		}
 		lines = withLease(lines, *lease)
 	}
-	show(o.Console.Err, lines, code)
+	show(o.Console.Err, once(lines, seen), code)
 	return lease, nil
+}
+
+// once replaces the change of a project's file by a word where it is the one that was
+// seen.
+func once(lines []canon.Line, seen *string) []canon.Line {
+	all := ""
+	for _, l := range lines {
+		if l.Label == canon.FileChange {
+			all += l.Text + "\n"
+		}
+	}
+	if all == "" || all != *seen {
+		*seen = all
+		return lines
+	}
+	lines = slices.DeleteFunc(lines, func(l canon.Line) bool { return l.Label == canon.FileChange })
+	return append(lines, canon.Line{Group: canon.Claimed, Label: canon.FileChange, Text: "the same as of the request above"})
 }
 
 // typed is what a person types to approve: the PIN where one is set, else the presence

@@ -249,9 +249,6 @@ func (c *call) requests(in api.RequestList) ([]api.Pending, error) {
 
 func (c *call) request(in api.RequestID) (api.Pending, error) {
 	t, err := c.s.Broker.Request(in.ID)
-	if err == nil && !t.Unlock && c.s.Account.State() == api.StateLocked {
-		err = fault.New(fault.Locked, "request", in.ID, "the vaults are locked").WithHint("run `thumbturn unlock` in a terminal")
-	}
 	if err != nil {
 		return api.Pending{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/thumbturn/thumbturn/api"
 	"github.com/thumbturn/thumbturn/internal/broker"
 	"github.com/thumbturn/thumbturn/internal/broker/handoff"
+	"github.com/thumbturn/thumbturn/internal/broker/lease"
 	"github.com/thumbturn/thumbturn/internal/broker/reveal"
 	"github.com/thumbturn/thumbturn/internal/broker/vault"
 	"github.com/thumbturn/thumbturn/internal/canon"
@@ -159,6 +160,12 @@ func (c *call) release(in api.Want) error {
 		to = reveal.To(c.conn, in.Program, shown, in.Stream && len(w.Refs) == 1)
 	default:
 		return fault.New(fault.Usage, "release", in.Sink, "unknown sink")
+	}
+	if p := in.Project; p != nil {
+		if !in.Reserve {
+			return fault.New(fault.Usage, "release", "", "a project's file goes with reserve")
+		}
+		w.File = &lease.File{Path: p.File, Task: p.Task, Text: p.Text}
 	}
 	if in.Reserve {
 		l, err := c.s.Broker.Reserve(ctx, c.who, w, to)

@@ -120,7 +120,9 @@ func testLines(t *testing.T, chrome context.Context) {
 		r.Principal, r.Tenant = canon.Fact{Value: "uid 1000", Derived: true}, canon.Fact{Value: "ten\u00adant"}
 		r.Place.Shown = []string{"", "it's", "a b", "$x", "plain", "é"}
 		r.Place.Image = &canon.Image{Hash: "ab", Interpreter: "/bin/sh", IntHash: "cd", IntFile: "1:2"}
-	}, func(r *canon.Request) { r.Place.Grade, r.Place.Shown, r.Place.Names = "odd", nil, nil },
+	}, task, func(r *canon.Request) { task(r); r.Project.Before = r.Project.Hash; r.Project.Diff = nil },
+		func(r *canon.Request) { task(r); r.Project.Before, r.Project.Diff = canon.Hash{}, nil },
+		func(r *canon.Request) { task(r); r.Project.Diff = nil }, func(r *canon.Request) { r.Place.Grade, r.Place.Shown, r.Place.Names = "odd", nil, nil },
 		func(r *canon.Request) { r.Unlock = true; *r = r.ByName() }, func(r *canon.Request) { r.Unlock = true }} {
 		raws = append(raws, canon.Encode(f.request(edit)))
 	}

@@ -45,6 +45,17 @@ func TestShots(t *testing.T) {
 	b.Look(*shots, "lease")
 	b.Click("Allow for 5 min, 10 times")
 	b.Sees("Approved.")
+	for i := range 2 {
+		q = f.park(f.request(func(r *canon.Request) {
+			if task(r); i == 1 {
+				r.Project.Task, r.Place.Shown = "test", []string{"npm", "test"}
+			}
+		}), 30*time.Minute, "")
+	}
+	b.Sees(q.Code)
+	b.Look(*shots, "project")
+	b.Click("Deny all")
+	b.Sees("Denied.")
 	for i := range 3 {
 		f.park(f.request(func(r *canon.Request) { r.Subjects[0].Ref += []string{"", "-staging", "-live"}[i] }), 0, "the vault prod is guarded")
 	}
@@ -73,6 +84,16 @@ func lease(r *canon.Request) {
 	r.Caller.Root = "99.1.b7"
 	r.Subjects[0].Ref, r.Subjects[0].Tier = "op://dev/postgres/password", canon.TierStandard
 	r.Place.Image = &canon.Image{Hash: strings.Repeat("3f", 32), File: "fe01:1183"}
+}
+
+// task is a task of a project's file that changed, and whose new text tries to look
+// like ours.
+func task(r *canon.Request) {
+	lease(r)
+	r.Caller.Root = "99.2.b7"
+	r.Project = &canon.Project{File: "/home/ada/src/shop/.thumbturn.toml", Task: "deploy", Hash: canon.ProjectDigest([]byte("new")),
+		Before: canon.ProjectDigest([]byte("old")), Diff: []string{"@ line 11", "| ", "| [tasks.deploy]", `- argv = ["npm", "run", "deploy"]`,
+			`+ argv = ["npm", "run", "deploy", "--", "--env", "staging"]`, `|   dir = "shop"`, "+ # ENFORCED BY THUMBTURN: \u202e<b>safe</b>", "+ # task: reviewed", "| "}}
 }
 
 func policy(r *canon.Request) {

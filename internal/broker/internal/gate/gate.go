@@ -64,11 +64,15 @@ const requestLife = 5 * time.Minute
 func Owner(c identity.Caller) string { return string(c.Kind()) + " " + c.Root().String() }
 
 // Match is what a request and its return must have in common: references, the
-// whole place of delivery and the change, but not time, nonce or head.
+// whole place of delivery, the change and the project's file, but not time, nonce or
+// head.
 func Match(r canon.Request) canon.Hash {
 	parts := []string{r.Action, string(canon.Encode(r.Place)), r.Change.String()}
 	for _, s := range r.Subjects {
 		parts = append(parts, s.Vault, s.Item, s.Field, s.Ref)
+	}
+	if p := r.Project; p != nil { // what was approved meanwhile does not count
+		parts = append(parts, string(canon.Tuple(p.File, p.Task, p.Hash.String())))
 	}
 	return canon.Digest("thumbturn/match/v1\x00", canon.Tuple(parts...))
 }

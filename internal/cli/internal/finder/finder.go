@@ -22,6 +22,7 @@ import (
 type Found struct {
 	project.File
 	Path string // of the file
+	Text []byte // of the file, whole
 	Dir  string // that holds it, absolute, without symbolic links
 }
 
@@ -158,5 +159,5 @@ func Read(path string) (Found, error) {
 		return Found{}, unreadable(path, err)
 	}
 	parsed, err := project.Parse(path, data)
-	return Found{File: parsed, Path: path, Dir: dir}, err
+	return Found{File: parsed, Path: path, Text: data, Dir: dir}, err
 }

@@ -136,6 +136,17 @@ const Canon = (() => {
   const enforced = 'enforced by thumbturn';
   const reported = 'reported by the system; programs of your user can imitate it';
   const claimed = 'claimed by whoever asks';
+  const fileChange = 'file change';
+  const none = '0'.repeat(64);
+  const fileCode = (hash) => shortCode(unhex(hash));
+  const fileChanged = (p) => p.before !== none && p.before !== p.hash;
+  const fileWords = (p) => {
+    const s = fileCode(p.hash) + '  (digest ' + escape(p.hash) + '), ';
+    if (p.before === none) return s + 'none was approved before in this session';
+    if (!fileChanged(p)) return s + 'as approved before in this session, which gives this task nothing now';
+    return s + 'CHANGED since ' + fileCode(p.before) + ' was approved in this session' +
+      ((p.diff || []).length === 0 ? ', by more than can be shown' : '; all that changed is shown');
+  };
   const isChange = (place) => place.sink === 'statement' || place.sink === 'vault';
 
   // named is a subject of which nothing is known but its reference: asked while locked.
@@ -164,6 +175,10 @@ const Canon = (() => {
     if (r.place.free) {
       add(enforced, 'arguments', 'those of the command, AND ANY BEHIND THEM: whoever asks chooses them at each use');
     }
+    if (r.project) {
+      add(enforced, 'task', '"' + escape(r.project.task) + "\": arguments, secrets and variables are in the project's file under this name");
+      add(enforced, 'file', fileWords(r.project));
+    }
     add(enforced, 'uses', String(r.uses));
     add(enforced, 'until', moment(r.expires));
     add(reported, 'asked by', who(r.caller) + ' (uid ' + r.caller.uid + ', session ' + escape(r.caller.root) + ')');
@@ -177,9 +192,11 @@ const Canon = (() => {
     }
     add(reported, 'command', command(r.place.shown));
     add(reported, 'directory', escape(r.place.dir));
+    if (r.project) add(reported, 'file at', escape(r.project.file));
     for (const [label, fact] of [['for', r.principal], ['tenant', r.tenant], ['purpose', r.purpose]]) {
       add(fact.derived ? reported : claimed, label, escape(fact.value));
     }
+    for (const line of r.project?.diff || []) add(claimed, fileChange, escape(line));
     return out;
   };
 
@@ -219,6 +236,6 @@ const Canon = (() => {
 
   return {
     utf8, bytes, base64, hex, unhex, join, same, requestDigest, answerDigest, shortCode, parse, escape, command,
-    moment, gradeWords, lines, leaseLines, checkAnswer, who, isChange, named, groups: [enforced, reported, claimed],
+    moment, gradeWords, lines, leaseLines, checkAnswer, who, isChange, named, fileChange, fileChanged, fileCode, groups: [enforced, reported, claimed],
   };
 })();

@@ -3,7 +3,7 @@
 // alone, after Canon.escape.
 
 const Show = (() => {
-  const { escape, command, gradeWords, lines, leaseLines, who, isChange, named, groups } = Canon;
+  const { escape, command, gradeWords, lines, leaseLines, who, isChange, named, fileChange, fileChanged, fileCode, groups } = Canon;
 
   // el makes an element; strings among the children become text.
   const el = (tag, attributes, ...children) => {
@@ -63,6 +63,9 @@ const Show = (() => {
       el('div', { class: 'grade ' + (Object.hasOwn(weights, r.place.grade) ? weights[r.place.grade] : 'heavy') }, gradeWords(r.place.grade))] },
     { label: isChange(r.place) ? 'Changes' : 'For', key: target(r), show: () => target(r).map((t) => el('div', {}, outside(t, { class: 'mono' }))) },
     { label: 'Why', key: r.purpose, show: () => r.purpose.value === '' ? el('span', { class: 'quiet' }, 'no reason given') : said(r.purpose) },
+    ...(r.project ? [{ label: 'Task', key: r.project.task, show: () => outside(escape(r.project.task), { class: 'mono' }) },
+      { label: 'File', key: [r.project.hash, r.project.before], show: () => [el('span', { class: 'mono' }, fileCode(r.project.hash)),
+        fileChanged(r.project) ? ', CHANGED since ' + fileCode(r.project.before) : ''] }] : []),
     { label: 'How long', key: [r.uses, r.expires], show: () => [r.uses === 1 ? 'once; ' : r.uses + ' times; ', clock(r.expires, 'answer within ', 'the time to answer is over')] },
   ].map((row) => ({ ...row, key: JSON.stringify([row.label, row.key]) }));
   const brief = (rows) => rows.length ? el('dl', { class: 'brief' }, rows.map((row) => term(row.label, row.show()))) : null;
@@ -107,7 +110,7 @@ const Show = (() => {
     if (mine.length === 0 && !(whole && i === 2)) return null;
     const rows = [];
     for (const l of mine) {
-      const text = i === 2 ? theirs(l.text) : outside(l.text);
+      const text = l.label === fileChange ? el('code', { class: 'theirs' }, outside(l.text)) : i === 2 ? theirs(l.text) : outside(l.text);
       const last = rows.at(-1);
       if (last && last.label === l.label) last.texts.push(text);
       else rows.push({ label: l.label, texts: [text] });
@@ -122,7 +125,8 @@ const Show = (() => {
   const told = (r, why) => {
     const all = lines(r);
     if (why) all.push({ group: groups[0], label: 'because', text: escape(why) });
-    return all.map((l) => ({ ...l, key: JSON.stringify(l) }));
+    // Of two changes that are not the same no part stands among what is shared.
+    return all.map((l) => ({ ...l, key: JSON.stringify([l, l.label === fileChange ? [r.project.before, r.project.hash] : '']) }));
   };
   // details shows lines in their groups; a whole request says also that nothing is claimed.
   const details = (all, whole) => {

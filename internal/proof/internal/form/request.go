@@ -46,6 +46,7 @@ type (
 		Subjects  []Subject `json:"subjects"`
 		Place     Place     `json:"place"`
 		Change    Hash      `json:"change"`
+		Project   *Project  `json:"project,omitempty"`
 		Uses      int64     `json:"uses"`
 		Policy    Hash      `json:"policy"`
 		Head      string    `json:"head"`
@@ -90,6 +91,14 @@ type (
 		Names   []string `json:"names"`
 		Image   *Image   `json:"image,omitempty"`
 		Free    bool     `json:"free,omitempty"`
+	}
+	// Project is the file of which a request is a task.
+	Project struct {
+		File   string   `json:"file"`
+		Task   string   `json:"task"`
+		Hash   Hash     `json:"hash"`
+		Before Hash     `json:"before"`
+		Diff   []string `json:"diff,omitempty"`
 	}
 	// Image is a program's content.
 	Image struct {

@@ -1,4 +1,6 @@
-package canon
+// Package escape makes text from outside safe to show: nothing in it is invisible,
+// reorders a line, or imitates letters of another script.
+package escape
 
 import (
 	"fmt"
@@ -13,12 +15,12 @@ import (
 // lines beside.
 const marksOnALetter = 4
 
-// Escape makes text from outside safe to show on a line of its own. It becomes \u{…},
+// Text makes text from outside safe to show on a line of its own. It becomes \u{…},
 // and invalid bytes \x{…}, what is invisible, reorders or breaks the line, or stands
 // on no letter of its own kind; and of a word in letters of several scripts, those of
 // all but one (spec/request.md §5). Whole words of every script stay as they are.
 // Escaping twice is escaping once.
-func Escape(s string) string {
+func Text(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return s
 	}

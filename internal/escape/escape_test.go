@@ -1,4 +1,4 @@
-package canon
+package escape
 
 import (
 	"regexp"
@@ -19,7 +19,7 @@ func TestEscapeKeeps(t *testing.T) {
 		"Gitを使う", "東京Tokyoタワー", "한국어API키", "用Git提交", "ใช้Gitครับ", "莫斯科Москва", // no spaces between words
 		"user_имя", "naïve-наив", "Иван+Ivan@пример.example", "Straße №5", "10 µs", "H₂O", "Ⅷ", "ｗｉｄｅ", "𝐩𝐪", "🔑🧑🏽",
 	} {
-		if got := Escape(s); got != s {
+		if got := Text(s); got != s {
 			t.Errorf("%s is shown as %s", s, got)
 		}
 	}
@@ -45,8 +45,8 @@ func TestEscape(t *testing.T) {
 		"x2\u0430x": `x2\u{430}x`, "日本pаy": `日本p\u{430}y`, "paypa\u217c": `paypa\u{217c}`, "p𝐚y": `p\u{1d41a}y`, "pａy": `p\u{ff41}y`, "a४": `a\u{96a}`,
 		"\xffпривет": `\x{ff}привет`,
 	} {
-		if got := Escape(in); got != want {
-			t.Errorf("Escape(%+q) = %s, want %s", in, got, want)
+		if got := Text(in); got != want {
+			t.Errorf("Text(%+q) = %s, want %s", in, got, want)
 		}
 	}
 }
@@ -56,10 +56,10 @@ var escaped = regexp.MustCompile(`\\[ux]\{[0-9a-f]+\}`)
 // checkShown says what is wrong with how a text is shown; it looks at what came out alone.
 func checkShown(t *testing.T, s string) {
 	t.Helper()
-	got := Escape(s)
+	got := Text(s)
 	switch {
-	case Escape(got) != got:
-		t.Errorf("%+q is shown as %s, and that as %s", s, got, Escape(got))
+	case Text(got) != got:
+		t.Errorf("%+q is shown as %s, and that as %s", s, got, Text(got))
 	case len(got) > 6*len(s) || !utf8.ValidString(got):
 		t.Errorf("%+q: %d bytes of %d", s, len(got), len(s))
 	}
@@ -100,7 +100,7 @@ func FuzzEscape(f *testing.F) {
 // Every character alone, and letters, marks and digits of all scripts behind others.
 func TestEscapeEveryCharacter(t *testing.T) {
 	for r := rune(0); r <= unicode.MaxRune; r++ {
-		if got := Escape(string(r)); got != string(r) && !escaped.MatchString(got) {
+		if got := Text(string(r)); got != string(r) && !escaped.MatchString(got) {
 			t.Errorf("%U is shown as %q", r, got)
 		}
 		if !unicode.In(r, unicode.L, unicode.M, unicode.N) || r%64 != 0 && unicode.In(r, unicode.Han, unicode.Hangul, unicode.Tangut) {
