@@ -106,7 +106,7 @@ func TestEscapeEveryCharacter(t *testing.T) {
 		if !unicode.In(r, unicode.L, unicode.M, unicode.N) || r%64 != 0 && unicode.In(r, unicode.Han, unicode.Hangul, unicode.Tangut) {
 			continue
 		}
-		for _, before := range []string{"", "ab", "я", "क"} {
+		for _, before := range []string{"", "ab", "क"} {
 			checkShown(t, before+string(r)+"a")
 		}
 	}
