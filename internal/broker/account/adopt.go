@@ -112,7 +112,7 @@ func (a *Account) inherit(ctx context.Context, who identity.Caller, c candidate,
 	if err != nil {
 		return err
 	}
-	return a.takeOver(ctx, who, c, "recovered", list, open.Lowered(before, r.Vaults), out)
+	return a.takeOver(ctx, who, c, "recovered", list, open.Lessened(before, r.Vaults), out)
 }
 
 // heir is this device as the one that goes on with a copy.

@@ -57,7 +57,7 @@ func (a *Account) Recover(ctx context.Context, who identity.Caller, source strin
 		return nil, err
 	}
 	e := ledger.Entry{Events: []canon.Event{{Type: canon.EventUnlock, Action: "recover", Outcome: "done",
-		Kind: string(who.Kind()), Root: who.Root().String(), Reason: "recovery code used: new code, share, vault keys and passphrases" + open.Lowered(vaults, r.Vaults)}}}
+		Kind: string(who.Kind()), Root: who.Root().String(), Reason: "recovery code used: new code, share, vault keys and passphrases" + open.Lessened(vaults, r.Vaults)}}}
 	s, err := a.book.Sign(r.Gesture.Root().Sign, canon.TypeRoster, "roster", r.Roster)
 	e.Statements = append(e.Statements, s)
 	for _, v := range r.Vaults {

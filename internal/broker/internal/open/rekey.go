@@ -173,13 +173,16 @@ func (k *Keyring) Recover(r Roster, vaults []canon.Vault, code, unlock, presence
 	return out, nil
 }
 
-// Lowered says which vaults take less after a recovery than before: what they took is
-// there no more.
-func Lowered(before, after []canon.Vault) (said string) {
+// Lessened says which vaults are guarded by less after a recovery than they were: what
+// they took is there no more, or they have had all the keys that they can have.
+func Lessened(before, after []canon.Vault) (said string) {
 	for _, v := range after {
 		for _, old := range before {
 			if old.ID == v.ID && old.MinApproval != v.MinApproval {
 				said += "; vault " + v.ID + " opens by " + v.MinApproval.Said() + " from now on"
+			}
+			if old.ID == v.ID && old.Epoch == v.Epoch {
+				said += "; vault " + v.ID + " keeps its key, which is its last"
 			}
 		}
 	}
@@ -202,6 +205,10 @@ func (g *Gesture) repeat(old Roster, roster canon.Roster, v canon.Vault, slotID 
 	if err != nil {
 		return v, roster, err
 	}
-	v, err = g.k.ways.NewEpoch(g.at.Account, v, slot.FromSeed(seed), c.Public)
+	turn := g.k.ways.NewEpoch
+	if v.Epoch >= canon.MaxEpoch { // better that than no recovery
+		turn = g.k.ways.Carried
+	}
+	v, err = turn(g.at.Account, v, slot.FromSeed(seed), c.Public)
 	return v, roster, err
 }

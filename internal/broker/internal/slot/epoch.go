@@ -58,19 +58,11 @@ func (k *Maker) NewEpoch(account string, v canon.Vault, old Opener, compartment 
 		return v, fault.New(fault.Unavailable, "rotate", v.ID, "this vault has had as many keys as a vault can have").
 			WithHint("make a new vault, move its items there with `thumbturn item move`, and try again")
 	}
-	seeds, wipe, err := k.arena.Take(int(v.Epoch) * sealed.SeedSize)
+	seeds, wipe, err := k.vaultSeeds(account, v, old)
 	if err != nil {
 		return v, err
 	}
 	defer wipe()
-	for epoch := int64(1); epoch <= v.Epoch; epoch++ {
-		seed, free, err := k.VaultSeed(account, v, epoch, old)
-		if err != nil {
-			return v, err
-		}
-		_ = seed(func(s []byte) error { copy(seeds[(epoch-1)*sealed.SeedSize:], s); return nil })
-		free()
-	}
 	fresh, free, err := k.Fresh()
 	if err != nil {
 		return v, err
@@ -91,4 +83,44 @@ func (k *Maker) NewEpoch(account string, v canon.Vault, old Opener, compartment 
 	}
 	v.Seed, err = SealTo(compartment, at, fresh)
 	return v, err
+}
+
+// Carried is a vault as it is, whose seeds are sealed to the public key of a new
+// compartment; old opens them.
+func (k *Maker) Carried(account string, v canon.Vault, old Opener, compartment []byte) (canon.Vault, error) {
+	seeds, wipe, err := k.vaultSeeds(account, v, old)
+	if err != nil {
+		return v, err
+	}
+	defer wipe()
+	at, before := vaultAt(account, v)
+	last := len(seeds) - sealed.SeedSize
+	if v.Past != nil {
+		v.Past = &canon.Past{Publics: v.Past.Publics}
+		if v.Past.Seeds, err = sealed.Value(compartment, before, seeds[:last]); err != nil {
+			return v, err
+		}
+	}
+	v.Seed, err = sealed.Value(compartment, at, seeds[last:])
+	return v, err
+}
+
+// vaultSeeds opens the seeds of all epochs of a vault, one behind the other.
+func (k *Maker) vaultSeeds(account string, v canon.Vault, old Opener) (seeds []byte, wipe func(), err error) {
+	if v.Epoch < 1 || v.Epoch > canon.MaxEpoch {
+		return nil, nil, Tampered("epoch of vault", v.ID)
+	}
+	if seeds, wipe, err = k.arena.Take(int(v.Epoch) * sealed.SeedSize); err != nil {
+		return nil, nil, err
+	}
+	for epoch := int64(1); epoch <= v.Epoch; epoch++ {
+		seed, free, err := k.VaultSeed(account, v, epoch, old)
+		if err != nil {
+			wipe()
+			return nil, nil, err
+		}
+		_ = seed(func(s []byte) error { copy(seeds[(epoch-1)*sealed.SeedSize:], s); return nil })
+		free()
+	}
+	return seeds, wipe, nil
 }

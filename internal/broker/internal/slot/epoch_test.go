@@ -252,4 +252,20 @@ func TestEpochsEnd(t *testing.T) {
 	if e, ok := errors.AsType[*fault.Error](err); !ok || e.Kind != fault.Unavailable || e.Hint == "" {
 		t.Errorf("one more: %v", err)
 	}
+	// What cannot have another key can still be opened by others.
+	old := FromSeed(s.key)
+	s.compartment()
+	carried, err := s.m.Carried(owner, s.v, old, s.pub)
+	if err != nil || carried.Follows(&s.v) != nil || carried.Epoch != s.v.Epoch || bytes.Equal(carried.Seed, s.v.Seed) {
+		t.Fatalf("epoch %d after %d: %v, %v", carried.Epoch, s.v.Epoch, err, carried.Follows(&s.v))
+	}
+	last, lastAt := s.put("last")
+	for text, w := range map[string]struct {
+		ct []byte
+		at sealed.Context
+	}{"first": {ct, at}, "last": {last, lastAt}} {
+		if got, err := s.get(carried, s.key, w.ct, w.at, w.at.Epoch); got != text || err != nil {
+			t.Errorf("carried: %q, %v", got, err)
+		}
+	}
 }
