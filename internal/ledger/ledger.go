@@ -277,6 +277,13 @@ func (l *Ledger) Later(ev canon.Event) {
 	}
 }
 
+// Flush waits until what Later was given before is written: whoever reads then reads
+// that too.
+func (l *Ledger) Flush(ctx context.Context) error {
+	_, err := l.append(ctx, Entry{})
+	return err
+}
+
 func (l *Ledger) job(e Entry) (*job, error) {
 	j := &job{entry: e, reply: make(chan result, 1)}
 	l.mu.RLock()

@@ -354,3 +354,31 @@ func BenchmarkIntend(b *testing.B) {
 		}
 	}
 }
+
+// Flush waits for the events that may come late, and writes nothing itself.
+func TestFlush(t *testing.T) {
+	r := newRig(t)
+	l := r.open(t)
+	begin(t, l)
+	before, _ := l.Head()
+	for i := range 7 {
+		l.Later(event(i))
+	}
+	must(t, l.Flush(t.Context()))
+	now, note := l.Head()
+	if now.Events != before.Events+7 {
+		t.Errorf("%d events after %d", now.Events, before.Events)
+	}
+	must(t, l.Flush(t.Context()))
+	if again, same := l.Head(); again != now || string(same) != string(note) {
+		t.Error("a flush wrote a head")
+	}
+	l.Hold("for the test")
+	if err := l.Flush(t.Context()); !fault.Is(err, fault.Held) {
+		t.Errorf("held: %v", err)
+	}
+	must(t, l.Close())
+	if err := l.Flush(t.Context()); err == nil {
+		t.Error("closed, and flushed")
+	}
+}

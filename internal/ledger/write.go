@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -107,7 +108,10 @@ func (l *Ledger) commit(group []*job) {
 	if len(in) == 0 {
 		return
 	}
-	err := l.store(d)
+	var err error
+	if slices.ContainsFunc(in, (*job).writes) { // and is not here to wait for others alone
+		err = l.store(d)
+	}
 	if err != nil && len(in) > 1 && fault.Is(err, fault.Conflict) {
 		for _, j := range in {
 			l.commit([]*job{j})
@@ -117,6 +121,12 @@ func (l *Ledger) commit(group []*job) {
 	for i, j := range in {
 		answer(j, got[i], err)
 	}
+}
+
+// writes reports whether there is anything to write for a job.
+func (j *job) writes() bool {
+	e := j.entry
+	return len(e.Events)+len(e.Statements)+len(e.Blobs)+len(e.Consume)+len(e.Erase) > 0
 }
 
 func answer(j *job, r Receipt, err error) {

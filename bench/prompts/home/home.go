@@ -200,7 +200,8 @@ func Waits(err error) (id string, ok bool) {
 func (h *Home) Settle() int64 {
 	var s api.Status
 	for before := int64(-1); ; before = s.Events {
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
+		_ = h.acc.Ledger.Flush(context.Background()) // where it fails nothing comes
 		if h.acc.Describe(&s); s.Events == before {
 			return before
 		}

@@ -309,11 +309,13 @@ func (h *home) ledgerSays(from int64) map[string]int {
 	return out
 }
 
-// events counts them once no more come.
+// events counts them once no more come: what others do meanwhile, such as those who
+// deny, may bring some after what it was for.
 func (h *home) events() int64 {
 	var s api.Status
 	for before := int64(-1); ; before = s.Events {
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
+		_ = h.acc.Ledger.Flush(context.Background()) // where it fails nothing comes
 		if h.acc.Describe(&s); s.Events == before {
 			return before
 		}

@@ -32,11 +32,16 @@ func (a *Reader) opener(device string, blob []byte) (ledger.Opener, error) {
 	return a.Book.Keys.EventReader(a.Book.Genesis(), device, blob)
 }
 
+// settle waits for what happened already and is not written yet. A ledger that takes
+// nothing has nothing to wait for.
+func (a *Reader) settle(ctx context.Context) { _ = a.Ledger.Flush(ctx) }
+
 // Events hands out the events a filter selects, oldest first.
 func (a *Reader) Events(ctx context.Context, f api.AuditFilter, each func(api.Event) error) error {
 	if !a.Book.Keys.Unlocked() {
 		return open.ErrLocked
 	}
+	a.settle(ctx)
 	at, err := a.where(f)
 	if err != nil {
 		return err
@@ -142,6 +147,7 @@ func (s requestFacts) selects(ev canon.Event) bool {
 // the tree, every event that opens, and every record that a current manifest
 // names. Problems are named, not raised, so that one does not hide another.
 func (a *Reader) Verify(ctx context.Context) (api.Verified, error) {
+	a.settle(ctx)
 	head, note := a.Ledger.Head()
 	out := api.Verified{Statements: head.Statements, Events: head.Events, Head: string(note)}
 	problem := func(err error) {
@@ -179,6 +185,7 @@ func (a *Reader) Export(ctx context.Context, line func([]byte) error) error {
 	if !a.Book.Keys.Unlocked() {
 		return open.ErrLocked
 	}
+	a.settle(ctx)
 	head, note := a.Ledger.Head()
 	_, pub := a.Ledger.Key()
 	b64 := base64.StdEncoding.EncodeToString
