@@ -7,6 +7,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -455,4 +457,64 @@ func TestRestAcrossEpochs(t *testing.T) {
 	h.reading("moved", "op://team/Stripe/credential", canary, h.yes)
 	h.reading("moved", "op://team/Stripe/second", later, h.yes)
 	h.verifies(-1)
+}
+
+// Whoever writes while a passkey is removed seals to the key of before and is done
+// before, or to the new one: in the order of the statements no value of the old key
+// follows the new one.
+func TestWritersBesideARemoval(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	h := newPersonsHome(t)
+	h.must(h.key(), "laptop", typed(), broker.Ask{})
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for w := range 4 {
+		wg.Go(func() {
+			for n := 0; n < 200; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				_, err := h.broker.Put(ctx, h.who, vault.Put{Mode: vault.Set, Vault: "prod", Item: fmt.Sprint("item ", w), Changes: []vault.Change{concealed("token", fmt.Sprint(n))}})
+				if err != nil && !fault.Is(err, fault.Conflict) {
+					t.Errorf("put: %v", err)
+				}
+			}
+		})
+	}
+	err := h.acc.RemovePasskey(ctx, h.who, broker.Ask{}, "file", "laptop", []byte(presencePass))
+	close(stop)
+	wg.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.put("prod", "item 0", concealed("token", "after"))
+	epochs, written := map[string]int64{}, map[int64]int{}
+	err = h.db.Statements(ctx, 0, func(row store.Statement) error {
+		s, err := canon.ParseStatement(row.Body)
+		if err != nil {
+			return err
+		}
+		var v canon.Vault
+		var m canon.Item
+		switch s.Type {
+		case canon.TypeVault:
+			err = canon.Decode(s.Payload, &v)
+			epochs[v.ID] = v.Epoch
+		case canon.TypeItem:
+			err = canon.Decode(s.Payload, &m)
+			for _, r := range m.Records {
+				if r.Revision == s.Version && r.Epoch != epochs[m.Vault] {
+					t.Errorf("%s, revision %d: sealed in epoch %d, written in %d", s.Subject, r.Revision, r.Epoch, epochs[m.Vault])
+				}
+				written[r.Epoch]++
+			}
+		}
+		return err
+	})
+	if err != nil || written[1] == 0 || written[2] == 0 {
+		t.Errorf("%v, %v", written, err)
+	}
 }
