@@ -138,7 +138,7 @@ func (f *fake) request(edit func(*canon.Request)) canon.Request {
 		V: 1, ID: newID(f.t), Nonce: nonce[:], Audience: f.device, Account: newID(f.t), Action: "hold",
 		Caller:  canon.Asker{Kind: "agent", Label: "claude", Root: "4211.883120.b7", UID: 1000},
 		Purpose: canon.Fact{Value: "deploy the release candidate to staging"},
-		Subjects: []canon.Subject{{Ref: "op://prod/stripe/secret-key", Vault: newID(f.t), Item: newID(f.t), Field: newID(f.t), Revision: 7, Writer: "person", Tier: canon.TierPresence,
+		Subjects: []canon.Subject{{Ref: "op://prod/stripe/secret-key", Vault: newID(f.t), Item: newID(f.t), Field: newID(f.t), Revision: 7, Record: canon.Hash{7}, Writer: "person", Tier: canon.TierPresence,
 			Addresses: "https://dashboard.stripe.com https://api.stripe.com"}},
 		Place: canon.Place{Sink: "handoff", Grade: canon.GradeHold, Program: "/usr/bin/npm", Shown: []string{"npm", "run", "deploy", "--", "--env", "staging"},
 			Dir: "/home/ada/src/shop", Names: []string{"STRIPE_SECRET_KEY"}},
