@@ -151,18 +151,24 @@ func TestMinApprovalChanged(t *testing.T) {
 	edit := func(name string, least canon.Least, yes func(string) error) error {
 		t.Helper()
 		h.clock.move(time.Minute, time.Minute)
-		var failed error
+		answered := make(chan error, 1)
+		asked := false
 		ask := broker.Ask{Waiting: func(x approve.Ticket) (func(), error) {
+			asked = true
 			go func() {
-				if failed = yes(x.ID); failed != nil {
+				err := yes(x.ID)
+				if err != nil {
 					_ = h.broker.Deny(ctx, h.who, x.ID)
 				}
+				answered <- err
 			}()
 			return func() {}, nil
 		}}
 		_, err := h.broker.EditVault(ctx, h.who, ask, name, least)
-		if failed != nil {
-			return failed
+		if asked {
+			if refused := <-answered; refused != nil {
+				return refused
+			}
 		}
 		return err
 	}
