@@ -29,8 +29,9 @@ build: ## static thumbturn and thumbturnd into bin/
 demo: build ## show what it does, in a home of its own
 	$(GO) run ./demo
 
+# One package more at a time than there are processors: many wait, for a daemon or a browser.
 test: setup lint ## vet, format, race detector, staticcheck
-	CGO_ENABLED=1 $(GO) test -race -gcflags=$(UNWATCHED) -timeout 20m ./...
+	CGO_ENABLED=1 $(GO) test -race -p $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) -gcflags=$(UNWATCHED) -timeout 20m ./...
 
 # Without cgo, as the programs are built: what is compiled here serves the tests that start them.
 lint: export CGO_ENABLED = 0
