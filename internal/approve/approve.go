@@ -9,6 +9,7 @@ package approve
 
 import (
 	"context"
+	"slices"
 	"sort"
 	"strconv"
 	"sync"
@@ -182,6 +183,7 @@ type entry struct {
 	proof    Proof
 	gesture  func() // releases what the gesture opened
 	opened   any    // the opened gesture, handed to Take
+	left     bool   // by who asked, unanswered; see Drop
 	done     chan struct{}
 }
 
@@ -265,7 +267,7 @@ func (d *Desk) Park(t Ticket) error {
 func (d *Desk) room(t Ticket) bool {
 	left, agents, mine := d.Limits.Total, d.Limits.Total-d.Limits.Persons, 0
 	for _, e := range d.entries {
-		if e.State != Pending {
+		if e.State != Pending && !(e.left && !d.past(e.deadline)) {
 			continue
 		}
 		left--
@@ -545,22 +547,25 @@ func (d *Desk) Fresh(p Proof) error {
 	return nil
 }
 
-// Drop forgets a request that nobody waits for any more, and what was opened for it.
+// Drop forgets a request that nobody waits for any more, and what was opened for it. One
+// that nobody answered keeps its place for as long as it would have waited: whoever asks
+// and goes, again and again, would otherwise ask without a limit.
 func (d *Desk) Drop(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e, ok := d.entries[id]; ok && (e.State == Pending || e.State == Approved) {
+		e.left = e.State == Pending
 		d.finish(e, Expired)
 	}
 }
 
-// Open ends what waits for the vaults to be opened: they are, and it is asked again
-// with all that is known now.
-func (d *Desk) Open() {
+// Open ends what waits for the vaults to be opened, all of it or these: they are, and it
+// is asked again with all that is known now.
+func (d *Desk) Open(ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.entries {
-		if e.State == Pending && e.Unlock {
+		if e.State == Pending && e.Unlock && (len(ids) == 0 || slices.Contains(ids, e.ID)) {
 			d.finish(e, Opened)
 		}
 	}

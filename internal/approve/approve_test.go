@@ -358,3 +358,20 @@ func TestOpenAndDrop(t *testing.T) {
 		t.Errorf("released %d times", released)
 	}
 }
+
+// Who asks, goes, and asks again has no more places than who stays.
+func TestDropKeepsItsPlace(t *testing.T) {
+	d, clock := desk()
+	for i := range d.Limits.PerCaller + 1 {
+		x := ticket(fmt.Sprint("t", i), "me")
+		x.Unlock = true
+		if err := d.Park(x); (err == nil) != (i < d.Limits.PerCaller) {
+			t.Errorf("%d: %v", i, err)
+		}
+		d.Drop(x.ID)
+	}
+	clock.move(d.Limits.Life, d.Limits.Life)
+	if err := d.Park(ticket("later", "me")); err != nil {
+		t.Error(err)
+	}
+}

@@ -132,6 +132,8 @@ func (d desk) Finish(ctx context.Context, id string, as []web.Assertion) (web.Ou
 	switch how {
 	case web.OutcomeSigned:
 		out.Text = "This passkey signs only. Type the presence passphrase in a terminal to finish: thumbturn approve"
+	case web.OutcomeOpened:
+		out.Text = "What this did not approve is asked again, in full, if it is there."
 	case web.OutcomeUnlocked:
 		out.Text = "The vaults are open, and your terminal counts as yours."
 	case web.OutcomeEnrolled:

@@ -46,7 +46,8 @@ const (
 // stage is a Source of made-up processes.
 type stage struct {
 	mu    sync.Mutex
-	next  int // who connects
+	next  int    // who connects
+	on    func() // called once, before somebody is looked at
 	procs map[int]identity.Process
 }
 
@@ -85,6 +86,13 @@ func (s *stage) Peer(*local.Conn) (identity.Peer, error) {
 }
 
 func (s *stage) Process(pid int) (identity.Process, error) {
+	s.mu.Lock()
+	on := s.on
+	s.on = nil
+	s.mu.Unlock()
+	if on != nil {
+		on()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, ok := s.procs[pid]

@@ -58,7 +58,7 @@ func (h theatre) wanted(j job, person func(t approve.Ticket)) (string, error) {
 func (h theatre) yesBy(k *approvetest.Passkey, seen *[]approve.Ticket) func(approve.Ticket) {
 	return func(t approve.Ticket) {
 		*seen = append(*seen, t)
-		if how, err := h.answer(k, approve.Lease{}, t.ID); err != nil || how != "approved" {
+		if how, err := h.answer(k, approve.Lease{}, t.ID); err != nil || how != "approved" && !(t.Unlock && how == "opened") {
 			h.t.Errorf("%s: %s, %v", t.ID, how, err)
 		}
 	}
@@ -118,6 +118,16 @@ func TestLockedForOthers(t *testing.T) {
 	}
 	if n := len(h.broker.Requests()); n != 0 {
 		t.Errorf("%d requests", n)
+	}
+	h.s.mu.Lock()
+	lost := h.s.procs[hiredPID] // whose parent nobody can read: no known agent
+	lost.PID, lost.PPID, lost.SID, lost.PGID, lost.Start = 60, 61, 60, 60, 60
+	h.s.procs[60] = lost
+	h.s.mu.Unlock()
+	j := hired("op://dev/DB/password")
+	j.pid = 60
+	if got, err := h.wanted(j, nobody); got != "" || !fault.Is(err, fault.Locked) {
+		t.Errorf("an ancestor that cannot be read: %q, %v", got, err)
 	}
 	plain := newTheatre(t, false) // its passphrase opens nothing from the page
 	plain.shut()
@@ -271,8 +281,14 @@ func TestUnlockIsForOneRequest(t *testing.T) {
 		t.Errorf("left behind: %s, %v", y.State, e)
 	}
 	_, _, e := h.acc.Finish(ctx, c.ID, h.touches(k, c))
+	if !fault.Is(e, fault.Conflict) || h.acc.State() != api.StateLocked {
+		t.Errorf("opened for nobody: %v, %s", e, h.acc.State())
+	}
 	if got, err := h.releaseAs(who, hired(prod), broker.Ask{NoWait: true, Request: x.ID}); got != "" || err == nil {
 		t.Errorf("collected later: %q, %v (%v)", got, err, e)
+	}
+	if err := h.acc.Unlock(ctx, h.as(personPID), "terminal", []byte(unlockPass)); err != nil {
+		t.Error(err)
 	}
 	h.verifies(-1)
 }
@@ -283,4 +299,104 @@ func (h theatre) knock(ctx context.Context, who identity.Caller, j job, person f
 	ask := broker.Ask{Waiting: func(t approve.Ticket) (func(), error) { seen = t; person(t); return func() {}, nil }}
 	got, err := h.releaseIn(ctx, who, j, ask)
 	return got, seen, err
+}
+
+// What was denied while a touch was on its way opens nothing.
+func TestDeniedUnlock(t *testing.T) {
+	t.Parallel()
+	h, k := newShut(t)
+	ctx := context.Background()
+	if got, err := h.wanted(hired(prod), func(x approve.Ticket) {
+		c := h.question(x.ID)
+		if err := h.broker.Deny(ctx, h.as(jobPID), x.ID); err != nil {
+			t.Error(err)
+		}
+		if how, _, err := h.acc.Finish(ctx, c.ID, h.touches(k, c)); !fault.Is(err, fault.Conflict) {
+			t.Errorf("%s, %v", how, err)
+		}
+	}); got != "" || !fault.Is(err, fault.Denied) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if h.acc.State() != api.StateLocked {
+		t.Error(h.acc.State())
+	}
+}
+
+// An id says nothing to who sees nothing else: what is named by one is asked in full.
+func TestUnlockByID(t *testing.T) {
+	t.Parallel()
+	h, k := newShut(t)
+	ctx := context.Background()
+	if err := h.acc.Unlock(ctx, h.as(personPID), "terminal", []byte(unlockPass)); err != nil {
+		t.Fatal(err)
+	}
+	it, err := h.broker.Get(ctx, h.as(personPID), "item get", "prod", "Stripe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"op://prod/" + it.ID + "/credential", "op://" + it.Vault.ID + "/Stripe/credential"} {
+		h.shut()
+		var seen []approve.Ticket
+		got, err := h.wanted(hired(name), h.yesBy(k, &seen))
+		if got != canary || err != nil || len(seen) != 2 || !seen[0].Unlock || seen[1].Unlock {
+			t.Errorf("%s: %q, %v, after %d requests", name, got, err, len(seen))
+		}
+	}
+	h.verifies(-1)
+}
+
+// Who unlocks between the look and the asking leaves nobody waiting for that.
+func TestUnlockedBeforeItIsAsked(t *testing.T) {
+	t.Parallel()
+	h, _ := newShut(t)
+	ctx := context.Background()
+	person, who := h.as(personPID), h.as(hiredPID, append([]string{"thumbturn", "run", "--"}, task().prog.Argv...)...)
+	h.s.mu.Lock()
+	h.s.on = func() { // the asker is looked at again, right before it is asked
+		if err := h.acc.Unlock(ctx, person, "terminal", []byte(unlockPass)); err != nil {
+			t.Error(err)
+		}
+	}
+	h.s.mu.Unlock()
+	var seen []approve.Ticket
+	got, err := h.releaseAs(who, hired("op://dev/DB/password"), broker.Ask{Timeout: 5 * time.Second, Waiting: func(x approve.Ticket) (func(), error) {
+		if seen = append(seen, x); !x.Unlock {
+			_ = h.broker.Deny(ctx, person, x.ID)
+		}
+		return func() {}, nil
+	}})
+	if got != "" || !fault.Is(err, fault.Denied) || len(seen) != 2 {
+		t.Errorf("%q, %v, after %d requests", got, err, len(seen))
+	}
+}
+
+// One touch for two requests of a session, of which one names nothing: the other is
+// answered, and the person is not told that all is approved.
+func TestUnlockForTwo(t *testing.T) {
+	t.Parallel()
+	h, k := newShut(t)
+	ctx := context.Background()
+	who := h.as(hiredPID, append([]string{"thumbturn", "run", "--"}, task().prog.Argv...)...)
+	asked := make(chan approve.Ticket, 2)
+	results := map[string]chan error{"op://dev/DB/password": make(chan error, 1), "op://dev/Nothing/here": make(chan error, 1)}
+	for name, result := range results {
+		go func() {
+			got, _, err := h.knock(ctx, who, hired(name), func(x approve.Ticket) { asked <- x })
+			if err == nil && got != canary+"DB" {
+				err = errors.New(got)
+			}
+			result <- err
+		}()
+	}
+	one, two := <-asked, <-asked
+	if how, err := h.answer(k, approve.Lease{}, one.ID, two.ID); err != nil || how != "opened" {
+		t.Errorf("%s, %v", how, err)
+	}
+	if err := <-results["op://dev/DB/password"]; err != nil {
+		t.Error(err)
+	}
+	if err := <-results["op://dev/Nothing/here"]; !fault.Is(err, fault.NotFound) {
+		t.Error(err)
+	}
+	h.verifies(-1)
 }

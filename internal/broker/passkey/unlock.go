@@ -65,7 +65,7 @@ func (r *Registrar) beginUnlock(ctx context.Context, who identity.Caller, source
 }
 
 // Finish ends a ceremony with what the page brings of it. What it was is told by
-// one of "approved", "signed", "unlocked" and "enrolled".
+// one of "approved", "signed", "opened", "unlocked" and "enrolled".
 func (r *Registrar) Finish(ctx context.Context, id string, touches []gate.Touched) (string, Enrolled, error) {
 	c, err := r.Gate.Touches.Take(id)
 	if err != nil {
@@ -83,11 +83,8 @@ func (r *Registrar) Finish(ctx context.Context, id string, touches []gate.Touche
 		x.done <- err
 		return "unlocked", Enrolled{}, err
 	}
-	done, err := r.Gate.Answer(ctx, c, touches)
-	if err == nil && !done {
-		return "signed", Enrolled{}, nil
-	}
-	return "approved", Enrolled{}, err
+	how, err := r.Gate.Answer(ctx, c, touches)
+	return how, Enrolled{}, err
 }
 
 // unlocked ends an unlock by passkey.

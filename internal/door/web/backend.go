@@ -163,6 +163,7 @@ type Made struct {
 const (
 	OutcomeApproved = "approved"
 	OutcomeSigned   = "signed" // and something else is missing; Text says what
+	OutcomeOpened   = "opened" // the vaults, and not all is approved; Text says what becomes of that
 	OutcomeUnlocked = "unlocked"
 	OutcomeEnrolled = "enrolled"
 )

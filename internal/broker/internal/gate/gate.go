@@ -133,7 +133,10 @@ func (b *Gate) Ask(ctx context.Context, who identity.Caller, a Ask, t approve.Ti
 	if err := b.Desk.Park(t); err != nil {
 		return approve.Proof{}, nil, err
 	}
-	if !t.Unlock && !b.Book.Keys.Unlocked() && b.Book.Ledger.Held() == "" { // a lock came in between
+	switch opened := b.Book.Keys.Unlocked(); {
+	case t.Unlock && opened: // somebody opened them in between
+		b.Desk.Open(t.ID)
+	case !t.Unlock && !opened && b.Book.Ledger.Held() == "": // a lock came in between
 		b.Desk.Clear()
 	}
 	var req canon.Request

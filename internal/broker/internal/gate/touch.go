@@ -94,13 +94,14 @@ func (b *Gate) Signer(c approve.Ceremony, touches []Touched) (canon.Authenticato
 	return a, out, nil
 }
 
-// Answer ends what Question began, with what the passkey gave. A passkey that only
-// signs leaves the requests pending, signed, for the passphrase to complete; done
-// says which it was.
-func (b *Gate) Answer(ctx context.Context, c approve.Ceremony, touches []Touched) (done bool, err error) {
+// Answer ends what Question began, with what the passkey gave, and says what came of
+// it: "approved"; "signed" by a passkey that only signs, where the requests stay pending
+// for the passphrase to complete; or "opened", where the vaults are open now and not all
+// is approved.
+func (b *Gate) Answer(ctx context.Context, c approve.Ceremony, touches []Touched) (how string, err error) {
 	about, ok := c.For.(asked)
 	if !ok {
-		return false, fault.New(fault.Denied, "approve", "", "the page mixed up two questions")
+		return "", fault.New(fault.Denied, "approve", "", "the page mixed up two questions")
 	}
 	defer func() {
 		if err != nil {
@@ -109,12 +110,12 @@ func (b *Gate) Answer(ctx context.Context, c approve.Ceremony, touches []Touched
 	}()
 	a, touch, err := b.Signer(c, touches)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	signed := touches[0].Assertion
 	signed.Answer = c.Raw
 	if b.Unlocks(c) { // by a passkey that gives no key, nothing opens
-		return true, b.unlocked(ctx, c, about, touch, signed)
+		return b.unlocked(ctx, about, touch, signed)
 	}
 	for _, t := range about.tickets {
 		kind := canon.SlotPasskey
@@ -122,11 +123,11 @@ func (b *Gate) Answer(ctx context.Context, c approve.Ceremony, touches []Touched
 			kind = canon.SlotPIN
 		}
 		if err := enough(b.Book, kind, t.Needs); err != nil {
-			return false, err
+			return "", err
 		}
 	}
 	if !a.PRF {
-		return false, b.signed(about, approve.Signed{Assertion: signed, Lease: about.lease})
+		return "signed", b.signed(about, approve.Signed{Assertion: signed, Lease: about.lease})
 	}
 	var all []approve.Yes
 	defer func() {
@@ -139,16 +140,16 @@ func (b *Gate) Answer(ctx context.Context, c approve.Ceremony, touches []Touched
 	for _, t := range about.tickets {
 		g, err := b.Book.Keys.Passkey(b.Book.Roster(), touch, b.Book.Share, b.Book.Place(), t.Needs)
 		if err != nil {
-			return false, err
+			return "", err
 		}
 		all = append(all, approve.Yes{ID: t.ID, Digest: t.Digest, Gesture: approve.Gesture{Tier: approve.TierPasskey, Signed: &signed,
 			Source: "page", Lease: about.lease, Opened: g, Release: g.Close}})
 	}
 	if _, err := b.Desk.Answer(b.recorder(ctx, "page", "", "", about.tickets...), all...); err != nil {
-		return false, err
+		return "", err
 	}
 	all = nil // the desk's now
-	return true, nil
+	return "approved", nil
 }
 
 // enrolled reports whether the passkey of an assertion is in the roster.

@@ -35,7 +35,7 @@ func (b *Gate) AskLocked(ctx context.Context, who identity.Caller, action string
 	refuse := func(err error) (canon.Request, approve.Proof, *open.Gesture, error) {
 		return canon.Request{}, approve.Proof{}, nil, err
 	}
-	if _, under := who.UnderAgent(); !under || a.NoWait || a.Request != "" || b.Locks == nil {
+	if _, under := who.UnderAgent(); !under || who.Label() == "" || a.NoWait || a.Request != "" || b.Locks == nil {
 		return refuse(open.ErrLocked)
 	}
 	b.Acts.Lock()
@@ -82,22 +82,31 @@ func (b *Gate) Unlocks(c approve.Ceremony) bool {
 }
 
 // unlocked is Answer for requests that were asked while locked. The signature was
-// checked. What its names come to is known only now: where one comes to nothing, or to
-// a vault that this touch does not open, its request is not approved, but asked again.
-func (b *Gate) unlocked(ctx context.Context, c approve.Ceremony, about asked, touch open.Touch, signed canon.Assertion) error {
+// checked. For what was denied meanwhile, or left, nothing opens. What the names come to
+// is known only now: where one comes to nothing, is no name, or comes to a vault that
+// this touch does not open, its request is not approved, but asked again.
+func (b *Gate) unlocked(ctx context.Context, about asked, touch open.Touch, signed canon.Assertion) (how string, err error) {
 	defer b.Desk.Wake()
-	err := b.Locks.Unlock(ctx, func() error {
+	for _, t := range about.tickets {
+		if t, err = b.Desk.Get(t.ID); err != nil {
+			return "", err
+		}
+		if t.State != approve.Pending {
+			return "", fault.New(fault.Conflict, "approve", t.ID, "the request is "+string(t.State))
+		}
+	}
+	err = b.Locks.Unlock(ctx, func() error {
 		return b.Book.Keys.UnlockPasskey(b.Book.Roster(), touch, b.Book.Share, b.Book.Place())
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer b.Desk.Open() // after the answer: whatever it does not cover is asked in full
 	var all []approve.Yes
 	var answered []approve.Ticket
 	for _, t := range about.tickets {
 		needs, err := b.needs(ctx, t)
-		if err != nil || slices.ContainsFunc(needs, func(n string) bool { return !slices.Contains(slices.Concat(c.Plan...), n) }) {
+		if err != nil {
 			continue
 		}
 		g, err := b.Book.Keys.Passkey(b.Book.Roster(), touch, b.Book.Share, b.Book.Place(), needs)
@@ -109,14 +118,25 @@ func (b *Gate) unlocked(ctx context.Context, c approve.Ceremony, about asked, to
 			Source: "page", Opened: g, Release: g.Close}})
 	}
 	if len(all) == 0 {
-		return nil
+		return "opened", nil
 	}
 	if _, err = b.Desk.Answer(b.recorder(ctx, "page", "", "", answered...), all...); err != nil {
 		for _, y := range all {
 			y.Release()
 		}
+		return "", err
 	}
-	return err
+	if len(all) < len(about.tickets) {
+		return "opened", nil
+	}
+	return "approved", nil
+}
+
+// byNames reports whether a reference says by names alone what it came to. An id says
+// nothing to a person who sees nothing else.
+func byNames(x ref.Ref, came string) bool {
+	y, err := ref.Parse(came)
+	return err == nil && ref.Fold(x.Vault) == ref.Fold(y.Vault) && ref.Fold(x.Item) == ref.Fold(y.Item) && ref.Fold(x.Field) == ref.Fold(y.Field)
 }
 
 // needs are the guarded vaults that a request's names come to.
@@ -132,6 +152,9 @@ func (b *Gate) needs(ctx context.Context, t approve.Ticket) ([]string, error) {
 		}
 		if req.Subjects[i], _, err = b.Book.Subject(ctx, req.Action, x); err != nil {
 			return nil, err
+		}
+		if !byNames(x, req.Subjects[i].Ref) {
+			return nil, fault.New(fault.Denied, "approve", s.Ref, "it is named by an id")
 		}
 	}
 	return canon.PresenceVaults(req.Subjects), nil

@@ -135,7 +135,7 @@
     b.focus();
   });
 
-  const words = { approved: 'Approved.', signed: 'Signed.', unlocked: 'Unlocked.', enrolled: 'The passkey is enrolled.' };
+  const words = { approved: 'Approved.', signed: 'Signed.', opened: 'The vaults are open.', unlocked: 'Unlocked.', enrolled: 'The passkey is enrolled.' };
   const outcomeText = (o) => [Object.hasOwn(words, o.state) ? words[o.state] : 'Done.', o.text ? escape(o.text) : ''].filter(Boolean).join(' ');
 
   // ---- requests ----
@@ -176,7 +176,7 @@
         checkAnswer(raw, { aud: members[0].r.aud, digests, leave, now: Date.now() });
         if (!same(await answerDigest(raw), unhex(c.challenge))) throw new Error('the challenge is not of the answer');
       });
-    tell(outcomeText(outcome) + ' ' + members.map((m) => m.code).join(', '), outcome.state === 'signed' ? 'now' : 'good');
+    tell(outcomeText(outcome) + ' ' + members.map((m) => m.code).join(', '), outcome.state === 'approved' ? 'good' : 'now');
   };
 
   const deny = async (members) => {
