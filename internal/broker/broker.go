@@ -257,12 +257,7 @@ func (b *Broker) describe(ctx context.Context, r *release) error {
 	}
 	r.request, r.raw = req, canon.Encode(req)
 	if r.want.Request != "" {
-		t, proof, opened, err := b.g.Desk.Take(r.want.Request, gate.Owner(r.who), gate.Match(req))
-		if fault.Is(err, fault.Pending) && !r.want.NoWait {
-			if t, proof, opened, err = b.g.Await(ctx, r.want.Ask, t, gate.Owner(r.who), gate.Match(req)); err != nil {
-				return err
-			}
-		}
+		t, proof, opened, err := b.g.Resume(ctx, r.who, r.want.Ask, req)
 		if err != nil {
 			return err
 		}
@@ -366,17 +361,19 @@ func (b *Broker) outcome(r *release, err error) error {
 func (b *Broker) decide(ctx context.Context, r *release) error {
 	set := b.book.Policy() // none denies
 	r.verdict = b.ask(set, r, leave{})
-	// Who returns with an answer uses that, and not the window too.
-	if r.action == "reveal" && r.want.Request == "" && r.verdict.Decision == policy.Allow && len(canon.PresenceVaults(r.subjects)) == 0 {
+	if r.proof.Covers(r.digest) { // an answer is used, and no other leave
+		return gate.Refusal(r.verdict, r.action, canon.Refs(r.subjects))
+	}
+	if r.action == "reveal" && r.verdict.Decision == policy.Allow && len(canon.PresenceVaults(r.subjects)) == 0 {
 		r.under.lease = b.leases.Window(r.who)
 	}
-	if r.verdict.Decision != policy.Allow && r.want.Request == "" {
+	if r.verdict.Decision != policy.Allow {
 		covering := leave{grants: b.grants.Covering(r.who, grant.Use{Action: r.action, Place: r.to.Place(), Subjects: r.subjects})}
 		if v := b.ask(set, r, covering); len(covering.grants) > 0 && v.Decision == policy.Allow {
 			r.verdict, r.under = v, covering
 		}
 	}
-	if r.verdict.Decision == policy.Ask && r.want.Request == "" {
+	if r.verdict.Decision == policy.Ask {
 		covering := leave{lease: b.leases.Task(ctx, r.who, r.request)}
 		if v := b.ask(set, r, covering); covering.lease != nil && v.Decision == policy.Allow {
 			r.verdict, r.under = v, covering

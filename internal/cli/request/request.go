@@ -313,6 +313,12 @@ func (o Options) page(ctx context.Context, s *sdk.Client, ids ...string) error {
 			}
 			ids = ids[1:]
 			continue
+		case p.State == "opened":
+			if err := answered(o.Console, ids[0], "opened: the vaults are open, and it is asked again in full"); err != nil {
+				return err
+			}
+			ids = ids[1:]
+			continue
 		case p.State != "pending":
 			return fault.New(fault.Denied, "approve", ids[0], "the request is "+canon.Escape(p.State))
 		}

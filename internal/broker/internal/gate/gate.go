@@ -192,6 +192,16 @@ func (b *Gate) Await(ctx context.Context, a Ask, t approve.Ticket, who string, m
 	return t, approve.Proof{}, nil, fault.New(fault.Pending, "ask", t.ID, "nobody answered in time").WithHint("ask again when somebody is there")
 }
 
+// Resume takes back the request that a caller returns for with the same wish, and
+// waits where nobody has answered it yet.
+func (b *Gate) Resume(ctx context.Context, who identity.Caller, a Ask, req canon.Request) (approve.Ticket, approve.Proof, any, error) {
+	t, proof, opened, err := b.Desk.Take(a.Request, Owner(who), Match(req))
+	if fault.Is(err, fault.Pending) && !a.NoWait {
+		return b.Await(ctx, a, t, Owner(who), Match(req))
+	}
+	return t, proof, opened, err
+}
+
 // Answer is a person's yes to a request, as it was typed.
 type Answer struct {
 	Source string         // terminal or file
@@ -386,10 +396,7 @@ func (b *Gate) obtain(ctx context.Context, who identity.Caller, a Ask, req canon
 	var err error
 	if a.Request != "" {
 		var t approve.Ticket
-		if t, _, opened, err = b.Desk.Take(a.Request, Owner(who), Match(req)); fault.Is(err, fault.Pending) && !a.NoWait {
-			t, _, opened, err = b.Await(ctx, a, t, Owner(who), Match(req))
-		}
-		if err == nil {
+		if t, _, opened, err = b.Resume(ctx, who, a, req); err == nil {
 			err = canon.Decode(t.Raw, &req)
 		}
 	} else {

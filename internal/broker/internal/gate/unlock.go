@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 
 	"github.com/thumbturn/thumbturn/internal/approve"
@@ -49,6 +50,9 @@ func (b *Gate) AskLocked(ctx context.Context, who identity.Caller, action string
 		return refuse(err)
 	}
 	req.Place, req.Unlock = to, true
+	if !b.thinkable(who, action, a, to) {
+		return refuse(open.ErrLocked)
+	}
 	for _, x := range refs {
 		if Shown(x.String()) != x.String() { // what looks like a credential is recorded and shown nowhere
 			return refuse(open.ErrLocked)
@@ -61,6 +65,17 @@ func (b *Gate) AskLocked(ctx context.Context, who identity.Caller, action string
 	proof, opened, err := b.Ask(ctx, who, a, t)
 	g, _ := opened.(*open.Gesture)
 	return req, proof, g, err
+}
+
+// thinkable reports whether the policy could let a caller do something in a vault that
+// it does not know by name: nobody is asked to open the vaults for what is denied then.
+func (b *Gate) thinkable(who identity.Caller, action string, a Ask, to canon.Place) bool {
+	set := b.Book.Policy()
+	return set != nil && slices.ContainsFunc([]canon.Tier{canon.TierStandard, canon.TierPresence}, func(tier canon.Tier) bool {
+		f := b.Facts(who, action, a)
+		f.Tier, f.Program, f.Grade, f.Sink = string(tier), filepath.Base(to.Program), string(to.Grade), to.Sink
+		return Refusal(set.Decide(f), action, "") == nil
+	})
 }
 
 // Resolved is what AskLocked asked with the values that its names came to, and the
