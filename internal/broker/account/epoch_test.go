@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -43,19 +44,26 @@ type loot struct {
 	blobs   map[canon.Hash][]byte
 }
 
-func (h *home) loot() loot {
+func (h *home) loot() loot { return h.lootOf(math.MaxInt64) }
+
+// lootOf is what the same database says of the time before a roster.
+func (h *home) lootOf(before int64) loot {
 	h.t.Helper()
 	ctx := context.Background()
 	out := loot{vaults: map[string]canon.Vault{}, items: map[string]canon.Item{}, blobs: map[canon.Hash][]byte{}}
+	over := false
 	err := h.db.Statements(ctx, 0, func(row store.Statement) error {
 		s, err := canon.ParseStatement(row.Body)
-		if err != nil {
+		if err != nil || over {
 			return err
 		}
 		switch s.Type {
 		case canon.TypeGenesis:
 			return canon.Decode(s.Payload, &out.genesis)
 		case canon.TypeRoster:
+			if over = s.Version >= before; over {
+				return nil
+			}
 			out.roster.Version = s.Version
 			out.roster.Roster = canon.Roster{}
 			return canon.Decode(s.Payload, &out.roster.Roster)
@@ -320,6 +328,29 @@ func TestTakenAwayOpensNothingNew(t *testing.T) {
 			h.reading(name, dev, canary, s.answer())
 			h.verifies(-1)
 		})
+	}
+}
+
+// What was taken away opens what was written before by the database of afterwards
+// alone, since the rosters of before are among its statements: so the documents must
+// not say that it takes an old copy. A recovery code needs no share for it.
+func TestStatementsKeepTheWaysOfBefore(t *testing.T) {
+	t.Parallel()
+	h := newPersonsHome(t)
+	x := h.thief(slot.Way{Kind: canon.SlotRecovery}, always(string(h.renewed())))
+	x.share = func(func([]byte) error) error { return errors.New("no share") }
+	h.renewed()
+	h.put("prod", "Later", concealed("token", later))
+	h.put("dev", "Later", concealed("token", "standard, of later"))
+	after := h.loot()
+	x.take(after)
+	if got := x.reads(after); len(got) > 0 {
+		t.Errorf("by the roster of now: %v", got)
+	}
+	x.take(h.lootOf(after.roster.Version))
+	x.take(after)
+	if diff := cmp.Diff(map[string]bool{canary: true, "standard, of later": true}, x.reads(after)); diff != "" {
+		t.Errorf("by the roster of before (-want +got): %s", diff)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/broker"
+	"github.com/thumbturn/thumbturn/internal/broker/internal/slot"
 	"github.com/thumbturn/thumbturn/internal/broker/vault"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
@@ -60,6 +61,81 @@ func TestNameTakenMeanwhile(t *testing.T) {
 	}
 	if l, err := h.broker.Vaults(h.who); err != nil || len(l) != 3 {
 		t.Errorf("%d, %v", len(l), err)
+	}
+}
+
+// waits is the request that waits.
+func (h *home) waits() (id string) {
+	for _, x := range h.broker.Requests() {
+		if x.State == approve.Pending {
+			id = x.ID
+		}
+	}
+	return id
+}
+
+// A vault that was approved by a passphrase which was replaced since does not open by
+// that one, and not without the new one.
+func TestVaultByAPassphraseOfBefore(t *testing.T) {
+	t.Parallel()
+	h := newPersonsHome(t)
+	ctx := context.Background()
+	create := func(a broker.Ask) error {
+		_, err := h.broker.CreateVault(ctx, h.who, a, "team", canon.TierPresence, "")
+		return err
+	}
+	if err := create(broker.Ask{NoWait: true}); !fault.Is(err, fault.Pending) {
+		t.Fatal(err)
+	}
+	id := h.waits()
+	if err := h.yes(id); err != nil {
+		t.Fatal(err)
+	}
+	const next = "another presence passphrase"
+	if err := h.acc.Passphrase(ctx, h.who, broker.Ask{}, "file", "presence", []byte(presencePass), []byte(presencePass), []byte(next)); err != nil {
+		t.Fatal(err)
+	}
+	err := create(broker.Ask{NoWait: true, Request: id})
+	if !fault.Is(err, fault.Conflict) {
+		t.Errorf("by the passphrase of before: %v", err)
+	}
+	if err != nil {
+		h.clock.move(time.Minute, time.Minute)
+		if err := create(h.asked(nothing, h.typing("", next))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.put("team", "Mail", concealed("password", later))
+	x := h.thief(slot.Way{Kind: canon.SlotPresence}, always(presencePass))
+	x.take(h.loot())
+	if got := x.reads(h.loot()); len(got) > 0 {
+		t.Errorf("the passphrase of before reads %v", got)
+	}
+	h.reading("the passphrase of now", "op://team/Mail/password", later, h.typing("", next))
+}
+
+// An approval that lay there while a vault's keys changed removes no passkey, and is
+// told so: that is no tampering.
+func TestRemovalApprovedBefore(t *testing.T) {
+	t.Parallel()
+	h, k, _ := keyed(newPersonsHome(t))
+	ctx := context.Background()
+	remove := func(a broker.Ask) error { return h.acc.RemovePasskey(ctx, h.who, a, "file", "spare", nil) }
+	if err := remove(broker.Ask{NoWait: true}); !fault.Is(err, fault.Pending) {
+		t.Fatal(err)
+	}
+	id := h.waits()
+	if err := h.touch(k)(id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.broker.EditVault(ctx, h.who, h.by(k), "prod", canon.LeastPasskey); err != nil {
+		t.Fatal(err)
+	}
+	if err := remove(broker.Ask{NoWait: true, Request: id}); !fault.Is(err, fault.Conflict) {
+		t.Errorf("%v", err)
+	}
+	if err := remove(h.by(k)); err != nil {
+		t.Error(err)
 	}
 }
 

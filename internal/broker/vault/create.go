@@ -42,10 +42,11 @@ func (b *Custody) CreateVault(ctx context.Context, who identity.Caller, a gate.A
 	if _, err := b.g.Book.Vault(op, name); !fault.Is(err, fault.NotFound) { // while it waited
 		return nil, b.g.Refused(who, "vault-create", fault.New(fault.Conflict, op, name, "a vault of that name was made meanwhile"))
 	}
-	if err := b.g.Met(b.g.Book.Roster(), name, least); err != nil {
+	roster := b.g.Book.Roster()
+	if err := b.g.Met(roster, name, least); err != nil {
 		return nil, err
 	}
-	e, err := b.founded(g, name, tier, least)
+	e, err := b.founded(g, roster, name, tier, least)
 	if err != nil {
 		return nil, err
 	}
@@ -58,14 +59,16 @@ func (b *Custody) CreateVault(ctx context.Context, who identity.Caller, a gate.A
 }
 
 // founded lays out a new vault: its descriptor, and the roster where it brings a
-// compartment of its own.
-func (b *Custody) founded(g *open.Gesture, name string, tier canon.Tier, least canon.Least) (ledger.Entry, error) {
+// compartment of its own: for the ways in of now, so not by a gesture of before.
+func (b *Custody) founded(g *open.Gesture, old open.Roster, name string, tier canon.Tier, least canon.Least) (ledger.Entry, error) {
 	var e ledger.Entry
+	if tier == canon.TierPresence && !g.Of(old) {
+		return e, fault.New(fault.Conflict, "vault create", name, "passphrases, passkeys or vaults were changed meanwhile").WithHint("do it again")
+	}
 	id, err := canon.NewID(b.g.Rand)
 	if err != nil {
 		return e, err
 	}
-	old := b.g.Book.Roster()
 	v, roster, err := g.NewVault(old.Roster, id, name, tier, least)
 	if err != nil {
 		return e, err

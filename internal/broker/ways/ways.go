@@ -184,8 +184,8 @@ func (k *Keeper) PIN() PIN {
 }
 
 // RenewRecovery replaces the recovery code, by a gesture. It returns the closure that
-// lends the new one, once; the old one is of no use any more, and presence vaults get
-// new keys. Passphrases and share stay.
+// lends the new one, once; the old one recovers nothing here any more, and presence
+// vaults get new keys. Passphrases and share stay.
 func (k *Keeper) RenewRecovery(ctx context.Context, who identity.Caller, ask gate.Ask, source string, presence []byte) (func(func([]byte) error) error, error) {
 	const op = "recovery rotate"
 	k.Gate.Acts.Lock()

@@ -58,8 +58,8 @@ at once if you show that you have the recovery code.`,
 	remove := &cobra.Command{
 		Use: "remove NAME", Short: "Take a passkey away", Args: cobra.ExactArgs(1), Example: "  thumbturn passkey remove laptop",
 		Long: `Take a passkey away, by name or id: one that is lost, sold or not trusted any more.
-It approves and opens nothing from then on, and presence vaults get new keys: whoever
-has it and kept an old copy of the database reads nothing that is written later. The
+It approves nothing from then on, and presence vaults get new keys: whoever has it, the
+database and this computer's share reads nothing there that is written later. The
 last way to approve anything, or to open a vault, cannot be removed.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return RemovePasskey(cmd.Context(), o, args[0]) }}
 	remove.Flags().StringVar(&o.Presence, "presence-passphrase-file", "", "read the presence passphrase from `FILE` (test homes only)")

@@ -52,6 +52,6 @@ func Rotate(ctx context.Context, o Options) error {
 		}
 		defer clear(p)
 		code, err := s.Recovery(ctx, auth, p)
-		return o.finish(code, err, "the recovery code is new; the old one opens nothing any more")
+		return o.finish(code, err, "the recovery code is new; the old one is not taken any more")
 	})
 }

@@ -47,9 +47,9 @@ TPM ends it. It has 4 to 64 characters.`,
 	remove := &cobra.Command{
 		Use:   "remove",
 		Short: "Take the PIN away",
-		Long: `Take the PIN away. It approves and opens nothing from then on, and presence vaults
-get new keys: whoever knows the PIN and kept an old copy reads nothing that is
-written later. The last way to approve anything, or to open a vault, cannot be removed.`,
+		Long: `Take the PIN away. It approves nothing from then on, and presence vaults get new
+keys: whoever knows the PIN and kept an old copy reads nothing there that is written
+later. The last way to approve anything, or to open a vault, cannot be removed.`,
 		Example: "  thumbturn pin remove",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return Remove(cmd.Context(), o) },

@@ -33,7 +33,9 @@ func (b *Gate) Personal(ctx context.Context, of *book.Book, p Personal) (g *open
 	if len(p.Presence) > 0 || !b.Book.Roster().Passkeys() {
 		g, err = b.beside(ctx, of, p)
 	} else {
-		g, err = b.onPage(ctx, p)
+		if g, err = b.onPage(ctx, p); err == nil && !g.Of(b.Book.Roster()) { // it may have lain there
+			err = changed(p.Act)
+		}
 	}
 	if err == nil && (b.Book.Keys.Unlocked() != was || b.Book.Ledger.Held() != held) {
 		err = open.ErrLocked
@@ -43,6 +45,10 @@ func (b *Gate) Personal(ctx context.Context, of *book.Book, p Personal) (g *open
 		return nil, err
 	}
 	return g, nil
+}
+
+func changed(op string) error {
+	return fault.New(fault.Conflict, op, "", "passphrases, passkeys or vaults were changed meanwhile").WithHint("do it again")
 }
 
 // beside is Personal by what was typed, with what is asked for beside it on record.
@@ -103,7 +109,7 @@ func (b *Gate) typed(ctx context.Context, of *book.Book, kind canon.SlotKind, se
 		err = wait(ctx, tell)
 		b.Acts.Lock()
 		if note = matched; err == nil && of.Roster().Version != was {
-			err = fault.New(fault.Conflict, "approve", "", "passphrases, passkeys or vaults were changed meanwhile").WithHint("do it again")
+			err = changed("approve")
 		}
 	}
 	if err != nil {

@@ -263,6 +263,10 @@ func (g *Gesture) Root() Root {
 	return Root{seed: g.seeds["account"]}
 }
 
+// Of reports whether a gesture was made by this roster, and not by one before it: then
+// it holds keys of before, and perhaps a secret that was replaced since.
+func (g *Gesture) Of(r Roster) bool { return g.at.Roster == r.Version+1 }
+
 func (k *Keyring) gestureFrom(at Place, presence []byte, share, root lend, freeRoot func()) (*Gesture, error) {
 	secret, free, err := k.arena.Keep(append([]byte(nil), presence...))
 	if err != nil {

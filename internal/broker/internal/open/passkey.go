@@ -173,9 +173,9 @@ func (k *Keyring) Confirm(r Roster, t Touch, share Share, at Place) error {
 
 // Rotate gives a fresh compartment and a fresh key of its own to every presence vault
 // of which next leaves something out, or replaces it, that opened it by the roster
-// before. What was left out opens nothing of the database as it is from now on, and
-// nothing that is written from now on by any copy of it: by an older copy, with the
-// share, it opens what was written before. The gesture must have opened these vaults.
+// before. What was left out opens nothing that is written from now on. What was written
+// before it opens still, with the share: the rosters of before stay among the
+// statements. The gesture must have opened these vaults.
 func (g *Gesture) Rotate(before Roster, next canon.Roster, vaults []canon.Vault) (canon.Roster, []canon.Vault, error) {
 	lost := before.Lost(next)
 	var moved []canon.Vault

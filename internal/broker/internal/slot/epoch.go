@@ -56,7 +56,7 @@ func (k *Maker) VaultSeed(account string, v canon.Vault, epoch int64, compartmen
 func (k *Maker) NewEpoch(account string, v canon.Vault, old Opener, compartment []byte) (canon.Vault, error) {
 	if v.Epoch >= canon.MaxEpoch {
 		return v, fault.New(fault.Unavailable, "rotate", v.ID, "this vault has had as many keys as a vault can have").
-			WithHint("make a new vault, move its items there with `thumbturn item move`, and try again")
+			WithHint("move its items to a new vault with `thumbturn item move`; `thumbturn recover` ends every way in all the same")
 	}
 	seeds, wipe, err := k.vaultSeeds(account, v, old)
 	if err != nil {
