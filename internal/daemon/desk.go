@@ -46,7 +46,7 @@ func (d desk) fill(ctx context.Context, s *web.State) {
 		if locked && !(t.Unlock && t.State == approve.Pending) {
 			continue
 		}
-		r := web.Request{ID: t.ID, Raw: t.Raw, State: string(t.State), Code: canon.ShortCode(t.Digest), MaxLease: t.Lease.Milliseconds(), Why: t.Why}
+		r := web.Request{ID: t.ID, Raw: t.Raw, State: string(t.State), Code: canon.ShortCode(t.Digest), MaxLease: t.Lease.Milliseconds(), Why: t.Why, Unlock: t.Unlock}
 		switch {
 		case t.State != approve.Pending:
 			s.History = append(s.History, r)

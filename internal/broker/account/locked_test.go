@@ -13,9 +13,11 @@ import (
 	"github.com/thumbturn/thumbturn/internal/approve"
 	"github.com/thumbturn/thumbturn/internal/approve/approvetest"
 	"github.com/thumbturn/thumbturn/internal/broker"
+	"github.com/thumbturn/thumbturn/internal/broker/reveal"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
 	"github.com/thumbturn/thumbturn/internal/identity"
+	"github.com/thumbturn/thumbturn/ref"
 )
 
 // newShut is a locked theatre with a passkey.
@@ -33,6 +35,15 @@ func (h theatre) shut() {
 	if err := h.acc.Lock(context.Background(), "test"); err != nil || h.acc.State() != api.StateLocked {
 		h.t.Fatal(err, h.acc.State())
 	}
+}
+
+func parsed(t *testing.T, name string) ref.Ref {
+	t.Helper()
+	r, err := ref.Parse(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // hired is an agent's run of something that needs one value.
@@ -115,6 +126,15 @@ func TestLockedForOthers(t *testing.T) {
 	h.refused("no reference", hired("op://dev/sk_live_0123456789abcdef/password"), fault.Locked)
 	if got, err := h.wanted(hired("op://dev/sk_live_0123456789abcdef/password"), nobody); got != "" || !fault.Is(err, fault.Locked) {
 		t.Errorf("a credential for a name: %q, %v", got, err)
+	}
+	// What the policy never gives an agent opens nothing.
+	_, server := h.pair()
+	_, err := h.broker.Release(t.Context(), h.as(hiredPID), broker.Want{Refs: []ref.Ref{parsed(t, prod)}, Ask: broker.Ask{Waiting: func(t approve.Ticket) (func(), error) {
+		nobody(t)
+		return func() {}, errors.New("nobody")
+	}}}, reveal.To(server, task().prog, nil, false))
+	if !fault.Is(err, fault.Locked) {
+		t.Errorf("a reading: %v", err)
 	}
 	if n := len(h.broker.Requests()); n != 0 {
 		t.Errorf("%d requests", n)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,7 +90,7 @@ func (s *Server) open(_ context.Context, _ pass, body []byte) (any, error) {
 }
 
 // state waits until there is something that the page has not seen.
-func (s *Server) state(ctx context.Context, _ pass, body []byte) (any, error) {
+func (s *Server) state(ctx context.Context, p pass, body []byte) (any, error) {
 	var in struct {
 		Seen uint64 `json:"seen"`
 	}
@@ -110,13 +111,16 @@ func (s *Server) state(ctx context.Context, _ pass, body []byte) (any, error) {
 	defer timer.Stop()
 	for {
 		changed := s.Backend.Changed()
-		if st := s.Backend.State(ctx); st.Version != in.Seen {
+		opened, shut := s.unshuts(p)
+		st := seen(s.Backend.State(ctx), shut)
+		if st.Version != in.Seen {
 			return st, nil
 		}
 		select {
 		case <-changed:
+		case <-opened:
 		case <-timer.C:
-			return s.Backend.State(ctx), nil
+			return st, nil
 		case <-ctx.Done():
 			return nil, fault.New(fault.Unavailable, "state", "", "thumbturn stops")
 		}
@@ -138,6 +142,9 @@ func (s *Server) begin(ctx context.Context, p pass, body []byte) (any, error) {
 	}
 	if p.kind == LinkUnlock {
 		in.Ticket = p.arg
+	}
+	if !s.sees(ctx, p, in.Requests...) {
+		return nil, errStrange
 	}
 	return s.Backend.Begin(ctx, in)
 }
@@ -166,7 +173,19 @@ func (s *Server) made(ctx context.Context, p pass, body []byte) (any, error) {
 	return s.Backend.Made(ctx, p.arg, in)
 }
 
-func (s *Server) finish(ctx context.Context, _ pass, body []byte) (any, error) {
+// sees reports whether a page may see these requests.
+func (s *Server) sees(ctx context.Context, p pass, ids ...string) bool {
+	_, shut := s.unshuts(p)
+	if !shut || len(ids) == 0 {
+		return true
+	}
+	all := seen(s.Backend.State(ctx), true).Requests
+	return !slices.ContainsFunc(ids, func(id string) bool {
+		return !slices.ContainsFunc(all, func(r Request) bool { return r.ID == id })
+	})
+}
+
+func (s *Server) finish(ctx context.Context, p pass, body []byte) (any, error) {
 	var in struct {
 		Ceremony   string      `json:"ceremony"`
 		Assertions []Assertion `json:"assertions"`
@@ -182,10 +201,14 @@ func (s *Server) finish(ctx context.Context, _ pass, body []byte) (any, error) {
 	if in.Ceremony == "" || len(in.Assertions) == 0 {
 		return nil, fault.New(fault.Usage, "finish", "", "nothing was signed")
 	}
-	return s.Backend.Finish(ctx, in.Ceremony, in.Assertions)
+	out, err := s.Backend.Finish(ctx, in.Ceremony, in.Assertions)
+	if err == nil {
+		s.unshut(p)
+	}
+	return out, err
 }
 
-func (s *Server) refuse(ctx context.Context, _ pass, body []byte) (any, error) {
+func (s *Server) refuse(ctx context.Context, p pass, body []byte) (any, error) {
 	var in Refusal
 	if err := read(body, &in); err != nil {
 		return nil, err
@@ -197,6 +220,9 @@ func (s *Server) refuse(ctx context.Context, _ pass, body []byte) (any, error) {
 	}
 	if in.ID == "" || (in.Kind == RefuseMute) != (in.For > 0) {
 		return nil, fault.New(fault.Usage, "refuse", in.ID, "a mute has a time, and nothing else has")
+	}
+	if !s.sees(ctx, p, in.ID) {
+		return nil, errStrange
 	}
 	return struct{}{}, s.Backend.Refuse(ctx, in)
 }

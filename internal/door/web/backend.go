@@ -46,6 +46,7 @@ type State struct {
 	Leases   []Lease   `json:"leases"`
 	Muted    []Mute    `json:"muted"`
 	Passkeys []Passkey `json:"passkeys"`
+	Shut     bool      `json:"shut,omitempty"` // this page does not see all; the door says so
 }
 
 // Request is one request. What is shown of it the page reads from Raw, and from
@@ -57,6 +58,7 @@ type Request struct {
 	Code     string `json:"code"`      // canon.ShortCode, as the asking program shows it; the page computes it too
 	MaxLease int64  `json:"max_lease"` // milliseconds; 0 is no lease
 	Why      string `json:"why"`       // why the policy asks a person
+	Unlock   bool   `json:"-"`         // it waits for the vaults to be opened
 }
 
 // Lease is one that is in force.

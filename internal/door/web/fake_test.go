@@ -126,7 +126,7 @@ func (f *fake) edit(edit func(*web.State)) {
 // park puts a request on the desk.
 func (f *fake) park(r canon.Request, lease time.Duration, why string) web.Request {
 	raw := canon.Encode(r)
-	q := web.Request{ID: r.ID, Raw: raw, State: "pending", Code: canon.ShortCode(canon.RequestDigest(raw)), MaxLease: lease.Milliseconds(), Why: why}
+	q := web.Request{ID: r.ID, Raw: raw, State: "pending", Code: canon.ShortCode(canon.RequestDigest(raw)), MaxLease: lease.Milliseconds(), Why: why, Unlock: r.Unlock}
 	f.change(func(s *web.State) { s.Requests = append(slices.Clone(s.Requests), q) })
 	return q
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"slices"
@@ -33,6 +34,7 @@ type pass struct {
 	arg  string
 	wall time.Time // its end, by both clocks; the earlier counts
 	boot time.Duration
+	shut bool // of a page whose link anybody at a terminal may have had; see seen
 }
 
 // door keeps who may come in.
@@ -40,6 +42,7 @@ type door struct {
 	mu      sync.Mutex
 	tickets []pass
 	tokens  []pass
+	opened  chan struct{} // closed when a page that was shut is no longer; nil until somebody waits
 }
 
 // Ticket returns a link that lets one page in, once, within two minutes. Whoever
@@ -49,6 +52,8 @@ func (s *Server) Ticket(kind, arg string) (string, error) {
 	if kind != LinkOpen && kind != LinkEnrol && kind != LinkUnlock {
 		return "", fault.New(fault.Usage, "link", kind, "no such kind of link")
 	}
+	state := s.Backend.State(context.Background()).State
+	shut := kind == LinkUnlock || kind == LinkOpen && state != Unlocked && state != Held
 	s.door.mu.Lock()
 	defer s.door.mu.Unlock()
 	s.door.tickets = s.live(s.door.tickets)
@@ -59,6 +64,7 @@ func (s *Server) Ticket(kind, arg string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	p.shut = shut
 	s.door.tickets = append(s.door.tickets, p)
 	return s.Origin + "/#" + kind + "=" + text, nil
 }
@@ -79,6 +85,7 @@ func (s *Server) enter(ticket string) (string, pass, bool) {
 	if err != nil {
 		return "", pass{}, false
 	}
+	p.shut = t.shut
 	if len(s.door.tokens) >= maxTokens {
 		s.door.tokens = slices.Delete(s.door.tokens, 0, 1)
 	}
@@ -98,12 +105,51 @@ func (s *Server) known(token string) (pass, bool) {
 	return s.door.tokens[i], true
 }
 
+// unshut lets a page see everything: a passkey answered on it, so a person is there.
+func (s *Server) unshut(p pass) {
+	s.door.mu.Lock()
+	defer s.door.mu.Unlock()
+	for i := range s.door.tokens {
+		if x := &s.door.tokens[i]; x.hash == p.hash && x.shut {
+			x.shut = false
+			if s.door.opened != nil {
+				close(s.door.opened)
+				s.door.opened = nil
+			}
+		}
+	}
+}
+
+// unshuts is closed when some page is let to see everything; shut says whether this one
+// is not.
+func (s *Server) unshuts(p pass) (opened <-chan struct{}, shut bool) {
+	s.door.mu.Lock()
+	defer s.door.mu.Unlock()
+	if s.door.opened == nil {
+		s.door.opened = make(chan struct{})
+	}
+	return s.door.opened, slices.ContainsFunc(s.door.tokens, func(x pass) bool { return x.hash == p.hash && x.shut })
+}
+
+// seen is what a page may see. One whose link was made while locked, or to unlock, may
+// have come to anybody who has a terminal: it sees what waits for the vaults to be
+// opened, and no more once they are, until a passkey answered on it.
+func seen(st State, shut bool) State {
+	if !shut {
+		return st
+	}
+	st.Version, st.Shut = st.Version^1<<52, true // what a page counts with holds 53 bits
+	st.Requests = slices.DeleteFunc(slices.Clone(st.Requests), func(r Request) bool { return !r.Unlock })
+	st.History, st.Leases, st.Muted = []Request{}, []Lease{}, []Mute{}
+	return st
+}
+
 func (s *Server) pass(kind, arg string, life time.Duration) (string, pass, error) {
 	text, err := canon.NewID(s.Rand)
 	if err != nil {
 		return "", pass{}, fault.Wrap(fault.Unavailable, "link", "", err)
 	}
-	return text, pass{sha256.Sum256([]byte(text)), kind, arg, s.Clock.Now().Add(life), s.Clock.SinceBoot() + life}, nil
+	return text, pass{hash: sha256.Sum256([]byte(text)), kind: kind, arg: arg, wall: s.Clock.Now().Add(life), boot: s.Clock.SinceBoot() + life}, nil
 }
 
 func (s *Server) live(all []pass) []pass {

@@ -138,9 +138,9 @@ func TestServe(t *testing.T) {
 		t.Fatal(err, body)
 	}
 	token = got.Token
-	waits := make(chan int)
+	waits, before := make(chan int), f.asked()
 	go func() { code, _ := post("/api/state", `{"seen":1}`); waits <- code }()
-	for f.asked() < 1 { // until the poll has seen the state
+	for f.asked() <= before { // until the poll has seen the state
 		time.Sleep(time.Millisecond)
 	}
 	stop()

@@ -297,7 +297,7 @@
       }
       arm();
     }
-    $('waiting').hidden = s.state !== 'unlocked' && members.length === 0;
+    $('waiting').hidden = (s.state !== 'unlocked' || s.shut) && members.length === 0;
     let none = $('none');
     if (!none) $('waiting').append(none = el('p', { id: 'none', class: 'quiet' }, 'Nothing waits. This page shows the next request by itself.'));
     none.hidden = now.length > 0;
@@ -375,11 +375,13 @@
   const drawGate = (s) => {
     if (view === 'enrol') return; // it draws itself, step by step
     const waits = s.requests?.length > 0; // for the vaults to be opened
-    const key = [s.state, view, s.passkeys?.length > 0, waits].join(' ');
+    const key = [s.state, s.shut, view, s.passkeys?.length > 0, waits].join(' ');
     if ($('gate').dataset.key === key) return;
     $('gate').dataset.key = key;
     $('gate').hidden = true;
-    if (s.state === 'held') {
+    if (s.shut && s.state === 'unlocked' && view !== 'unlock') {
+      gate('Unlocked', para('The vaults are open. This page was opened while they were locked, and does not show what others ask. Open it again from a terminal: thumbturn approve'));
+    } else if (s.state === 'held') {
       gate('Held', para('The ledger on this disk is not the one that this device signed last: something was rolled back or forked. Nothing opens until it is restored. Run thumbturn status at a terminal.'));
     } else if (s.state === 'empty') {
       gate('Nothing here yet', para('This home has no account. Run thumbturn init at a terminal.'));
