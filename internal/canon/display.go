@@ -137,8 +137,8 @@ func LeaseLines(until time.Time, uses int) []Line {
 	return []Line{
 		{Enforced, "LEASE", "the same session may run exactly this again without asking, with these values, " + fmt.Sprintf("%d times at most", uses)},
 		{Enforced, "lease until", until.UTC().Format(time.RFC3339) + "; sooner at a lock, at `thumbturn deny` of this id, or at the session's end"},
-		{Enforced, "lease ends", "when a value, its addresses, the program's file, the command, the directory, the variables or the policy change"},
-		{Enforced, "not leased", "what the program reads or calls can change meanwhile, and is not looked at"},
+		{Enforced, "lease ends", "when a value, its addresses, the program's file, the command, the directory, a secret's variable or the policy change"},
+		{Enforced, "not leased", "what the program reads or calls, its other variables and the text around a secret can change meanwhile, and are not looked at"},
 	}
 }
 

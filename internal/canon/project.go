@@ -6,7 +6,7 @@ type Project struct {
 	File   string   `json:"file"` // its path, as the caller's CLI reports it
 	Task   string   `json:"task"`
 	Hash   Hash     `json:"hash"`           // of its bytes; see ProjectDigest
-	Before Hash     `json:"before"`         // of those that were approved before in this session; zero is none
+	Before Hash     `json:"before"`         // of those approved last in this session at that path, as far as is known; zero is none
 	Diff   []string `json:"diff,omitempty"` // from those to these
 }
 
@@ -31,7 +31,7 @@ func (p *Project) words() string {
 	s := ShortCode(p.Hash) + "  (digest " + p.Hash.String() + "), "
 	switch {
 	case p.Before == Hash{}:
-		return s + "none was approved before in this session"
+		return s + "none at its path is known as approved before in this session"
 	case !p.Changed():
 		return s + "as approved before in this session, which gives this task nothing now"
 	case p.Hidden():

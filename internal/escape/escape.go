@@ -181,9 +181,9 @@ func fits(mark rune, its, base string) bool {
 func Addresses(urls []string) string {
 	var out []string
 	for _, u := range urls {
-		scheme, name, _ := cutHost(u)
-		if i := strings.Index(scheme, "://"); i >= 0 { // without what stands before an @
-			name = ascii(scheme[:i]) + "://" + name
+		_, name, _ := cutHost(u)
+		if n := scheme(u); n > 0 { // without what stands before an @
+			name = ascii(u[:n]) + "://" + name
 		}
 		if name != "" && !slices.Contains(out, name) {
 			out = append(out, name)
@@ -202,15 +202,30 @@ func Address(u string) string {
 // cutHost finds the host and port of a URL, or of a bare host, and escapes them.
 func cutHost(u string) (before, host, after string) {
 	start := 0
-	if i := strings.Index(u, "://"); i >= 0 {
-		start = i + len("://")
+	if n := scheme(u); n > 0 {
+		start = len(u) - len(strings.TrimLeft(u[n+1:], slashes))
 	}
 	end := len(u)
-	if i := strings.IndexAny(u[start:], `/?#\`); i >= 0 {
+	if i := strings.IndexAny(u[start:], "/?#"); i >= 0 {
 		end = start + i
 	}
-	start += strings.LastIndexByte(u[start:end], '@') + 1
+	if !strings.Contains(u[start:end], `\`) { // to a browser the host ends there, to others it does not
+		start += strings.LastIndexByte(u[start:end], '@') + 1
+	}
 	return u[:start], ascii(u[start:end]), u[end:]
+}
+
+// slashes are what browsers take for one, and for as many as there are.
+const slashes = `/\`
+
+// scheme is the length of a URL's scheme, 0 without one: of host:port that is. A query
+// may hold a whole URL; that is not where the host is.
+func scheme(u string) int {
+	i := strings.IndexAny(u, ":@?#"+slashes)
+	if i <= 0 || u[i] != ':' || i+1 == len(u) || !strings.ContainsRune(slashes, rune(u[i+1])) {
+		return 0
+	}
+	return i
 }
 
 func ascii(s string) string {

@@ -115,9 +115,12 @@ func TestEscapeEveryCharacter(t *testing.T) {
 func TestAddresses(t *testing.T) {
 	for in, want := range map[string]string{
 		"https://api.example": "https://api.example", "https://api.example:8443/v1?token=abc#x": "https://api.example:8443", "api.example/login": "api.example",
-		"https://good.example@evil.example/": "https://evil.example", `https://good.example\@evil.example/`: "https://good.example",
+		"https://good.example@evil.example/": "https://evil.example", `https://good.example\@evil.example/`: `https://good.example\@evil.example`,
 		"https://p\u0430ypal.example/": `https://p\u{430}ypal.example`, "https://пример.example": `https://\u{43f}\u{440}\u{438}\u{43c}\u{435}\u{440}.example`,
 		"https://xn--e1afmkfd.example": "https://xn--e1afmkfd.example", "https://a.example\u202e/": `https://a.example\u{202e}`, "https://a。example": `https://a\u{3002}example`,
+		"https:/evil.example/": "https://evil.example", `https:\evil.example/x`: "https://evil.example", "https:///evil.example": "https://evil.example",
+		"evil.example/?token=abc&u=https://good.example": "evil.example", "me:abc@evil.example/://good.example": "evil.example", "good.example:443": "good.example:443",
+		"javascript:alert(1)": "javascript:alert(1)", "HTTPS://[::1]:8443/": "HTTPS://[::1]:8443", "https://good.example@": "https://",
 		"two words": `two\u{20}words`, "": "", "https://": "https://", "app://\xff": `app://\u{fffd}`,
 	} {
 		if got := Addresses([]string{in, in}); got != want {
@@ -125,6 +128,9 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 	if got := Addresses([]string{"https://b", "https://a/1", "http://b", "https://a/2"}); got != "https://b https://a http://b" {
+		t.Error(got)
+	}
+	if got := Address("\u0430.example/?u=https://good.example"); got != "\\u{430}.example/?u=https://good.example" {
 		t.Error(got)
 	}
 	if got := Address("https://me@\u0430.example/\u0430?\u0430"); got != "https://me@\\u{430}.example/\u0430?\u0430" {

@@ -236,3 +236,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A file of nothing but mistakes takes no time: only the first come with a guess.
+func TestFewGuesses(t *testing.T) {
+	text := "[tasks.test]\nargv = [\"x\"]\n[agents]\nneeds = [" + strings.Repeat(`{task = "tset", refs = ["op://dev/a/b"]},`, 100) + "]\n"
+	_, err := Parse(FileName, []byte(text))
+	all, _ := errors.AsType[Errors](err)
+	hints := 0
+	for _, e := range all {
+		if e.Hint != "" {
+			hints++
+		}
+	}
+	if len(all) != 100 || hints != guesses {
+		t.Errorf("%d mistakes, %d guesses", len(all), hints)
+	}
+}

@@ -45,11 +45,22 @@ func (r *reader) known(n *node, names ...string) {
 			continue
 		}
 		hint := "known here: " + strings.Join(names, ", ")
-		if s := ref.Suggest(e.name, names); s != "" {
+		if s := r.guess(e.name, names); s != "" {
 			hint = fmt.Sprintf("did you mean %q?", s)
 		}
 		r.fail(e.at, fmt.Sprintf("unknown key %q", e.name), hint)
 	}
+}
+
+// guesses is how many mistakes of a file come with a guess of what was meant: each is
+// compared with all names, and an agent may send the daemon thousands of both.
+const guesses = 32
+
+func (r *reader) guess(name string, names []string) string {
+	if len(r.errs) >= guesses {
+		return ""
+	}
+	return ref.Suggest(name, names)
 }
 
 // is reports whether n is there and of that kind; another kind is a mistake.
@@ -218,7 +229,7 @@ func (r *reader) forTask(n *node) string {
 	}
 	if _, ok := r.file.Task(n.text); !ok {
 		hint := ""
-		if s := ref.Suggest(n.text, r.file.TaskNames()); s != "" {
+		if s := r.guess(n.text, r.file.TaskNames()); s != "" {
 			hint = fmt.Sprintf("did you mean %q?", s)
 		}
 		r.fail(n.at, "no task of that name is in this file", hint)

@@ -192,16 +192,19 @@ func TestProjectSaysOtherwise(t *testing.T) {
 		"another variable":       {func(x *wish) { x.names = []string{"NODE_OPTIONS"} }, fault.Conflict},
 		"a variable more":        {func(x *wish) { x.names = append(x.names, "PGPASSWORD") }, fault.Conflict},
 		"a name without a value": {func(x *wish) { *x = x.changed(backupFile("env = { A = 'plain' }\n")); x.names = []string{"A"} }, fault.Conflict},
-		"the task of another":    {func(x *wish) { x.file.Task = "other" }, fault.Conflict},
-		"no such task":           {func(x *wish) { x.file.Task = "none" }, fault.NotFound},
-		"no task":                {func(x *wish) { x.file.Task = "" }, fault.NotFound},
-		"a relative path":        {func(x *wish) { x.file.Path = ".thumbturn.toml" }, fault.Usage},
-		"an unclean path":        {func(x *wish) { x.file.Path = "/srv/x/../.thumbturn.toml" }, fault.Usage},
-		"another name":           {func(x *wish) { x.file.Path = "/srv/thumbturn.toml" }, fault.Usage},
-		"no file":                {func(x *wish) { x.file.Text = nil }, fault.NotFound},
-		"a mistake in it":        {func(x *wish) { *x = x.changed(backupFile("more = 1\n")) }, fault.Usage},
-		"not text":               {func(x *wish) { *x = x.changed(backupFile("#\xff\n")) }, fault.Usage},
-		"far too long":           {func(x *wish) { *x = x.changed(backupFile(strings.Repeat("#\n", project.MaxSize/2))) }, fault.Usage},
+		"of the project, where the task has none": {func(x *wish) {
+			*x = x.changed(strings.Replace(backupFile(""), "[tasks.other]", "env = { PASSWORD = '' }\n[tasks.other]", 1))
+		}, fault.Conflict},
+		"the task of another": {func(x *wish) { x.file.Task = "other" }, fault.Conflict},
+		"no such task":        {func(x *wish) { x.file.Task = "none" }, fault.NotFound},
+		"no task":             {func(x *wish) { x.file.Task = "" }, fault.NotFound},
+		"a relative path":     {func(x *wish) { x.file.Path = ".thumbturn.toml" }, fault.Usage},
+		"an unclean path":     {func(x *wish) { x.file.Path = "/srv/x/../.thumbturn.toml" }, fault.Usage},
+		"another name":        {func(x *wish) { x.file.Path = "/srv/thumbturn.toml" }, fault.Usage},
+		"no file":             {func(x *wish) { x.file.Text = nil }, fault.NotFound},
+		"a mistake in it":     {func(x *wish) { *x = x.changed(backupFile("more = 1\n")) }, fault.Usage},
+		"not text":            {func(x *wish) { *x = x.changed(backupFile("#\xff\n")) }, fault.Usage},
+		"far too long":        {func(x *wish) { *x = x.changed(backupFile(strings.Repeat("#\n", project.MaxSize/2))) }, fault.Usage},
 	} {
 		x := wishes()
 		c.change(&x)

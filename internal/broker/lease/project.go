@@ -99,9 +99,13 @@ func (f *File) says(refs []ref.Ref, place canon.Place) error {
 		return refuse(fault.Conflict, "the file says another directory for the task")
 	}
 	var known []ref.Ref
-	var names []string
-	for _, v := range slices.Concat(task.Env, file.Env) { // the first counts
-		if r := v.Refs(); len(r) > 0 && !slices.Contains(names, v.Name) {
+	var names, plain []string
+	for _, v := range slices.Concat(task.Env, file.Env) { // the first counts, plain text too
+		switch r := v.Refs(); {
+		case slices.Contains(names, v.Name) || slices.Contains(plain, v.Name):
+		case len(r) == 0:
+			plain = append(plain, v.Name)
+		default:
 			names, known = append(names, v.Name), append(known, r...)
 		}
 	}

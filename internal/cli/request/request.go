@@ -229,25 +229,8 @@ func (o Options) shown(p api.Pending, id string, seen *string) (lease *api.Lease
 		}
 		lines = withLease(lines, *lease)
 	}
-	show(o.Console.Err, once(lines, seen), code)
+	show(o.Console.Err, once(lines, seen), code, columns(o.Console.Err))
 	return lease, nil
-}
-
-// once replaces the change of a project's file by a word where it is the one that was
-// seen.
-func once(lines []canon.Line, seen *string) []canon.Line {
-	all := ""
-	for _, l := range lines {
-		if l.Label == canon.FileChange {
-			all += l.Text + "\n"
-		}
-	}
-	if all == "" || all != *seen {
-		*seen = all
-		return lines
-	}
-	lines = slices.DeleteFunc(lines, func(l canon.Line) bool { return l.Label == canon.FileChange })
-	return append(lines, canon.Line{Group: canon.Claimed, Label: canon.FileChange, Text: "the same as of the request above"})
 }
 
 // typed is what a person types to approve: the PIN where one is set, else the presence
@@ -377,19 +360,6 @@ func decode(p api.Pending, id string) ([]canon.Line, string, error) {
 		return bad("the request's code does not match its bytes")
 	}
 	return canon.Lines(r), code, nil
-}
-
-// show prints the lines under the heading of who vouches for them.
-func show(w io.Writer, lines []canon.Line, code string) {
-	var group canon.Group
-	for _, l := range lines {
-		if l.Group != group {
-			group = l.Group
-			fmt.Fprintf(w, "\n%s\n", group)
-		}
-		fmt.Fprintf(w, "  %-12s %s\n", l.Label+":", l.Text)
-	}
-	fmt.Fprintf(w, "\ncode: %s (the asking program shows the same)\n\n", code)
 }
 
 // NewDeny returns the deny command.

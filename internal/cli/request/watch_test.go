@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/thumbturn/thumbturn/api"
-	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/cli/internal/console"
 	"github.com/thumbturn/thumbturn/sdk"
 	"github.com/thumbturn/thumbturn/sdk/sdktest"
@@ -90,27 +89,6 @@ func TestFound(t *testing.T) {
 	for text, want := range map[string]bool{"": true, "stripe": true, "CLAUDE": true, "5k3d": true, "pend": true, "github": false} {
 		if found(p, text) != want {
 			t.Errorf("%q: %v", text, !want)
-		}
-	}
-}
-
-// The change of one file is shown with the first of its tasks, and another in between
-// is shown too.
-func TestOneChangeOnce(t *testing.T) {
-	lines := func(change ...string) (out []canon.Line) {
-		out = append(out, canon.Line{Group: canon.Claimed, Label: "purpose", Text: "test"})
-		for _, c := range change {
-			out = append(out, canon.Line{Group: canon.Claimed, Label: canon.FileChange, Text: c})
-		}
-		return out
-	}
-	seen, again := "", "the same as of the request above"
-	for i, c := range []struct{ in, want []string }{
-		{nil, nil}, {[]string{"- a", "+ b"}, []string{"- a", "+ b"}}, {[]string{"- a", "+ b"}, []string{again}},
-		{[]string{"- a"}, []string{"- a"}}, {[]string{"- a", "+ b"}, []string{"- a", "+ b"}}, {nil, nil}, {[]string{"- a", "+ b"}, []string{"- a", "+ b"}},
-	} {
-		if diff := cmp.Diff(lines(c.want...), once(lines(c.in...), &seen)); diff != "" {
-			t.Errorf("%d: %s", i+1, diff)
 		}
 	}
 }

@@ -142,7 +142,7 @@ const Canon = (() => {
   const fileChanged = (p) => p.before !== none && p.before !== p.hash;
   const fileWords = (p) => {
     const s = fileCode(p.hash) + '  (digest ' + escape(p.hash) + '), ';
-    if (p.before === none) return s + 'none was approved before in this session';
+    if (p.before === none) return s + 'none at its path is known as approved before in this session';
     if (!fileChanged(p)) return s + 'as approved before in this session, which gives this task nothing now';
     return s + 'CHANGED since ' + fileCode(p.before) + ' was approved in this session' +
       ((p.diff || []).length === 0 ? ', by more than can be shown' : '; all that changed is shown');
@@ -206,8 +206,8 @@ const Canon = (() => {
   const leaseLines = (until, uses) => [
     ['LEASE', 'the same session may run exactly this again without asking, with these values, ' + uses + ' times at most'],
     ['lease until', moment(until) + "; sooner at a lock, at `thumbturn deny` of this id, or at the session's end"],
-    ['lease ends', "when a value, its addresses, the program's file, the command, the directory, the variables or the policy change"],
-    ['not leased', 'what the program reads or calls can change meanwhile, and is not looked at'],
+    ['lease ends', "when a value, its addresses, the program's file, the command, the directory, a secret's variable or the policy change"],
+    ['not leased', 'what the program reads or calls, its other variables and the text around a secret can change meanwhile, and are not looked at'],
   ].map(([label, text]) => ({ group: enforced, label, text }));
 
   // slack is how much later than asked for a lease may end, in milliseconds: the
