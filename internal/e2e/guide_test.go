@@ -197,7 +197,14 @@ func (s *screen) runAll(t *testing.T, at string, lines []string) string {
 // unprinted returns the first line that was not printed in its turn. Spaces
 // around a line and their number in it do not count.
 func unprinted(want []string, printed string) string {
-	got := strings.Split(strings.ReplaceAll(printed, "\r", ""), "\n")
+	var got []string
+	for g := range strings.SplitSeq(strings.ReplaceAll(printed, "\r", ""), "\n") {
+		if last := len(got) - 1; last >= 0 && labelled.MatchString(got[last]) && strings.HasPrefix(g, margin) {
+			got[last] += g[len(margin):] // the line was folded to the terminal's width
+			continue
+		}
+		got = append(got, g)
+	}
 	for _, w := range want {
 		w = strings.Join(strings.Fields(w), " ")
 		if w == "" || w == "…" {
@@ -213,12 +220,17 @@ func unprinted(want []string, printed string) string {
 	return ""
 }
 
+// labelled is a line of an approval; what goes on below its text stands in as far as that.
+var labelled = regexp.MustCompile(`^  [a-z LEAS]{1,11}: +\S`)
+
+const margin = "               "
+
 func TestUnprinted(t *testing.T) {
 	t.Parallel()
-	const printed = "code: 27kc-fh3w (the same)\r\n\r\n  uses:  1\r\nlast"
+	const printed = "code: 27kc-fh3w (the same)\r\n\r\n  uses:        1 \r\n               and a \r\n               half\r\nlast"
 	for want, bad := range map[string]string{
-		"code: … (the same)\nuses: 1": "", "…\n\nlast": "", "uses: 2": "uses: 2", "uses:": "uses:",
-		"last\nuses: 1": "uses: 1", "code: . (the same)": "code: . (the same)",
+		"code: … (the same)\nuses: 1 and a half": "", "…\n\nlast": "", "uses: 2": "uses: 2", "uses:": "uses:",
+		"last\nuses: 1 …": "uses: 1 …", "code: . (the same)": "code: . (the same)",
 	} {
 		if got := unprinted(strings.Split(want, "\n"), printed); got != bad {
 			t.Errorf("%q: %q, want %q", want, got, bad)

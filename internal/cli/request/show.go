@@ -69,23 +69,34 @@ func columns(w io.Writer) int {
 	return 80
 }
 
-// folded cuts a text into parts of a width; of none it stays whole. What is not ASCII
-// counts as wide.
+// folded cuts a text into parts of a width; of none it stays whole. It cuts behind a
+// blank where one is near, and else within a word. What is not ASCII counts as wide.
 func folded(text string, width int) (parts []string) {
 	if width <= -margin {
 		return []string{text}
 	}
 	width = max(width, 2)
 	start, used := 0, 0
+	blank, since := 0, 0 // behind the last blank, and the width from there on
 	for i, r := range text {
-		n := 1
-		if r > '~' {
-			n = 2
-		}
+		n := wide(r)
 		if used+n > width {
-			parts, start, used = append(parts, text[start:i]), i, 0
+			if blank <= start || since > width/2 {
+				blank, since = i, 0
+			}
+			parts, start, used = append(parts, text[start:blank]), blank, since
 		}
-		used += n
+		used, since = used+n, since+n
+		if r == ' ' {
+			blank, since = i+1, 0
+		}
 	}
 	return append(parts, text[start:])
+}
+
+func wide(r rune) int {
+	if r > '~' {
+		return 2
+	}
+	return 1
 }
