@@ -171,7 +171,7 @@ task = "push"
 	if out := given(2); strings.Count(out, "leased") != 2 || !strings.Contains(out, "100 uses") || !strings.Contains(out, first) {
 		t.Errorf("%s", out)
 	}
-	if strings.Count(saw, first) != 2 || strings.Count(saw, "none was approved before") != 2 || strings.Contains(saw, "file change") {
+	if strings.Count(saw, first) != 2 || strings.Count(saw, "none at its path is known as approved before") != 2 || strings.Contains(saw, "file change") {
 		t.Errorf("%s", saw)
 	}
 	for _, x := range []struct {

@@ -208,7 +208,10 @@ func TestProjectSaysOtherwise(t *testing.T) {
 	} {
 		x := wishes()
 		c.change(&x)
-		nobody := func(approve.Ticket) error { t.Errorf("%s: a person was asked", name); return nil }
+		nobody := func(x approve.Ticket) error {
+			t.Errorf("%s: a person was asked", name)
+			return h.broker.Deny(t.Context(), h.who, x.ID)
+		}
 		if _, got, err := h.reserve(x, nobody); !fault.Is(err, c.kind) || got.Request.ID != "" {
 			t.Errorf("%s: %v; want %s", name, err, c.kind)
 		}
@@ -225,7 +228,10 @@ func TestProjectChangeTooLong(t *testing.T) {
 	x := wishes()
 	h.leases("first", x, &canon.Project{})
 	long := backupFile(strings.Repeat("# nothing\n", 200))
-	nobody := func(approve.Ticket) error { t.Error("a person was asked"); return nil }
+	nobody := func(x approve.Ticket) error {
+		t.Error("a person was asked")
+		return h.broker.Deny(t.Context(), h.who, x.ID)
+	}
 	_, _, err := h.reserve(other(x).changed(long), nobody)
 	if !fault.Is(err, fault.Denied) || !strings.Contains(err.Error(), "more of the project's file changed") {
 		t.Error(err)

@@ -56,7 +56,7 @@ func writeForever(path string) error {
 func TestKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	last := int64(0)
-	for round := range 10 {
+	for round := range 6 {
 		acked := killWriter(t, path, time.Duration(20+rand.IntN(150))*time.Millisecond)
 		d, err := Open(path, Options{})
 		if err != nil {
@@ -76,7 +76,7 @@ func TestKilled(t *testing.T) {
 	if last == 0 {
 		t.Error("no round committed anything")
 	}
-	t.Logf("%d events after 10 kills", last)
+	t.Logf("%d events after 6 kills", last)
 }
 
 // killWriter starts a writer, kills it after its first commit and d, and returns
