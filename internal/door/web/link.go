@@ -29,12 +29,12 @@ const (
 
 // pass is a ticket or a token: only its hash is kept.
 type pass struct {
-	hash [sha256.Size]byte
-	kind string
-	arg  string
-	wall time.Time // its end, by both clocks; the earlier counts
-	boot time.Duration
-	shut bool // of a page whose link anybody at a terminal may have had; see seen
+	hash  [sha256.Size]byte
+	kind  string
+	arg   string
+	wall  time.Time // its end, by both clocks; the earlier counts
+	boot  time.Duration
+	whole bool // it sees all; not a page whose link anybody at a terminal may have had, see seen
 }
 
 // door keeps who may come in.
@@ -53,7 +53,7 @@ func (s *Server) Ticket(kind, arg string) (string, error) {
 		return "", fault.New(fault.Usage, "link", kind, "no such kind of link")
 	}
 	state := s.Backend.State(context.Background()).State
-	shut := kind == LinkUnlock || kind == LinkOpen && state != Unlocked && state != Held
+	whole := kind == LinkEnrol || kind == LinkOpen && (state == Unlocked || state == Held)
 	s.door.mu.Lock()
 	defer s.door.mu.Unlock()
 	s.door.tickets = s.live(s.door.tickets)
@@ -64,7 +64,7 @@ func (s *Server) Ticket(kind, arg string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	p.shut = shut
+	p.whole = whole
 	s.door.tickets = append(s.door.tickets, p)
 	return s.Origin + "/#" + kind + "=" + text, nil
 }
@@ -85,7 +85,7 @@ func (s *Server) enter(ticket string) (string, pass, bool) {
 	if err != nil {
 		return "", pass{}, false
 	}
-	p.shut = t.shut
+	p.whole = t.whole
 	if len(s.door.tokens) >= maxTokens {
 		s.door.tokens = slices.Delete(s.door.tokens, 0, 1)
 	}
@@ -110,8 +110,8 @@ func (s *Server) unshut(p pass) {
 	s.door.mu.Lock()
 	defer s.door.mu.Unlock()
 	for i := range s.door.tokens {
-		if x := &s.door.tokens[i]; x.hash == p.hash && x.shut {
-			x.shut = false
+		if x := &s.door.tokens[i]; x.hash == p.hash && !x.whole {
+			x.whole = true
 			if s.door.opened != nil {
 				close(s.door.opened)
 				s.door.opened = nil
@@ -121,14 +121,14 @@ func (s *Server) unshut(p pass) {
 }
 
 // unshuts is closed when some page is let to see everything; shut says whether this one
-// is not.
+// is not, or is gone.
 func (s *Server) unshuts(p pass) (opened <-chan struct{}, shut bool) {
 	s.door.mu.Lock()
 	defer s.door.mu.Unlock()
 	if s.door.opened == nil {
 		s.door.opened = make(chan struct{})
 	}
-	return s.door.opened, slices.ContainsFunc(s.door.tokens, func(x pass) bool { return x.hash == p.hash && x.shut })
+	return s.door.opened, !slices.ContainsFunc(s.door.tokens, func(x pass) bool { return x.hash == p.hash && x.whole })
 }
 
 // seen is what a page may see. One whose link was made while locked, or to unlock, may
