@@ -4,8 +4,8 @@ package hello
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
+	"io"
 	"sync"
 
 	"github.com/thumbturn/thumbturn/internal/approve"
@@ -25,6 +25,7 @@ const domain = "thumbturn/hello/v1\x00"
 type Gate struct {
 	Passkeys func() []canon.Authenticator // of the account, by its roster
 	Ask      func(context.Context, winhello.Question) (winhello.Answer, error)
+	Rand     io.Reader // of challenges
 
 	busy sync.Mutex // one touch is for one thing
 }
@@ -46,7 +47,9 @@ func (h *Gate) Verify(ctx context.Context, tell func(string)) error {
 		q.Credentials = append(q.Credentials, k.Credential)
 	}
 	nonce := make([]byte, 32)
-	_, _ = rand.Read(nonce) // it never fails
+	if _, err := io.ReadFull(h.Rand, nonce); err != nil {
+		return fault.Wrap(fault.Unavailable, op, "", err)
+	}
 	q.Challenge = sha256.Sum256(append([]byte(domain), nonce...))
 	if tell != nil {
 		tell("now Windows Hello: a window of the system asks for it")

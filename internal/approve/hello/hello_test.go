@@ -2,6 +2,7 @@ package hello
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"strings"
@@ -53,7 +54,7 @@ func TestGate(t *testing.T) {
 		}, "what the passkey answered"},
 		"of a moment ago": {func(winhello.Question) (winhello.Answer, error) { return before, nil }, "what the passkey answered"},
 	} {
-		h := &Gate{Passkeys: func() []canon.Authenticator { return roster }}
+		h := &Gate{Rand: rand.Reader, Passkeys: func() []canon.Authenticator { return roster }}
 		var asked winhello.Question
 		h.Ask = func(_ context.Context, q winhello.Question) (winhello.Answer, error) {
 			if before.Signature == nil {
@@ -80,7 +81,7 @@ func TestAlone(t *testing.T) {
 	mine := approvetest.New(t, page)
 	seen := map[[32]byte]bool{}
 	var roster []canon.Authenticator
-	h := &Gate{Passkeys: func() []canon.Authenticator { return roster }}
+	h := &Gate{Rand: rand.Reader, Passkeys: func() []canon.Authenticator { return roster }}
 	h.Ask = func(ctx context.Context, q winhello.Question) (winhello.Answer, error) {
 		seen[q.Challenge] = true
 		if err := h.Verify(ctx, nil); !fault.Is(err, fault.Unavailable) {

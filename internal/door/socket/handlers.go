@@ -220,6 +220,7 @@ func source(s string) string {
 func (c *call) requests(in api.RequestList) ([]api.Pending, error) {
 	var lasting []api.Pending
 	special := map[string]bool{} // told in another state
+	locked := c.s.Account.State() == api.StateLocked
 	for _, l := range c.s.Broker.Leases(c.ctx) {
 		p := described(l.Request)
 		p.State, p.Expires, p.Left = "leased", l.Until.UnixMilli(), l.Left
@@ -239,10 +240,13 @@ func (c *call) requests(in api.RequestList) ([]api.Pending, error) {
 		if err != nil {
 			return nil, err
 		}
-		if p.Raw = nil; special[p.ID] || !in.All && t.State != approve.Pending || c.s.Account.State() == api.StateLocked && !t.Unlock {
+		if p.Raw = nil; special[p.ID] || !in.All && t.State != approve.Pending || locked && !t.Unlock {
 			continue
 		}
 		out = append(out, p)
+	}
+	if locked { // or as good as, with keys and leases for a moment more
+		return out, nil
 	}
 	return append(out, lasting...), nil
 }

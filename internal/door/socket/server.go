@@ -158,7 +158,7 @@ func (c *call) allowed(h handler) error {
 	if slices.Contains(h.states, state) {
 		// Whoever only looks how things are does not keep the vaults open; nor does an
 		// agent, but by what is delivered to it.
-		if len(h.states) == 1 && state == api.StateUnlocked && c.who.Kind() == identity.Person {
+		if (len(h.states) == 1 || c.head.Op == api.OpRelease) && state == api.StateUnlocked && c.who.Kind() == identity.Person {
 			c.s.Account.Used()
 		}
 		return nil

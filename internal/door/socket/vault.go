@@ -9,7 +9,6 @@ import (
 	"github.com/thumbturn/thumbturn/internal/broker/vault"
 	"github.com/thumbturn/thumbturn/internal/canon"
 	"github.com/thumbturn/thumbturn/internal/fault"
-	"github.com/thumbturn/thumbturn/internal/identity"
 )
 
 func vaultOf(v *vault.Vault) api.Vault {
@@ -143,9 +142,6 @@ func (c *call) itemList(in api.ItemList) ([]api.Item, error) {
 func (c *call) release(in api.Want) error {
 	a, ctx, stop := c.ask(in.Ask)
 	defer stop()
-	if c.who.Kind() == identity.Person && c.s.Account.State() == api.StateUnlocked {
-		c.s.Account.Used()
-	}
 	refs, err := references("release", in.Refs)
 	if err != nil {
 		return err
